@@ -1,0 +1,442 @@
+//! The whole life of an order: what each command makes of it, what it still needs, and when somebody should look.
+//!
+//! Deciding is pure: the same order, command and time give the same answer, so it does not matter who asks, how often, or
+//! after which crash. A command that was carried out before is [`Rejected::Done`].
+
+use crate::order::{
+    Attempts, Entry, Event, Line, LineState, Mail, MailKind, MailReport, MailState, Order, Payment, Provider, Refund,
+    RefundState, ReturnReason, VoidReason,
+};
+use crate::{Iccid, Money, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// How long somebody who claimed a mail may take to send it, in seconds.
+pub const MAIL_LEASE: i64 = 120;
+/// How long after a job fell due the sweep looks whether it was done, in seconds.
+pub const QUIET: i64 = 120;
+/// After how many failed attempts a card or a mail is given up. With [`backoff`] that is after a good seven hours.
+pub const MAX_ATTEMPTS: u32 = 15;
+
+/// Something that wants to change an order.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// A payment succeeded; see [`Order::intake`] for whether cards have to be drawn for it first.
+    Receive {
+        /// Who took the money.
+        provider: Provider,
+        /// The provider's id of the payment.
+        payment_id: String,
+        /// What was really received.
+        received: Money,
+        /// What the pools gave.
+        cards: Cards,
+    },
+    /// The time to pay is over.
+    Expire,
+    /// An order that is paid at once could not be.
+    GiveUp(VoidReason),
+    /// The carrier activated the cards of these lines.
+    Provisioned(Vec<usize>),
+    /// The carrier could not be asked, or has not decided: try again, after this many seconds if it said so.
+    ProvisioningDelayed {
+        /// Why, for a person.
+        reason: String,
+        /// Seconds.
+        retry_after: Option<u32>,
+    },
+    /// The carrier will not activate the card of this line.
+    ProvisioningFailed {
+        /// The line's place in the order.
+        line: usize,
+        /// Why, for a person.
+        reason: String,
+    },
+    /// Somebody begins to send a mail.
+    ClaimMail(MailKind),
+    /// The mail system took the mail.
+    MailSent(MailKind),
+    /// The mail system did not take the mail now.
+    MailDelayed(MailKind),
+    /// The mail system will never take the mail.
+    MailRefused {
+        /// Which.
+        kind: MailKind,
+        /// Why, for a person.
+        reason: String,
+    },
+    /// The mail system reported on a mail that it had taken.
+    MailReported {
+        /// Which.
+        kind: MailKind,
+        /// What it reported.
+        report: MailReport,
+    },
+}
+
+/// What the pools gave for a payment.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Cards {
+    /// The payment cannot pay for the order, so nothing was drawn.
+    NotDrawn,
+    /// One card per line, in their order.
+    Drawn(Vec<Iccid>),
+    /// No pool had enough.
+    SoldOut,
+}
+
+/// What a payment means to an order, before anything is drawn from stock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Intake {
+    /// It is on record.
+    Known,
+    /// It pays for the order, if this many cards can be had.
+    Pays(usize),
+    /// It has to go back.
+    Returns(ReturnReason),
+}
+
+/// Why a command changed nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rejected {
+    /// It was carried out before.
+    Done,
+    /// Its time has not come, or somebody else is at it.
+    NotDue,
+    /// The order is not where this command could change it.
+    NotAllowed,
+}
+
+/// Work that an order needs from somebody outside of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "job", rename_all = "snake_case")]
+pub enum Job {
+    /// Have the pending lines' cards activated.
+    Provision,
+    /// Send a mail.
+    Mail {
+        /// Which.
+        #[serde(with = "mail_kind_name")]
+        mail: MailKind,
+    },
+}
+
+/// A job and when it can be begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outstanding {
+    /// What is to be done.
+    pub job: Job,
+    /// Not before.
+    pub at: Timestamp,
+    /// Whether somebody has begun and only the end of their time makes it due again.
+    pub claimed: bool,
+}
+
+/// Seconds to wait after the n-th failed attempt: 30, 60, 120 … up to an hour.
+pub fn backoff(failed: u32) -> i64 {
+    (30_i64 << failed.saturating_sub(1).min(10)).min(3600)
+}
+
+/// Carries out a command on an order.
+pub fn decide(order: &Order, command: Command, now: Timestamp) -> Result<Order, Rejected> {
+    let mut next = order.clone();
+    match command {
+        Command::Receive { provider, payment_id, received, cards } => {
+            let returned = match (order.intake(&payment_id, received, now), cards) {
+                (Intake::Known, _) => return Err(Rejected::Done),
+                (Intake::Returns(reason), _) => Some(reason),
+                (Intake::Pays(_), Cards::SoldOut) => Some(ReturnReason::SoldOut),
+                (Intake::Pays(count), Cards::Drawn(iccids)) if iccids.len() == count => {
+                    next.allocate(iccids, now);
+                    None
+                }
+                (Intake::Pays(_), Cards::Drawn(_) | Cards::NotDrawn) => return Err(Rejected::NotAllowed),
+            };
+            next.payments.push(Payment { id: payment_id, provider, received, at: now, returned });
+            if let Some(reason) = returned {
+                next.owe(next.payments.len() - 1, received, reason, None, now);
+                next.note(now, Event::PaymentReturned, Some(format!("{received}: {}", reason.name())));
+                if reason == ReturnReason::SoldOut {
+                    next.turn_void(VoidReason::SoldOut, now);
+                }
+            } else {
+                next.note(now, Event::Paid, None);
+            }
+        }
+        Command::Expire => {
+            if order.is_paid() || order.void.is_some() {
+                return Err(Rejected::Done);
+            }
+            if !order.is_void(now) {
+                return Err(Rejected::NotDue);
+            }
+            next.turn_void(VoidReason::NotPaidInTime, now);
+        }
+        Command::GiveUp(reason) => {
+            if order.is_paid() || order.void.is_some() {
+                return Err(Rejected::Done);
+            }
+            next.turn_void(reason, now);
+        }
+        Command::Provisioned(lines) => {
+            let mut done = 0;
+            for index in lines {
+                let line = next.lines.get_mut(index).ok_or(Rejected::NotAllowed)?;
+                if line.state == LineState::Pending && line.iccid.is_some() {
+                    line.state = LineState::Live;
+                    done += 1;
+                }
+            }
+            if done == 0 {
+                return Err(Rejected::Done);
+            }
+            let note = (done > 1 || next.lines.len() > 1).then(|| format!("{done} of {} cards", next.lines.len()));
+            next.note(now, Event::Provisioned, note);
+            next.qr_mail_falls_due(now);
+        }
+        Command::ProvisioningDelayed { reason, retry_after } => {
+            let attempts = next.provisioning.as_mut().ok_or(Rejected::NotAllowed)?;
+            if !order.lines.iter().any(|line| line.state == LineState::Pending) {
+                return Err(Rejected::Done);
+            }
+            if attempts.next_at > now {
+                return Err(Rejected::NotDue);
+            }
+            attempts.failed += 1;
+            if attempts.failed == MAX_ATTEMPTS {
+                for line in 0..next.lines.len() {
+                    if next.lines[line].state == LineState::Pending {
+                        next.fail_line(line, &format!("given up after {MAX_ATTEMPTS} attempts: {reason}"), now);
+                    }
+                }
+            } else {
+                let wait = backoff(attempts.failed).max(retry_after.map_or(0, i64::from));
+                attempts.next_at = now.plus_seconds(wait);
+                if attempts.failed == 1 {
+                    next.note(now, Event::ProvisioningDelayed, Some(reason));
+                }
+            }
+        }
+        Command::ProvisioningFailed { line, reason } => match order.lines.get(line).map(|line| line.state) {
+            Some(LineState::Pending) if order.is_paid() => next.fail_line(line, &reason, now),
+            Some(LineState::Failed) => return Err(Rejected::Done),
+            Some(LineState::Pending | LineState::Live | LineState::Cancelling | LineState::Cancelled | LineState::Ended)
+            | None => return Err(Rejected::NotAllowed),
+        },
+        Command::ClaimMail(kind) => {
+            let mail = next.mail_mut(kind)?;
+            match mail.state {
+                MailState::Pending(at) | MailState::Sending(at) if at <= now => {
+                    mail.state = MailState::Sending(now.plus_seconds(MAIL_LEASE));
+                    mail.attempts += 1;
+                }
+                MailState::Pending(_) | MailState::Sending(_) => return Err(Rejected::NotDue),
+                MailState::Sent(_) | MailState::Failed(_) => return Err(Rejected::Done),
+            }
+            if mail.attempts > MAX_ATTEMPTS {
+                next.fail_mail(kind, &format!("given up after {MAX_ATTEMPTS} attempts"), now)?;
+            }
+        }
+        Command::MailSent(kind) => {
+            let mail = next.mail_mut(kind)?;
+            match mail.state {
+                MailState::Pending(_) | MailState::Sending(_) | MailState::Failed(_) => mail.state = MailState::Sent(now),
+                MailState::Sent(_) => return Err(Rejected::Done),
+            }
+            next.note(now, Event::MailSent, Some(kind.name().to_owned()));
+        }
+        Command::MailDelayed(kind) => {
+            let mail = next.mail_mut(kind)?;
+            match mail.state {
+                MailState::Sending(_) => mail.state = MailState::Pending(now.plus_seconds(backoff(mail.attempts))),
+                MailState::Pending(_) | MailState::Sent(_) | MailState::Failed(_) => return Err(Rejected::Done),
+            }
+        }
+        Command::MailRefused { kind, reason } => {
+            match next.mail_mut(kind)?.state {
+                MailState::Pending(_) | MailState::Sending(_) => next.fail_mail(kind, &reason, now)?,
+                MailState::Sent(_) | MailState::Failed(_) => return Err(Rejected::Done),
+            }
+        }
+        Command::MailReported { kind, report } => {
+            let mail = next.mail_mut(kind)?;
+            // Reports come in any order; a worse one is not undone by a milder one that is late.
+            if mail.report.is_some_and(|(known, _)| severity(known) >= severity(report)) {
+                return Err(Rejected::Done);
+            }
+            mail.report = Some((report, now));
+            next.note(now, Event::MailReported, Some(format!("{}: {}", kind.name(), report.name())));
+            match report {
+                MailReport::Delayed => {}
+                MailReport::Bounced | MailReport::Suppressed | MailReport::Rejected | MailReport::Complained => {
+                    next.call_manager(now);
+                }
+            }
+        }
+    }
+    next.version += 1;
+    Ok(next)
+}
+
+/// Everything that an order still needs from somebody, with the time from which it can be done.
+pub fn outstanding(order: &Order) -> Vec<Outstanding> {
+    let mut all = Vec::new();
+    if let Some(attempts) = order.provisioning
+        && order.lines.iter().any(|line| line.state == LineState::Pending)
+    {
+        all.push(Outstanding { job: Job::Provision, at: attempts.next_at, claimed: false });
+    }
+    for mail in &order.mails {
+        let (at, claimed) = match mail.state {
+            MailState::Pending(at) => (at, false),
+            MailState::Sending(until) => (until, true),
+            MailState::Sent(_) | MailState::Failed(_) => continue,
+        };
+        all.push(Outstanding { job: Job::Mail { mail: mail.kind }, at, claimed });
+    }
+    all
+}
+
+/// The jobs that can be done now.
+pub fn due(order: &Order, now: Timestamp) -> Vec<Job> {
+    outstanding(order).into_iter().filter(|outstanding| outstanding.at <= now).map(|outstanding| outstanding.job).collect()
+}
+
+/// When somebody should look at the order although nobody was told to; `None` if nothing is left to do.
+pub fn next_attention(order: &Order) -> Option<Timestamp> {
+    if !order.is_paid() && order.void.is_none() {
+        return Some(order.pay_until);
+    }
+    outstanding(order).iter().map(|outstanding| outstanding.at.plus_seconds(QUIET)).min()
+}
+
+fn severity(report: MailReport) -> u8 {
+    match report {
+        MailReport::Delayed => 0,
+        MailReport::Bounced | MailReport::Suppressed | MailReport::Rejected => 1,
+        MailReport::Complained => 2,
+    }
+}
+
+impl Order {
+    /// What a payment would mean to the order now.
+    pub fn intake(&self, payment_id: &str, received: Money, now: Timestamp) -> Intake {
+        let price = self.price();
+        if self.payments.iter().any(|payment| payment.id == payment_id) {
+            Intake::Known
+        } else if self.is_paid() {
+            Intake::Returns(ReturnReason::PaidTwice)
+        } else if self.is_void(now) {
+            Intake::Returns(ReturnReason::AfterVoid)
+        } else if received.currency != price.currency {
+            Intake::Returns(ReturnReason::WrongCurrency)
+        } else if received.amount != price.amount {
+            Intake::Returns(ReturnReason::WrongAmount)
+        } else {
+            Intake::Pays(self.lines.len())
+        }
+    }
+
+    /// The lines whose cards wait to be provisioned, with their cards.
+    pub fn pending(&self) -> impl Iterator<Item = (usize, &Iccid)> {
+        let waits = |(index, line): (usize, &'_ Line)| match line.state {
+            LineState::Pending => Some(index),
+            LineState::Live | LineState::Cancelling | LineState::Cancelled | LineState::Ended | LineState::Failed => None,
+        };
+        let lines = self.lines.iter().enumerate();
+        lines.filter_map(move |(index, line)| Some((waits((index, line))?, line.iccid.as_ref()?)))
+    }
+
+    fn allocate(&mut self, iccids: Vec<Iccid>, now: Timestamp) {
+        for (line, iccid) in self.lines.iter_mut().zip(iccids) {
+            line.iccid = Some(iccid);
+        }
+        self.provisioning = Some(Attempts { failed: 0, next_at: now });
+        if self.send_email {
+            self.mails.push(Mail::pending(MailKind::Confirmation, now));
+        }
+    }
+
+    /// The QR codes go out in one mail, once it is known of every card what became of it.
+    fn qr_mail_falls_due(&mut self, now: Timestamp) {
+        let waiting = self.lines.iter().any(|line| line.state == LineState::Pending);
+        let live = self.lines.iter().any(|line| line.state == LineState::Live);
+        if self.send_email && live && !waiting && self.mail(MailKind::Qr).is_none() {
+            self.mails.push(Mail::pending(MailKind::Qr, now));
+        }
+    }
+
+    fn fail_line(&mut self, index: usize, reason: &str, now: Timestamp) {
+        let line = &mut self.lines[index];
+        line.state = LineState::Failed;
+        let amount = Money { amount: line.amount, currency: self.currency };
+        let card = line.iccid.as_ref().map_or("no card", Iccid::as_str).to_owned();
+        if let Some(payment) = self.paid_by() {
+            self.owe(payment, amount, ReturnReason::ProvisioningFailed, Some(index), now);
+        }
+        self.note(now, Event::ProvisioningFailed, Some(format!("{card}: {reason}")));
+        self.call_manager(now);
+        self.qr_mail_falls_due(now);
+    }
+
+    fn owe(&mut self, payment: usize, amount: Money, reason: ReturnReason, line: Option<usize>, now: Timestamp) {
+        if amount.amount > 0 {
+            self.refunds.push(Refund { payment, amount, reason, line, state: RefundState::Due, at: now });
+        }
+    }
+
+    fn turn_void(&mut self, reason: VoidReason, now: Timestamp) {
+        self.void = Some(reason);
+        self.note(now, Event::Voided, Some(reason.name().to_owned()));
+    }
+
+    fn fail_mail(&mut self, kind: MailKind, reason: &str, now: Timestamp) -> Result<(), Rejected> {
+        self.mail_mut(kind)?.state = MailState::Failed(now);
+        self.note(now, Event::MailFailed, Some(format!("{}: {reason}", kind.name())));
+        if kind != MailKind::Manager {
+            self.call_manager(now);
+        }
+        Ok(())
+    }
+
+    /// One mail to the managers is enough until it was sent; the next trouble calls for another.
+    fn call_manager(&mut self, now: Timestamp) {
+        match self.mail_mut(MailKind::Manager) {
+            Ok(mail) => match mail.state {
+                MailState::Sent(_) => *mail = Mail::pending(MailKind::Manager, now),
+                MailState::Pending(_) | MailState::Sending(_) | MailState::Failed(_) => {}
+            },
+            Err(_) => self.mails.push(Mail::pending(MailKind::Manager, now)),
+        }
+    }
+
+    fn mail_mut(&mut self, kind: MailKind) -> Result<&mut Mail, Rejected> {
+        self.mails.iter_mut().find(|mail| mail.kind == kind).ok_or(Rejected::NotAllowed)
+    }
+
+    fn note(&mut self, at: Timestamp, event: Event, note: Option<String>) {
+        self.history.push(Entry { at, event, note });
+    }
+}
+
+impl Mail {
+    fn pending(kind: MailKind, at: Timestamp) -> Self {
+        Self { kind, state: MailState::Pending(at), attempts: 0, report: None }
+    }
+}
+
+mod mail_kind_name {
+    use crate::order::MailKind;
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+    use std::borrow::Cow;
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+    pub fn serialize<S: Serializer>(kind: &MailKind, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(kind.name())
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<MailKind, D::Error> {
+        let name = Cow::<str>::deserialize(deserializer)?;
+        MailKind::from_name(&name).ok_or_else(|| D::Error::custom("unknown mail"))
+    }
+}

@@ -1,0 +1,28 @@
+use simdock_domain::Timestamp;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// The time a function goes by: the machine's own, or one that runs ahead of or behind it by a number of seconds.
+#[derive(Clone, Debug, Default)]
+pub struct Clock {
+    offset: Arc<AtomicI64>,
+}
+
+impl Clock {
+    /// The machine's clock.
+    pub fn system() -> Self {
+        Self::default()
+    }
+
+    /// A clock whose distance to the machine's, in seconds, is whatever `offset` holds when it is read.
+    pub fn shifted(offset: Arc<AtomicI64>) -> Self {
+        Self { offset }
+    }
+
+    /// Now, in whole seconds.
+    pub fn now(&self) -> Timestamp {
+        let system = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs().cast_signed());
+        Timestamp::from_unix(system.saturating_add(self.offset.load(Ordering::Relaxed)))
+    }
+}

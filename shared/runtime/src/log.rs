@@ -1,0 +1,21 @@
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::fmt::writer::BoxMakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+/// Sends what is logged to `writer` as JSON lines, with the fields of the invocation's span in each. `RUST_LOG` (or
+/// `AWS_LAMBDA_LOG_LEVEL`) sets the level by its plain name; without it, it is `info`. A second call changes nothing.
+pub fn log_json_lines(writer: BoxMakeWriter) {
+    let level = ["RUST_LOG", "AWS_LAMBDA_LOG_LEVEL"]
+        .iter()
+        .find_map(|name| std::env::var(name).ok()?.parse::<LevelFilter>().ok())
+        .unwrap_or(LevelFilter::INFO);
+    let lines = tracing_subscriber::fmt::layer()
+        .json()
+        .flatten_event(true)
+        .with_current_span(true)
+        .with_span_list(false)
+        .with_target(false)
+        .with_writer(writer);
+    let _ = tracing_subscriber::registry().with(level).with(lines).try_init();
+}
