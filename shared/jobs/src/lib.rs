@@ -1,0 +1,1 @@
+//! simdock-jobs

@@ -1,0 +1,314 @@
+//! Imports of cards. What was judged good is written down in chunks before the first card goes into stock; each chunk then
+//! leaves in the same transaction that puts its cards into slots. Whoever finds a chunk can carry on: the request that brought
+//! the file, or any sweep after it.
+
+use crate::item::{Item, from_item, text, text_of, to_item};
+use crate::sims::Sim;
+use crate::stock::{CARDS_PER_TRANSACTION, NewCard, Slotted, built};
+use crate::write::{SendError, TransactError, Twice, send};
+use crate::{Store, StoreError, keys};
+use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem, Update};
+use futures_util::future::join_all;
+use serde::{Deserialize, Serialize};
+use simdock_domain::{Iccid, PoolId, Timestamp};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
+
+/// How many bad lines one item holds; far below the 400 KB that it may.
+const ERRORS_PER_ITEM: usize = 1000;
+/// How many requests of an import are under way at once.
+const AT_ONCE: usize = 8;
+
+/// An import and how far it is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Import {
+    /// Its id.
+    pub id: String,
+    /// How far it is.
+    pub status: ImportStatus,
+    /// How many lines the file had.
+    pub lines: usize,
+    /// How many of them were good.
+    pub accepted: usize,
+    /// How many cards are in stock by now.
+    pub added: usize,
+    /// The bad lines.
+    pub errors: Vec<ImportError>,
+    /// When it came in.
+    pub created_at: Timestamp,
+}
+
+/// How far an import is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ImportStatus {
+    /// Cards are still going into stock.
+    Running,
+    /// All of them are in stock.
+    Done,
+}
+
+/// A line that did not go in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportError {
+    /// Its number in the file; the header is line 1.
+    pub line: usize,
+    /// The card's number as it stood there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub iccid: Option<String>,
+    /// A stable word for the reason.
+    pub code: String,
+    /// The reason, for a person.
+    pub reason: String,
+}
+
+/// A good line.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ImportLine {
+    /// Its number in the file.
+    #[serde(rename = "n")]
+    pub line: usize,
+    /// The card.
+    #[serde(rename = "c")]
+    pub card: NewCard,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Verdict {
+    status: ImportStatus,
+    /// Where the chunks and errors are. Two requests that bring the same file at once write different parts, and only those
+    /// of the one whose verdict stands are ever looked at.
+    parts: String,
+    lines: usize,
+    accepted: usize,
+    created: Timestamp,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ErrorPart {
+    errors: Vec<ImportError>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Chunk {
+    pk: String,
+    sk: String,
+    cards: Vec<ImportLine>,
+}
+
+impl Store {
+    /// The id of an import: the same file with the same options from the same manager is the same import.
+    pub fn import_id(manager: &str, options: &str, content: &str) -> String {
+        keys::import_id(manager, options, content)
+    }
+
+    /// Which of these cards are known already, in stock or out of it.
+    pub async fn known_cards(&self, iccids: &[Iccid]) -> Result<BTreeSet<Iccid>, StoreError> {
+        let mut known = BTreeSet::new();
+        let hundreds: Vec<&[Iccid]> = iccids.chunks(100).collect();
+        for some in hundreds.chunks(AT_ONCE) {
+            for sims in join_all(some.iter().map(|hundred| self.sims(hundred))).await {
+                known.extend(sims?.into_iter().map(|sim: Sim| sim.iccid));
+            }
+        }
+        Ok(known)
+    }
+
+    /// An import by its id.
+    pub async fn import(&self, id: &str) -> Result<Option<Import>, StoreError> {
+        let Some(verdict) = self.verdict(id).await? else { return Ok(None) };
+        let mut errors = Vec::new();
+        let mut waiting = 0;
+        for item in self.partition(&verdict.parts).await? {
+            match text_of(&item, "sk")?.split('#').next() {
+                Some("errors") => errors.extend(from_item::<ErrorPart>(item)?.errors),
+                Some("chunk") => waiting += from_item::<Chunk>(item)?.cards.len(),
+                _ => return Err(StoreError::Broken("an unknown part of an import".to_owned())),
+            }
+        }
+        errors.sort_by_key(|error| error.line);
+        let late = errors.iter().filter(|error| error.code == LATE).count();
+        Ok(Some(Import {
+            id: id.to_owned(),
+            status: verdict.status,
+            lines: verdict.lines,
+            accepted: verdict.accepted - late,
+            added: verdict.accepted - late - waiting,
+            errors,
+            created_at: verdict.created,
+        }))
+    }
+
+    async fn verdict(&self, id: &str) -> Result<Option<Verdict>, StoreError> {
+        let item = self.pool_item(keys::import(id)).await?;
+        if item.is_empty() { Ok(None) } else { from_item(item).map(Some) }
+    }
+
+    /// Writes an import down, so that it will be finished whatever happens. Writing the same one again changes nothing.
+    pub async fn begin_import(
+        &self,
+        id: &str,
+        lines: usize,
+        good: Vec<ImportLine>,
+        errors: &[ImportError],
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let accepted = good.len();
+        let attempt = format!("{:016x}", fastrand::u64(..));
+        let mut parts: Vec<Item> = Vec::new();
+        for (part, errors) in errors.chunks(ERRORS_PER_ITEM).enumerate() {
+            let mut item = to_item(&ErrorPart { errors: errors.to_vec() })?;
+            item.extend(keys::import_errors(id, &attempt, part));
+            parts.push(item);
+        }
+        let mut pools: BTreeMap<PoolId, Vec<ImportLine>> = BTreeMap::new();
+        for line in good {
+            pools.entry(line.card.pool.clone()).or_default().push(line);
+        }
+        let mut part = 0;
+        for (pool, cards) in pools {
+            self.create_pool(&pool).await?;
+            for cards in cards.chunks(CARDS_PER_TRANSACTION) {
+                let key = keys::import_chunk(id, &attempt, part);
+                let chunk =
+                    Chunk { pk: text_of(&key, "pk")?.to_owned(), sk: text_of(&key, "sk")?.to_owned(), cards: cards.to_vec() };
+                parts.push(to_item(&chunk)?);
+                part += 1;
+            }
+        }
+        for some in parts.chunks(AT_ONCE) {
+            for written in join_all(some.iter().map(|item| self.put_part(item))).await {
+                written?;
+            }
+        }
+        let mut verdict = to_item(&Verdict {
+            status: ImportStatus::Running,
+            parts: keys::import_parts(id, &attempt),
+            lines,
+            accepted,
+            created: now,
+        })?;
+        verdict.extend(keys::import(id));
+        let verdict = Put::builder().table_name(&self.tables.pools).set_item(Some(verdict));
+        let verdict = verdict.condition_expression("attribute_not_exists(pk)");
+        let items = vec![
+            TransactWriteItem::builder().put(built(verdict.build())?).build(),
+            self.put_pool_item(keys::running_import(id))?,
+        ];
+        match self.transact(items).await {
+            Ok(()) | Err(TransactError::Refused(_)) => Ok(()),
+            Err(TransactError::Failed(error)) => Err(error),
+        }
+    }
+
+    async fn put_part(&self, item: &Item) -> Result<(), StoreError> {
+        let put = async || self.client.put_item().table_name(&self.tables.pools).set_item(Some(item.clone())).send().await;
+        send(Twice::Harmless, put).await.map_err(SendError::unconditional)?;
+        Ok(())
+    }
+
+    /// The imports that are not finished.
+    pub async fn running_imports(&self) -> Result<Vec<String>, StoreError> {
+        let items = self.partition(keys::RUNNING_IMPORTS).await?;
+        items.iter().map(|item| Ok(text_of(item, "sk")?.to_owned())).collect()
+    }
+
+    /// Puts the cards of an import into stock, chunk by chunk, until all are in or the time is over; answers how far it is.
+    pub async fn run_import(&self, id: &str, until: Instant) -> Result<Option<Import>, StoreError> {
+        let Some(verdict) = self.verdict(id).await? else { return Ok(None) };
+        let chunks = self.query_all(&self.tables.pools, &verdict.parts, Some("chunk#")).await?;
+        let mut pools = BTreeSet::new();
+        let mut finished = true;
+        for item in chunks {
+            if Instant::now() >= until {
+                finished = false;
+                break;
+            }
+            let chunk = from_item::<Chunk>(item)?;
+            pools.extend(chunk.cards.first().map(|line| line.card.pool.clone()));
+            self.stock_chunk(chunk).await?;
+        }
+        for pool in &pools {
+            self.publish(pool).await?;
+        }
+        if finished {
+            self.finish_import(id).await?;
+        }
+        self.import(id).await
+    }
+
+    async fn stock_chunk(&self, mut chunk: Chunk) -> Result<(), StoreError> {
+        loop {
+            let key: Item = [("pk".to_owned(), text(&chunk.pk)), ("sk".to_owned(), text(&chunk.sk))].into();
+            let Some(pool) = chunk.cards.first().map(|line| line.card.pool.clone()) else {
+                let delete =
+                    async || self.client.delete_item().table_name(&self.tables.pools).set_key(Some(key.clone())).send().await;
+                send(Twice::Harmless, delete).await.map_err(SendError::unconditional)?;
+                return Ok(());
+            };
+            let gone = [self.delete_pool_item(key)?];
+            let new = |index: usize, slot: u64| {
+                let card = &chunk.cards[index].card;
+                let write = self.stock_new(card, slot)?;
+                Ok(Slotted { iccid: &card.iccid, activate_before: card.activate_before, write })
+            };
+            match self.append(&pool, chunk.cards.len(), &gone, new).await {
+                Ok(()) => return Ok(()),
+                Err(TransactError::Failed(error)) => return Err(error),
+                // Somebody else put this chunk's cards into stock.
+                Err(TransactError::Refused(places)) if places.contains(&0) => return Ok(()),
+                Err(TransactError::Refused(_)) => chunk = self.without_known(chunk).await?,
+            }
+        }
+    }
+
+    /// Takes out of a chunk what another import brought in since this one was judged, and says so in its verdict.
+    async fn without_known(&self, mut chunk: Chunk) -> Result<Chunk, StoreError> {
+        let iccids: Vec<Iccid> = chunk.cards.iter().map(|line| line.card.iccid.clone()).collect();
+        let known = self.known_cards(&iccids).await?;
+        let (late, left): (Vec<_>, Vec<_>) = chunk.cards.into_iter().partition(|line| known.contains(&line.card.iccid));
+        chunk.cards = left;
+        let errors = late
+            .into_iter()
+            .map(|line| ImportError {
+                line: line.line,
+                iccid: Some(line.card.iccid.to_string()),
+                code: LATE.to_owned(),
+                reason: "another import brought this card in first".to_owned(),
+            })
+            .collect();
+        let mut late = to_item(&ErrorPart { errors })?;
+        late.insert("pk".to_owned(), text(&chunk.pk));
+        late.insert("sk".to_owned(), text(format!("errors#{}", chunk.sk)));
+        let rewritten = Put::builder().table_name(&self.tables.pools).set_item(Some(to_item(&chunk)?));
+        let rewritten = rewritten.condition_expression("attribute_exists(pk)");
+        let items = vec![TransactWriteItem::builder().put(built(rewritten.build())?).build(), self.put_pool_item(late)?];
+        match self.transact(items).await {
+            Ok(()) | Err(TransactError::Refused(_)) => Ok(chunk),
+            Err(TransactError::Failed(error)) => Err(error),
+        }
+    }
+
+    async fn finish_import(&self, id: &str) -> Result<(), StoreError> {
+        let verdict = Update::builder()
+            .table_name(&self.tables.pools)
+            .set_key(Some(keys::import(id)))
+            .update_expression("SET #status = :done")
+            .condition_expression("#status = :running")
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_values(":done", text("done"))
+            .expression_attribute_values(":running", text("running"));
+        let registry = Delete::builder().table_name(&self.tables.pools).set_key(Some(keys::running_import(id)));
+        let items = vec![
+            TransactWriteItem::builder().update(built(verdict.build())?).build(),
+            TransactWriteItem::builder().delete(built(registry.build())?).build(),
+        ];
+        match self.transact(items).await {
+            Ok(()) | Err(TransactError::Refused(_)) => Ok(()),
+            Err(TransactError::Failed(error)) => Err(error),
+        }
+    }
+}
+
+/// The reason that can only turn up after an import was judged.
+const LATE: &str = "already_in_stock_since";

@@ -1,0 +1,177 @@
+//! Every key of every table, in one place; `infra/TABLES.md` shows an example of each.
+
+use crate::item::{Item, text};
+use simdock_domain::{Currency, Iccid, OrderNum, PoolId, Timestamp, short_hash};
+use std::collections::HashMap;
+
+/// How many slots share a partition.
+pub const SLOTS_PER_BLOCK: u64 = 1000;
+/// Over how many partitions of the index `due` the orders spread.
+pub const DUE_SHARDS: u8 = 8;
+
+/// Table `orders`.
+pub fn order(num: &OrderNum) -> Item {
+    HashMap::from([("orderNum".to_owned(), text(num.as_str()))])
+}
+
+/// Table `sims`.
+pub fn sim(iccid: &Iccid) -> Item {
+    HashMap::from([("iccid".to_owned(), text(iccid.as_str()))])
+}
+
+/// Table `subscriptions`.
+pub fn subscription(id: &str) -> Item {
+    HashMap::from([("subscriptionId".to_owned(), text(id))])
+}
+
+fn pair(pk: impl Into<String>, sk: impl Into<String>) -> Item {
+    HashMap::from([("pk".to_owned(), text(pk)), ("sk".to_owned(), text(sk))])
+}
+
+/// Table `pools`: the registry of pools, one item each.
+pub const POOLS: &str = "pools";
+
+/// Table `pools`: a pool in the registry.
+pub fn pool(pool: &PoolId) -> Item {
+    pair(POOLS, pool.to_string())
+}
+
+/// Table `pools`: the counter that tickets are drawn from.
+pub fn counter(pool: &PoolId) -> Item {
+    pair(format!("pool#{pool}"), "counter")
+}
+
+/// Table `pools`: where the next slot will be added.
+pub fn tail(pool: &PoolId) -> Item {
+    pair(format!("pool#{pool}"), "tail")
+}
+
+/// Table `pools`: how far the sweep has looked for leaked tickets.
+pub fn marks(pool: &PoolId) -> Item {
+    pair(format!("pool#{pool}"), "marks")
+}
+
+/// Table `pools`: the partition of a slot.
+pub fn slot_block(pool: &PoolId, slot: u64) -> String {
+    format!("slot#{pool}#{}", slot / SLOTS_PER_BLOCK)
+}
+
+/// Table `pools`: a slot within its partition, in an order that strings share with numbers.
+pub fn slot_number(slot: u64) -> String {
+    format!("{slot:012}")
+}
+
+/// Table `pools`: a slot.
+pub fn slot(pool: &PoolId, slot: u64) -> Item {
+    pair(slot_block(pool, slot), slot_number(slot))
+}
+
+/// Table `pools`: cards that wait to be put back on sale, one item each.
+pub fn returns(pool: &PoolId) -> String {
+    format!("return#{pool}")
+}
+
+/// Table `pools`: a card that waits to be put back on sale.
+pub fn returned(pool: &PoolId, iccid: &Iccid) -> Item {
+    pair(returns(pool), iccid.as_str())
+}
+
+/// Table `pools`: the registry of imports that are not finished.
+pub const RUNNING_IMPORTS: &str = "imports";
+
+/// Table `pools`: an import in the registry.
+pub fn running_import(id: &str) -> Item {
+    pair(RUNNING_IMPORTS, id)
+}
+
+/// Table `pools`: an import's verdict.
+pub fn import(id: &str) -> Item {
+    pair(format!("import#{id}"), "verdict")
+}
+
+/// Table `pools`: the partition of what one attempt at an import wrote down.
+pub fn import_parts(id: &str, attempt: &str) -> String {
+    format!("import#{id}#{attempt}")
+}
+
+/// Table `pools`: a run of an import's bad lines.
+pub fn import_errors(id: &str, attempt: &str, part: usize) -> Item {
+    pair(import_parts(id, attempt), format!("errors#{part:06}"))
+}
+
+/// Table `pools`: cards of an import that are not in stock yet.
+pub fn import_chunk(id: &str, attempt: &str, part: usize) -> Item {
+    pair(import_parts(id, attempt), format!("chunk#{part:06}"))
+}
+
+/// Table `partners`: who holds an API key; the key itself is kept nowhere.
+pub fn api_key(key: &str) -> Item {
+    use sha2::{Digest, Sha256};
+    let hash = Sha256::digest(key.as_bytes());
+    let hex = hash.iter().fold(String::with_capacity(64), |hex, byte| hex + &format!("{byte:02x}"));
+    pair(format!("key#{hex}"), "key")
+}
+
+/// Table `partners`: a partner.
+pub fn partner(id: &str) -> Item {
+    pair(format!("partner#{id}"), "partner")
+}
+
+/// Table `partners`: a partner's prepaid balance in a currency.
+pub fn balance(partner_id: &str, currency: Currency) -> Item {
+    pair(format!("partner#{partner_id}"), format!("balance#{currency}"))
+}
+
+/// Table `partners`: the partition of a partner's ledger.
+pub fn ledger(partner_id: &str) -> String {
+    format!("ledger#{partner_id}")
+}
+
+/// Table `partners`: an entry of the ledger; `reference` names what moved the money, once.
+pub fn ledger_entry(partner_id: &str, reference: &str) -> Item {
+    pair(ledger(partner_id), reference)
+}
+
+/// Table `plans`: the partition of a plan.
+pub fn plan(id: &str) -> String {
+    format!("plan#{id}")
+}
+
+/// Table `plans`: a version of a plan.
+pub fn plan_version(id: &str, version: u32) -> Item {
+    pair(plan(id), format!("v{version:06}"))
+}
+
+/// Table `plans`: the registry of plans, one item each.
+pub const PLANS: &str = "plans";
+
+/// Table `plans`: a plan in the registry, which names its latest version.
+pub fn plan_entry(id: &str) -> Item {
+    pair(PLANS, id)
+}
+
+/// Table `plans`: an operator that issues cards.
+pub fn operator(id: &str) -> Item {
+    pair(format!("operator#{id}"), "operator")
+}
+
+/// Sort key of `byPartner` and `byTag`: by time, and unique.
+pub fn list_key(created_at: Timestamp, num: &OrderNum) -> String {
+    format!("{created_at}#{num}")
+}
+
+/// Key of `byTag`: a partner's own order number.
+pub fn tag(partner_id: &str, other_order_id: &str) -> String {
+    format!("{partner_id}#{other_order_id}")
+}
+
+/// Key of `due`: the partition of an order.
+pub fn due_shard(num: &OrderNum) -> u8 {
+    // The order number is a hash already; its last character spreads evenly.
+    num.as_str().bytes().last().unwrap_or(0) % DUE_SHARDS
+}
+
+/// An import's id: the same file from the same manager is the same import.
+pub fn import_id(manager: &str, options: &str, content: &str) -> String {
+    format!("IM{}", short_hash(&["import", manager, options, content]))
+}

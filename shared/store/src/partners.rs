@@ -1,0 +1,179 @@
+use crate::item::{Item, from_item, number, number_of, text, text_of, to_item};
+use crate::stock::built;
+use crate::write::{SendError, TransactError, Twice, send};
+use crate::{Store, StoreError, keys};
+use aws_sdk_dynamodb::types::{Put, TransactWriteItem, Update};
+use serde::{Deserialize, Serialize};
+use simdock_domain::{Currency, Money, Timestamp};
+
+/// Whom an API key speaks for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "role", rename_all = "snake_case")]
+pub enum Principal {
+    /// A partner; it sees only what is its own.
+    Partner {
+        /// Which.
+        #[serde(rename = "partnerId")]
+        partner_id: String,
+    },
+    /// An order manager; sees everything.
+    Manager {
+        /// The name that stands in the history.
+        name: String,
+    },
+}
+
+/// An API key as it is kept: by its hash.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Key {
+    /// Whom it speaks for.
+    #[serde(flatten)]
+    pub principal: Principal,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it stopped being good.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked_at: Option<Timestamp>,
+}
+
+/// A partner.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Partner {
+    /// Names it everywhere.
+    pub partner_id: String,
+    /// The name that people read.
+    pub display: String,
+}
+
+/// Money that moved on a partner's balance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LedgerEntry {
+    /// What moved it, once: an order's payment, a credit.
+    pub reference: String,
+    /// When.
+    pub at: Timestamp,
+    /// How much; below zero is a debit.
+    pub amount: Money,
+}
+
+impl Store {
+    /// Whom an API key speaks for, as it was at most a minute ago; `None` if it is unknown or revoked.
+    pub async fn principal(&self, key: &str) -> Result<Option<Principal>, StoreError> {
+        let item_key = keys::api_key(key);
+        // The cache, too, holds the hash rather than the key.
+        let hash = text_of(&item_key, "pk")?.to_owned();
+        if let Some(known) = self.principals.get(&hash) {
+            return Ok(known);
+        }
+        let found = self.partner_item(item_key).await?.map(from_item::<Key>).transpose()?;
+        let principal = found.filter(|key| key.revoked_at.is_none()).map(|key| key.principal);
+        self.principals.put(hash, principal.clone());
+        Ok(principal)
+    }
+
+    /// Makes an API key good. A key that is there already is left as it is.
+    pub async fn put_key(&self, key: &str, principal: &Principal, now: Timestamp) -> Result<(), StoreError> {
+        let mut item = to_item(&Key { principal: principal.clone(), created_at: now, revoked_at: None })?;
+        item.extend(keys::api_key(key));
+        self.put_once(item).await
+    }
+
+    /// Ends an API key. Functions that checked it just now go by it for up to a minute more.
+    pub async fn revoke_key(&self, key: &str, now: Timestamp) -> Result<(), StoreError> {
+        let update = async || {
+            let call = self.client.update_item().table_name(&self.tables.partners).set_key(Some(keys::api_key(key)));
+            call.update_expression("SET revokedAt = if_not_exists(revokedAt, :now)")
+                .condition_expression("attribute_exists(pk)")
+                .expression_attribute_values(":now", number(now.unix()))
+                .send()
+                .await
+        };
+        match send(Twice::Harmless, update).await {
+            Ok(_) | Err(SendError::Refused(_)) => Ok(()),
+            Err(SendError::Failed(error)) => Err(error),
+        }
+    }
+
+    /// Makes a partner exist. One that is there already is left as it is.
+    pub async fn put_partner(&self, partner: &Partner) -> Result<(), StoreError> {
+        let mut item = to_item(partner)?;
+        item.extend(keys::partner(&partner.partner_id));
+        self.put_once(item).await
+    }
+
+    /// A partner's balance in a currency, in minor units.
+    pub async fn balance(&self, partner_id: &str, currency: Currency) -> Result<Money, StoreError> {
+        let item = self.partner_item(keys::balance(partner_id, currency)).await?.unwrap_or_default();
+        Ok(Money { amount: signed(&item, "balance")?, currency })
+    }
+
+    /// Adds to a partner's balance, once per reference; answers whether this was the time.
+    pub async fn credit(&self, partner_id: &str, amount: Money, reference: &str, now: Timestamp) -> Result<bool, StoreError> {
+        let balance = Update::builder()
+            .table_name(&self.tables.partners)
+            .set_key(Some(keys::balance(partner_id, amount.currency)))
+            .update_expression("ADD balance :amount")
+            .expression_attribute_values(":amount", number(amount.amount));
+        let mut entry = keys::ledger_entry(partner_id, reference);
+        entry.insert("at".to_owned(), number(now.unix()));
+        entry.insert("amount".to_owned(), number(amount.amount));
+        entry.insert("currency".to_owned(), text(amount.currency.as_str()));
+        let entry = Put::builder()
+            .table_name(&self.tables.partners)
+            .set_item(Some(entry))
+            .condition_expression("attribute_not_exists(pk)");
+        let items = vec![
+            TransactWriteItem::builder().update(built(balance.build())?).build(),
+            TransactWriteItem::builder().put(built(entry.build())?).build(),
+        ];
+        match self.transact(items).await {
+            Ok(()) => Ok(true),
+            Err(TransactError::Refused(_)) => Ok(false),
+            Err(TransactError::Failed(error)) => Err(error),
+        }
+    }
+
+    /// Everything that moved on a partner's balances, by reference.
+    pub async fn ledger(&self, partner_id: &str) -> Result<Vec<LedgerEntry>, StoreError> {
+        let items = self.query_all(&self.tables.partners, &keys::ledger(partner_id), None).await?;
+        let entry = |item: &Item| {
+            let currency =
+                text_of(item, "currency")?.parse().map_err(|_| StoreError::Broken("a ledger entry's currency".into()))?;
+            Ok(LedgerEntry {
+                reference: text_of(item, "sk")?.to_owned(),
+                at: Timestamp::from_unix(signed(item, "at")?),
+                amount: Money { amount: signed(item, "amount")?, currency },
+            })
+        };
+        items.iter().map(entry).collect()
+    }
+
+    async fn partner_item(&self, key: Item) -> Result<Option<Item>, StoreError> {
+        let get = async || {
+            let call = self.client.get_item().table_name(&self.tables.partners).set_key(Some(key.clone()));
+            call.consistent_read(true).send().await
+        };
+        Ok(send(Twice::Harmless, get).await.map_err(SendError::unconditional)?.item)
+    }
+
+    async fn put_once(&self, item: Item) -> Result<(), StoreError> {
+        let put = async || {
+            let call = self.client.put_item().table_name(&self.tables.partners).set_item(Some(item.clone()));
+            call.condition_expression("attribute_not_exists(pk)").send().await
+        };
+        match send(Twice::Harmless, put).await {
+            Ok(_) | Err(SendError::Refused(_)) => Ok(()),
+            Err(SendError::Failed(error)) => Err(error),
+        }
+    }
+}
+
+fn signed(item: &Item, name: &str) -> Result<i64, StoreError> {
+    if item.get(name).and_then(|value| value.as_n().ok()).is_some_and(|digits| digits.starts_with('-')) {
+        let digits = item[name].as_n().map_err(|_| StoreError::Broken(format!("attribute {name}")))?;
+        return digits.parse().map_err(|_| StoreError::Broken(format!("attribute {name} is not a whole number")));
+    }
+    i64::try_from(number_of(item, name)?).map_err(|_| StoreError::Broken(format!("attribute {name} is too large")))
+}

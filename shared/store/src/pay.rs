@@ -1,0 +1,190 @@
+//! Paying: a payment meets an order, tickets are drawn, and one transaction makes the order paid and each card sold.
+
+use crate::item::{number, text};
+use crate::stock::{Draw, Ticket, built};
+use crate::write::TransactError;
+use crate::{Store, StoreError, keys};
+use aws_sdk_dynamodb::types::{Put, TransactWriteItem, Update};
+use simdock_domain::{
+    Cards, Command, FormFactor, Intake, Money, Order, OrderNum, Plan, Provider, Rejected, Timestamp, VoidReason, decide,
+};
+
+/// How often a payment is decided anew: each time a card turned out to be dead or the order changed meanwhile.
+const ROUNDS: u32 = 40;
+
+/// What a payment provider told.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Receipt {
+    /// Who took the money.
+    pub provider: Provider,
+    /// The provider's id of the payment.
+    pub payment_id: String,
+    /// What was really received.
+    pub received: Money,
+}
+
+/// What became of a payment.
+#[derive(Debug)]
+pub enum Paid {
+    /// It is on record now; the order says whether it paid for the order or is owed back.
+    Recorded(Box<Order>),
+    /// It was on record before.
+    Known(Box<Order>),
+    /// There is no such order.
+    NoOrder,
+    /// The order was given up for this reason, without any money having moved.
+    GivenUp(Box<Order>, VoidReason),
+}
+
+impl Store {
+    /// Records a payment. If it pays for the order, cards are drawn and sold to it in the same transaction; else it is owed
+    /// back. A payment from the partner's balance is debited in that transaction.
+    pub async fn receive_payment(&self, num: &OrderNum, receipt: &Receipt) -> Result<Paid, StoreError> {
+        let mut held: Vec<Ticket> = Vec::new();
+        let outcome = self.settle(num, receipt, &mut held).await;
+        let sold: &[_] = match &outcome {
+            Ok(Paid::Recorded(order) | Paid::Known(order) | Paid::GivenUp(order, _)) => &order.lines,
+            Ok(Paid::NoOrder) => &[],
+            // Whether the sale happened is not known; the sweep finds out.
+            Err(_) => return outcome,
+        };
+        held.retain(|ticket| !sold.iter().any(|line| line.iccid.as_ref() == Some(&ticket.iccid)));
+        if !held.is_empty() {
+            // What cannot be given back now is found by the sweep as a leaked ticket.
+            match self.give_back(&held, self.clock.now()).await {
+                Ok(given) => tracing::info!(orderNum = %num, given, "tickets given back"),
+                Err(error) => tracing::warn!(orderNum = %num, %error, "tickets left to the sweep"),
+            }
+        }
+        outcome
+    }
+
+    async fn settle(&self, num: &OrderNum, receipt: &Receipt, held: &mut Vec<Ticket>) -> Result<Paid, StoreError> {
+        for _ in 0..ROUNDS {
+            let now = self.clock.now();
+            let Some(order) = self.order(num).await? else { return Ok(Paid::NoOrder) };
+            let from_balance = receipt.provider == Provider::Balance;
+            let cards = match order.intake(&receipt.payment_id, receipt.received, now) {
+                Intake::Known => return Ok(Paid::Known(Box::new(order))),
+                // Money that never left the balance is not owed back.
+                Intake::Returns(_) if from_balance || receipt.provider == Provider::Free => {
+                    return Ok(Paid::Known(Box::new(order)));
+                }
+                Intake::Returns(_) => Cards::NotDrawn,
+                Intake::Pays(count) => {
+                    let plan = self.plan_version(&order.plan_id, order.plan_version).await?;
+                    if self.draw_all(&plan, count, held, now).await? {
+                        Cards::Drawn(held[..count].iter().map(|ticket| ticket.iccid.clone()).collect())
+                    } else if from_balance || receipt.provider == Provider::Free {
+                        match self.give_up(&order, VoidReason::SoldOut, now).await? {
+                            Some(paid) => return Ok(paid),
+                            None => continue,
+                        }
+                    } else {
+                        Cards::SoldOut
+                    }
+                }
+            };
+            let drawn = matches!(cards, Cards::Drawn(_));
+            let command = Command::Receive {
+                provider: receipt.provider,
+                payment_id: receipt.payment_id.clone(),
+                received: receipt.received,
+                cards,
+            };
+            let next = match decide(&order, command, now) {
+                Ok(next) => next,
+                Err(Rejected::Done) => return Ok(Paid::Known(Box::new(order))),
+                Err(Rejected::NotDue | Rejected::NotAllowed) => continue,
+            };
+            if !drawn {
+                if self.replace_order(&next).await?.is_ok() {
+                    return Ok(Paid::Recorded(Box::new(next)));
+                }
+                continue;
+            }
+            match self.sale(&next, &held[..next.lines.len()], receipt, now).await {
+                Ok(()) => return Ok(Paid::Recorded(Box::new(next))),
+                Err(TransactError::Refused(places)) => {
+                    let lines = next.lines.len();
+                    if places.contains(&(lines + 1)) {
+                        match self.give_up(&order, VoidReason::InsufficientBalance, now).await? {
+                            Some(paid) => return Ok(paid),
+                            None => continue,
+                        }
+                    }
+                    for dead in places.iter().rev().filter(|place| (1..=lines).contains(*place)) {
+                        let ticket = held.remove(dead - 1);
+                        tracing::warn!(pool = %ticket.pool, slot = ticket.slot, "dead slot: the card is no longer for sale");
+                    }
+                }
+                Err(TransactError::Failed(error)) => return Err(error),
+            }
+        }
+        Err(StoreError::Busy(format!("order {num} and its cards kept changing")))
+    }
+
+    /// Holds at least `count` tickets, all from one pool, the cheapest that has them; answers whether it could.
+    async fn draw_all(&self, plan: &Plan, count: usize, held: &mut Vec<Ticket>, now: Timestamp) -> Result<bool, StoreError> {
+        if held.len() >= count {
+            return Ok(true);
+        }
+        let mut pools = plan.pools(FormFactor::Esim);
+        // What is held already came from somewhere; the rest of the order is to come from there too, if it can.
+        if let Some(first) = held.first() {
+            pools.sort_by_key(|pool| *pool != first.pool);
+        }
+        for pool in &pools {
+            while held.len() < count {
+                match self.draw(pool, count - held.len(), now).await {
+                    Ok(Draw::Tickets(tickets)) => held.extend(tickets),
+                    Ok(Draw::SoldOut) => break,
+                    Err(error) => return Err(error),
+                }
+            }
+            if held.len() >= count {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The sale: position 0 is the order, 1 to n its cards, then the balance and its ledger.
+    async fn sale(&self, next: &Order, tickets: &[Ticket], receipt: &Receipt, now: Timestamp) -> Result<(), TransactError> {
+        let mut items = vec![TransactWriteItem::builder().put(self.order_put(next)?).build()];
+        for ticket in tickets {
+            items.push(self.sell(ticket, next.num.as_str())?);
+        }
+        if receipt.provider == Provider::Balance {
+            items.extend(self.debit(next, receipt.received, now)?);
+        }
+        self.transact(items).await
+    }
+
+    fn debit(&self, order: &Order, price: Money, now: Timestamp) -> Result<[TransactWriteItem; 2], StoreError> {
+        let balance = Update::builder()
+            .table_name(&self.tables.partners)
+            .set_key(Some(keys::balance(&order.partner_id, price.currency)))
+            .update_expression("SET balance = balance - :price")
+            .condition_expression("balance >= :price")
+            .expression_attribute_values(":price", number(price.amount));
+        let mut entry = keys::ledger_entry(&order.partner_id, &format!("{}#payment", order.num));
+        entry.insert("at".to_owned(), number(now.unix()));
+        entry.insert("amount".to_owned(), number(-price.amount));
+        entry.insert("currency".to_owned(), text(price.currency.as_str()));
+        let entry = Put::builder()
+            .table_name(&self.tables.partners)
+            .set_item(Some(entry))
+            .condition_expression("attribute_not_exists(pk)");
+        Ok([
+            TransactWriteItem::builder().update(built(balance.build())?).build(),
+            TransactWriteItem::builder().put(built(entry.build())?).build(),
+        ])
+    }
+
+    /// Turns an order void; `None` if somebody else changed it first.
+    async fn give_up(&self, order: &Order, reason: VoidReason, now: Timestamp) -> Result<Option<Paid>, StoreError> {
+        let Ok(next) = decide(order, Command::GiveUp(reason), now) else { return Ok(None) };
+        Ok(self.replace_order(&next).await?.is_ok().then(|| Paid::GivenUp(Box::new(next), reason)))
+    }
+}

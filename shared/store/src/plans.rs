@@ -1,0 +1,112 @@
+use crate::item::{Item, from_item, number, number_of, text_of, to_item};
+use crate::write::{SendError, Twice, send};
+use crate::{Conflict, Store, StoreError, keys};
+use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
+use serde::{Deserialize, Serialize};
+use simdock_domain::Plan;
+use std::sync::Arc;
+
+/// An operator that issues cards.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Operator {
+    /// Names it in pools and plans.
+    pub operator_id: String,
+    /// The name that people read.
+    pub display: String,
+}
+
+impl Store {
+    /// A version of a plan that an order holds. Versions never change, so one read is enough for a function's life.
+    pub async fn plan_version(&self, id: &str, version: u32) -> Result<Arc<Plan>, StoreError> {
+        let key = (id.to_owned(), version);
+        let known = if let Some(known) = self.plan_versions.get(&key) {
+            known
+        } else {
+            let read = self.plan_item(keys::plan_version(id, version)).await?.map(from_item).transpose()?.map(Arc::new);
+            self.plan_versions.put(key, read.clone());
+            read
+        };
+        known.ok_or_else(|| StoreError::Broken(format!("plan {id} has no version {version}")))
+    }
+
+    /// The version of a plan that is sold now, as it was at most a minute ago.
+    pub async fn latest_plan(&self, id: &str) -> Result<Option<Arc<Plan>>, StoreError> {
+        let key = id.to_owned();
+        if let Some(known) = self.latest_plans.get(&key) {
+            return Ok(known);
+        }
+        let plan = match self.plan_item(keys::plan_entry(id)).await? {
+            None => None,
+            Some(entry) => Some(self.plan_version(id, version(&entry)?).await?),
+        };
+        self.latest_plans.put(key, plan.clone());
+        Ok(plan)
+    }
+
+    /// Every plan, in the version that is sold now.
+    pub async fn plans(&self) -> Result<Vec<Arc<Plan>>, StoreError> {
+        let mut plans = Vec::new();
+        for entry in self.query_all(&self.tables.plans, keys::PLANS, None).await? {
+            plans.push(self.plan_version(text_of(&entry, "sk")?, version(&entry)?).await?);
+        }
+        Ok(plans)
+    }
+
+    /// Puts the next version of a plan on sale. The version must follow the last one by one; writing the same version with the
+    /// same content again changes nothing.
+    pub async fn put_plan(&self, plan: &Plan) -> Result<Result<(), Conflict>, StoreError> {
+        let mut item = to_item(plan)?;
+        item.extend(keys::plan_version(&plan.plan_id, plan.version));
+        let mut entry = keys::plan_entry(&plan.plan_id);
+        entry.insert("version".to_owned(), number(plan.version));
+        let table = &self.tables.plans;
+        let version = Put::builder().table_name(table).set_item(Some(item)).condition_expression("attribute_not_exists(pk)");
+        let latest = Put::builder()
+            .table_name(table)
+            .set_item(Some(entry))
+            .condition_expression("version = :before OR (:before = :none AND attribute_not_exists(pk))")
+            .expression_attribute_values(":before", number(plan.version.saturating_sub(1)))
+            .expression_attribute_values(":none", number(0));
+        let put = |put: Put| TransactWriteItem::builder().put(put).build();
+        let items = vec![put(crate::stock::built(version.build())?), put(crate::stock::built(latest.build())?)];
+        match self.transact(items).await {
+            Ok(()) => Ok(Ok(())),
+            Err(crate::write::TransactError::Failed(error)) => Err(error),
+            Err(crate::write::TransactError::Refused(_)) => {
+                let there = self.plan_item(keys::plan_version(&plan.plan_id, plan.version)).await?;
+                let same = there.map(from_item::<Plan>).transpose()?.is_some_and(|there| there == *plan);
+                Ok(if same { Ok(()) } else { Err(Conflict) })
+            }
+        }
+    }
+
+    /// An operator, as it was at most a minute ago.
+    pub async fn operator(&self, id: &str) -> Result<Option<Operator>, StoreError> {
+        let key = id.to_owned();
+        if let Some(known) = self.operators.get(&key) {
+            return Ok(known);
+        }
+        let operator = self.plan_item(keys::operator(id)).await?.map(from_item).transpose()?;
+        self.operators.put(key, operator.clone());
+        Ok(operator)
+    }
+
+    /// Writes an operator, whether it was there or not.
+    pub async fn put_operator(&self, operator: &Operator) -> Result<(), StoreError> {
+        let mut item = to_item(operator)?;
+        item.extend(keys::operator(&operator.operator_id));
+        let put = async || self.client.put_item().table_name(&self.tables.plans).set_item(Some(item.clone())).send().await;
+        send(Twice::Harmless, put).await.map_err(SendError::unconditional)?;
+        Ok(())
+    }
+
+    async fn plan_item(&self, key: Item) -> Result<Option<Item>, StoreError> {
+        let get = async || self.client.get_item().table_name(&self.tables.plans).set_key(Some(key.clone())).send().await;
+        Ok(send(Twice::Harmless, get).await.map_err(SendError::unconditional)?.item)
+    }
+}
+
+fn version(entry: &Item) -> Result<u32, StoreError> {
+    u32::try_from(number_of(entry, "version")?).map_err(|_| StoreError::Broken("a plan version that is too large".to_owned()))
+}

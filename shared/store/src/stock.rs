@@ -1,0 +1,553 @@
+//! Stock as a queue of slots. Buyers draw tickets from the pool's counter, which is one plain update without retries however
+//! many they are; the sale itself is conditioned on the card still standing in the slot that the ticket names.
+//!
+//! ```text
+//!        deleted      | drawn, sold or leaked |      for sale         | added, not published |
+//!  0 ................ low ................... head ................. published ............. tail
+//! ```
+
+use crate::item::{Item, number, number_of, text, text_of, to_item};
+use crate::sims::{Sim, SimState};
+use crate::write::{SendError, TransactError, Twice, send};
+use crate::{Store, StoreError, keys};
+use aws_sdk_dynamodb::types::{Delete, Put, ReturnValue, TransactWriteItem, Update};
+use serde::{Deserialize, Serialize};
+use simdock_domain::{ActivationCode, Iccid, Msisdn, PoolId, Timestamp};
+
+/// A card within this many days of its deadline is not sold any more: its buyer could not use it in peace.
+const SHELF_DAYS: i64 = 7;
+/// How many cards one transaction puts into slots: the tail, a chunk of an import, and two items per card.
+pub const CARDS_PER_TRANSACTION: usize = 49;
+
+/// A card that is new to the stock.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NewCard {
+    /// Its number.
+    pub iccid: Iccid,
+    /// Where it belongs.
+    pub pool: PoolId,
+    /// What the phone downloads the profile by; without it the carrier has to provide one.
+    pub activation_code: Option<ActivationCode>,
+    /// Its phone number.
+    pub msisdn: Option<Msisdn>,
+    /// Until when the profile can be installed.
+    pub activate_before: Option<Timestamp>,
+}
+
+/// The level of a pool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Level {
+    /// Which.
+    pub pool: PoolId,
+    /// Cards that can be bought now.
+    pub available: u64,
+    /// Cards ever added, those put back counted again.
+    pub added: u64,
+    /// Tickets ever drawn.
+    pub drawn: u64,
+}
+
+/// What a sweep of a pool found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Recovered {
+    /// Cards put back on sale after their buyer vanished between ticket and sale.
+    pub leaked: usize,
+    /// Returned cards put back on sale.
+    pub returned: usize,
+    /// Cards set aside since their deadline is too near.
+    pub stale: usize,
+    /// Consumed slots deleted.
+    pub consumed: usize,
+}
+
+/// A card that was drawn, and the slot it stands in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ticket {
+    /// Where it was drawn.
+    pub pool: PoolId,
+    /// Its slot.
+    pub slot: u64,
+    /// The card.
+    pub iccid: Iccid,
+}
+
+/// What a draw gave.
+#[derive(Debug)]
+pub enum Draw {
+    /// These; fewer than asked for where slots were dead, so draw again for the rest.
+    Tickets(Vec<Ticket>),
+    /// The pool has not that many.
+    SoldOut,
+}
+
+/// Where a card goes that is put into a slot.
+pub struct Slotted<'a> {
+    /// The card.
+    pub iccid: &'a Iccid,
+    /// Its deadline, kept in the slot so that a draw sees it.
+    pub activate_before: Option<Timestamp>,
+    /// The write of the card itself, given its slot.
+    pub write: TransactWriteItem,
+}
+
+impl Store {
+    /// Draws `count` tickets. Whoever cannot use one gives it back, or the sweep does.
+    pub(crate) async fn draw(&self, pool: &PoolId, count: usize, now: Timestamp) -> Result<Draw, StoreError> {
+        let update = async || {
+            let call = self.client.update_item().table_name(&self.tables.pools).set_key(Some(keys::counter(pool)));
+            call.update_expression("SET available = available - :n, head = head + :n")
+                .condition_expression("available >= :n")
+                .expression_attribute_values(":n", number(count))
+                .return_values(ReturnValue::UpdatedNew)
+                .send()
+                .await
+        };
+        let answer = match send(Twice::Harmful, update).await {
+            Ok(answer) => answer,
+            Err(SendError::Refused(_)) => return Ok(Draw::SoldOut),
+            Err(SendError::Failed(error)) => return Err(error),
+        };
+        let head = number_of(&answer.attributes.unwrap_or_default(), "head")?;
+        let first = head - u64::try_from(count).unwrap_or(u64::MAX).min(head);
+        let mut tickets = Vec::with_capacity(count);
+        for (slot, item) in self.slots(pool, first, head).await? {
+            let too_near = number_of(&item, "until")?;
+            if too_near != 0 && too_near < shelf_end(now) {
+                tracing::warn!(pool = %pool, slot, "dead slot: the card is too near its deadline");
+                continue;
+            }
+            let iccid = text_of(&item, "iccid")?.parse().map_err(|_| StoreError::Broken("a slot without a card".to_owned()))?;
+            tickets.push(Ticket { pool: pool.clone(), slot, iccid });
+        }
+        Ok(Draw::Tickets(tickets))
+    }
+
+    /// The slots from `first` up to, not including, `end`, that exist.
+    async fn slots(&self, pool: &PoolId, first: u64, end: u64) -> Result<Vec<(u64, Item)>, StoreError> {
+        let mut found = Vec::new();
+        let mut from = first;
+        while from < end {
+            let block_end = (from / keys::SLOTS_PER_BLOCK + 1) * keys::SLOTS_PER_BLOCK;
+            let last = end.min(block_end) - 1;
+            let mut start: Option<Item> = None;
+            loop {
+                let query = async || {
+                    let call = self.client.query().table_name(&self.tables.pools).consistent_read(true);
+                    call.key_condition_expression("pk = :block AND sk BETWEEN :first AND :last")
+                        .expression_attribute_values(":block", text(keys::slot_block(pool, from)))
+                        .expression_attribute_values(":first", text(keys::slot_number(from)))
+                        .expression_attribute_values(":last", text(keys::slot_number(last)))
+                        .set_exclusive_start_key(start.clone())
+                        .send()
+                        .await
+                };
+                let answer = send(Twice::Harmless, query).await.map_err(SendError::unconditional)?;
+                for item in answer.items.unwrap_or_default() {
+                    let slot = text_of(&item, "sk")?.parse().map_err(|_| StoreError::Broken("a slot without a number".into()))?;
+                    found.push((slot, item));
+                }
+                start = answer.last_evaluated_key;
+                if start.is_none() {
+                    break;
+                }
+            }
+            from = last + 1;
+        }
+        Ok(found)
+    }
+
+    /// Makes a pool exist. Doing it again changes nothing.
+    pub async fn create_pool(&self, pool: &PoolId) -> Result<(), StoreError> {
+        let mut registry = keys::pool(pool);
+        registry.insert("pool".to_owned(), text(pool.to_string()));
+        let zero = |mut key: Item, names: &[&str]| {
+            key.extend(names.iter().map(|name| ((*name).to_owned(), number(0))));
+            key
+        };
+        let items = [
+            zero(keys::counter(pool), &["available", "head", "published"]),
+            zero(keys::tail(pool), &["tail"]),
+            zero(keys::marks(pool), &["low", "seen"]),
+            // Last, so that a pool in the registry is whole.
+            registry,
+        ];
+        for item in items {
+            let put = async || {
+                let call = self.client.put_item().table_name(&self.tables.pools).set_item(Some(item.clone()));
+                call.condition_expression("attribute_not_exists(pk)").send().await
+            };
+            match send(Twice::Harmless, put).await {
+                Ok(_) | Err(SendError::Refused(_)) => {}
+                Err(SendError::Failed(error)) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// The pools that exist.
+    pub async fn pools(&self) -> Result<Vec<PoolId>, StoreError> {
+        let items = self.partition(keys::POOLS).await?;
+        items.iter().map(|item| text_of(item, "pool")?.to_owned().try_into().map_err(StoreError::Broken)).collect()
+    }
+
+    /// The level of every pool.
+    pub async fn levels(&self) -> Result<Vec<Level>, StoreError> {
+        let mut levels = Vec::new();
+        for pool in self.pools().await? {
+            let counter = self.pool_item(keys::counter(&pool)).await?;
+            levels.push(Level {
+                available: number_of(&counter, "available")?,
+                added: number_of(&counter, "published")?,
+                drawn: number_of(&counter, "head")?,
+                pool,
+            });
+        }
+        Ok(levels)
+    }
+
+    /// All items of a partition of `pools`.
+    pub(crate) async fn partition(&self, pk: &str) -> Result<Vec<Item>, StoreError> {
+        self.query_all(&self.tables.pools, pk, None).await
+    }
+
+    pub(crate) async fn query_all(&self, table: &str, pk: &str, prefix: Option<&str>) -> Result<Vec<Item>, StoreError> {
+        let mut items = Vec::new();
+        let mut start: Option<Item> = None;
+        loop {
+            let query = async || {
+                let condition = if prefix.is_some() { "pk = :pk AND begins_with(sk, :prefix)" } else { "pk = :pk" };
+                let call = self.client.query().table_name(table).consistent_read(true).key_condition_expression(condition);
+                let call = call.expression_attribute_values(":pk", text(pk)).set_exclusive_start_key(start.clone());
+                match prefix {
+                    Some(prefix) => call.expression_attribute_values(":prefix", text(prefix)),
+                    None => call,
+                }
+                .send()
+                .await
+            };
+            let answer = send(Twice::Harmless, query).await.map_err(SendError::unconditional)?;
+            items.extend(answer.items.unwrap_or_default());
+            start = answer.last_evaluated_key;
+            if start.is_none() {
+                return Ok(items);
+            }
+        }
+    }
+
+    /// An item of `pools`, read consistently; empty where there is none.
+    pub(crate) async fn pool_item(&self, key: Item) -> Result<Item, StoreError> {
+        let get = async || {
+            let call = self.client.get_item().table_name(&self.tables.pools).set_key(Some(key.clone()));
+            call.consistent_read(true).send().await
+        };
+        let answer = send(Twice::Harmless, get).await.map_err(SendError::unconditional)?;
+        Ok(answer.item.unwrap_or_default())
+    }
+
+    /// Puts cards into the slots at the tail, in one transaction together with `also`. The cards' own writes are made by
+    /// `slotted` once the slots are known. The positions refused are those of `also` first, then of the cards.
+    pub(crate) async fn append<'a>(
+        &self,
+        pool: &PoolId,
+        count: usize,
+        also: &[TransactWriteItem],
+        slotted: impl Fn(usize, u64) -> Result<Slotted<'a>, StoreError>,
+    ) -> Result<(), TransactError> {
+        loop {
+            let tail = number_of(&self.pool_item(keys::tail(pool)).await?, "tail")?;
+            let end = tail + u64::try_from(count).unwrap_or(u64::MAX);
+            let mut items = vec![self.move_tail(pool, tail, end)?];
+            items.extend_from_slice(also);
+            let mut slots = Vec::with_capacity(count);
+            for (index, slot) in (0..count).zip(tail..) {
+                let card = slotted(index, slot)?;
+                items.push(card.write);
+                let mut item = keys::slot(pool, slot);
+                item.insert("iccid".to_owned(), text(card.iccid.as_str()));
+                if let Some(until) = card.activate_before {
+                    item.insert("until".to_owned(), number(until.unix()));
+                }
+                slots.push(self.put_pool_item(item)?);
+            }
+            items.extend(slots);
+            match self.transact(items).await {
+                Err(TransactError::Refused(positions)) if positions == [0] => {}
+                Err(TransactError::Refused(positions)) => {
+                    return Err(TransactError::Refused(
+                        positions.into_iter().filter(|place| *place > 0).map(|place| place - 1).collect(),
+                    ));
+                }
+                other => return other,
+            }
+        }
+    }
+
+    fn move_tail(&self, pool: &PoolId, from: u64, to: u64) -> Result<TransactWriteItem, StoreError> {
+        let update = Update::builder().table_name(&self.tables.pools).set_key(Some(keys::tail(pool)));
+        let update = update
+            .update_expression("SET tail = :to")
+            .condition_expression("tail = :from")
+            .expression_attribute_values(":from", number(from))
+            .expression_attribute_values(":to", number(to));
+        Ok(TransactWriteItem::builder().update(built(update.build())?).build())
+    }
+
+    pub(crate) fn put_pool_item(&self, item: Item) -> Result<TransactWriteItem, StoreError> {
+        let put = Put::builder().table_name(&self.tables.pools).set_item(Some(item));
+        Ok(TransactWriteItem::builder().put(built(put.build())?).build())
+    }
+
+    /// Puts what was added on sale. Idempotent: it moves the counter to the tail, from wherever it was.
+    pub async fn publish(&self, pool: &PoolId) -> Result<(), StoreError> {
+        loop {
+            let tail = number_of(&self.pool_item(keys::tail(pool)).await?, "tail")?;
+            let published = number_of(&self.pool_item(keys::counter(pool)).await?, "published")?;
+            if tail <= published {
+                return Ok(());
+            }
+            let update = async || {
+                let call = self.client.update_item().table_name(&self.tables.pools).set_key(Some(keys::counter(pool)));
+                call.update_expression("SET available = available + :more, published = :tail")
+                    .condition_expression("published = :published")
+                    .expression_attribute_values(":more", number(tail - published))
+                    .expression_attribute_values(":tail", number(tail))
+                    .expression_attribute_values(":published", number(published))
+                    .send()
+                    .await
+            };
+            match send(Twice::Harmless, update).await {
+                Ok(_) => return Ok(()),
+                // Somebody else published; perhaps not all of it.
+                Err(SendError::Refused(_)) => {}
+                Err(SendError::Failed(error)) => return Err(error),
+            }
+        }
+    }
+
+    /// The write of a card that is new to the stock.
+    pub(crate) fn stock_new(&self, card: &NewCard, slot: u64) -> Result<TransactWriteItem, StoreError> {
+        let sim = Sim {
+            iccid: card.iccid.clone(),
+            pool: card.pool.clone(),
+            state: SimState::Stocked,
+            slot: Some(slot),
+            activation_code: card.activation_code.clone(),
+            msisdn: card.msisdn.clone(),
+            activate_before: card.activate_before,
+            order_num: None,
+            disclosed_at: None,
+        };
+        let put = Put::builder().table_name(&self.tables.sims).set_item(Some(to_item(&sim)?));
+        let put = put.condition_expression("attribute_not_exists(iccid)");
+        Ok(TransactWriteItem::builder().put(built(put.build())?).build())
+    }
+
+    /// Puts drawn cards that nobody bought back on sale, at the tail. A card that meanwhile was sold after all, or put back by
+    /// somebody else, is left alone.
+    pub(crate) async fn give_back(&self, tickets: &[Ticket], now: Timestamp) -> Result<usize, StoreError> {
+        let mut given = 0;
+        let Some(pool) = tickets.first().map(|ticket| &ticket.pool) else { return Ok(0) };
+        let (same, other): (Vec<Ticket>, Vec<Ticket>) = tickets.iter().cloned().partition(|ticket| ticket.pool == *pool);
+        for batch in same.chunks(CARDS_PER_TRANSACTION) {
+            given += self.give_back_batch(pool, batch.to_vec(), now).await?.0;
+        }
+        self.publish(pool).await?;
+        if !other.is_empty() {
+            given += Box::pin(self.give_back(&other, now)).await?;
+        }
+        Ok(given)
+    }
+
+    /// Puts back what of `tickets` still stands in its slot; answers how many were put back and how many were set aside.
+    async fn give_back_batch(&self, pool: &PoolId, tickets: Vec<Ticket>, now: Timestamp) -> Result<(usize, usize), StoreError> {
+        let mut aside = 0;
+        loop {
+            let iccids: Vec<Iccid> = tickets.iter().map(|ticket| ticket.iccid.clone()).collect();
+            let mut leaked = Vec::new();
+            for sim in self.sims(&iccids).await? {
+                let ticket = tickets.iter().find(|ticket| ticket.iccid == sim.iccid && sim.slot == Some(ticket.slot));
+                let Some(ticket) = ticket.filter(|_| sim.state == SimState::Stocked) else { continue };
+                if sim.activate_before.is_some_and(|until| until.unix() < shelf_end(now).cast_signed()) {
+                    aside += usize::from(self.set_aside_stock(&sim.iccid, ticket.slot).await?);
+                } else {
+                    leaked.push((sim, ticket.slot));
+                }
+            }
+            if leaked.is_empty() {
+                return Ok((0, aside));
+            }
+            let put_back = |index: usize, slot: u64| {
+                let (sim, was): &(Sim, u64) = &leaked[index];
+                let update = Update::builder().table_name(&self.tables.sims).set_key(Some(keys::sim(&sim.iccid)));
+                let update = update
+                    .update_expression("SET slot = :slot")
+                    .condition_expression("#state = :stocked AND slot = :was")
+                    .expression_attribute_names("#state", "state")
+                    .expression_attribute_values(":stocked", text("stocked"))
+                    .expression_attribute_values(":was", number(was))
+                    .expression_attribute_values(":slot", number(slot));
+                let write = TransactWriteItem::builder().update(built(update.build())?).build();
+                Ok(Slotted { iccid: &sim.iccid, activate_before: sim.activate_before, write })
+            };
+            match self.append(pool, leaked.len(), &[], put_back).await {
+                Ok(()) => return Ok((leaked.len(), aside)),
+                // A slow buyer got one of them; look again.
+                Err(TransactError::Refused(_)) => {}
+                Err(TransactError::Failed(error)) => return Err(error),
+            }
+        }
+    }
+
+    /// Takes a card that stands in a slot off sale for good.
+    async fn set_aside_stock(&self, iccid: &Iccid, slot: u64) -> Result<bool, StoreError> {
+        let update = async || {
+            let call = self.client.update_item().table_name(&self.tables.sims).set_key(Some(keys::sim(iccid)));
+            call.update_expression("SET #state = :aside REMOVE slot")
+                .condition_expression("#state = :stocked AND slot = :slot")
+                .expression_attribute_names("#state", "state")
+                .expression_attribute_values(":aside", text("set_aside"))
+                .expression_attribute_values(":stocked", text("stocked"))
+                .expression_attribute_values(":slot", number(slot))
+                .send()
+                .await
+        };
+        match send(Twice::Harmless, update).await {
+            Ok(_) => Ok(true),
+            Err(SendError::Refused(_)) => Ok(false),
+            Err(SendError::Failed(error)) => Err(error),
+        }
+    }
+
+    /// Puts cards that were marked as returned back on sale, in batches; answers how many.
+    async fn restock_returned(&self, pool: &PoolId) -> Result<usize, StoreError> {
+        let items = self.partition(&keys::returns(pool)).await?;
+        let iccids: Vec<Iccid> = items
+            .iter()
+            .map(|item| text_of(item, "sk")?.parse().map_err(|_| StoreError::Broken("a return without a card".to_owned())))
+            .collect::<Result<_, _>>()?;
+        let mut restocked = 0;
+        // Three items per card: its slot, itself, and the mark that goes.
+        for batch in iccids.chunks(CARDS_PER_TRANSACTION * 2 / 3) {
+            let sims = self.sims(batch).await?;
+            let marks =
+                batch.iter().map(|iccid| self.delete_pool_item(keys::returned(pool, iccid))).collect::<Result<Vec<_>, _>>()?;
+            let put_back = |index: usize, slot: u64| {
+                let sim: &Sim = &sims[index];
+                let update = Update::builder().table_name(&self.tables.sims).set_key(Some(keys::sim(&sim.iccid)));
+                let update = update
+                    .update_expression("SET slot = :slot, #state = :stocked REMOVE #order")
+                    .condition_expression("#state = :returning AND attribute_not_exists(disclosed)")
+                    .expression_attribute_names("#state", "state")
+                    .expression_attribute_names("#order", "order")
+                    .expression_attribute_values(":stocked", text("stocked"))
+                    .expression_attribute_values(":returning", text("returning"))
+                    .expression_attribute_values(":slot", number(slot));
+                let write = TransactWriteItem::builder().update(built(update.build())?).build();
+                Ok(Slotted { iccid: &sim.iccid, activate_before: sim.activate_before, write })
+            };
+            match self.append(pool, sims.len(), &marks, put_back).await {
+                Ok(()) => restocked += sims.len(),
+                Err(TransactError::Refused(places)) => {
+                    // Another sweep was here; what it left is found at the next one.
+                    tracing::info!(pool = %pool, refused = places.len(), "returned cards were restocked by somebody else");
+                }
+                Err(TransactError::Failed(error)) => return Err(error),
+            }
+        }
+        Ok(restocked)
+    }
+
+    pub(crate) fn delete_pool_item(&self, key: Item) -> Result<TransactWriteItem, StoreError> {
+        let delete =
+            Delete::builder().table_name(&self.tables.pools).set_key(Some(key)).condition_expression("attribute_exists(pk)");
+        Ok(TransactWriteItem::builder().delete(built(delete.build())?).build())
+    }
+
+    /// One sweep of a pool: publishes what was added, puts back returned cards and the cards of leaked tickets, and deletes
+    /// consumed slots. A ticket counts as leaked when it was drawn before the sweep before this one, so that buyers in between
+    /// their ticket and their sale are left in peace. Two sweeps at once do no harm.
+    pub async fn recover_stock(&self, pool: &PoolId, now: Timestamp) -> Result<Recovered, StoreError> {
+        let mut recovered = Recovered { returned: self.restock_returned(pool).await?, ..Recovered::default() };
+        let marks = self.pool_item(keys::marks(pool)).await?;
+        let (low, seen) = (number_of(&marks, "low")?, number_of(&marks, "seen")?);
+        let head = number_of(&self.pool_item(keys::counter(pool)).await?, "head")?;
+        let mut from = low;
+        while from < seen {
+            // A batch at a time, so that a sweep that is cut short has not swept in vain.
+            let end = seen.min(from + 500);
+            let slots = self.slots(pool, from, end).await?;
+            let mut tickets = Vec::with_capacity(slots.len());
+            for (slot, item) in &slots {
+                let iccid =
+                    text_of(item, "iccid")?.parse().map_err(|_| StoreError::Broken("a slot without a card".to_owned()))?;
+                tickets.push(Ticket { pool: pool.clone(), slot: *slot, iccid });
+            }
+            for batch in tickets.chunks(CARDS_PER_TRANSACTION) {
+                let (leaked, stale) = self.give_back_batch(pool, batch.to_vec(), now).await?;
+                recovered.leaked += leaked;
+                recovered.stale += stale;
+            }
+            for (slot, _) in &slots {
+                let key = keys::slot(pool, *slot);
+                let delete =
+                    async || self.client.delete_item().table_name(&self.tables.pools).set_key(Some(key.clone())).send().await;
+                send(Twice::Harmless, delete).await.map_err(SendError::unconditional)?;
+            }
+            recovered.consumed += slots.len();
+            if !self.move_marks(pool, from, end, seen, seen).await? {
+                return Ok(recovered);
+            }
+            from = end;
+        }
+        self.publish(pool).await?;
+        if head > seen {
+            self.move_marks(pool, from, from, seen, head).await?;
+        }
+        Ok(recovered)
+    }
+
+    /// Moves the sweep's marks, unless another sweep has; answers whether it did.
+    async fn move_marks(&self, pool: &PoolId, low: u64, new_low: u64, seen: u64, new_seen: u64) -> Result<bool, StoreError> {
+        let update = async || {
+            let call = self.client.update_item().table_name(&self.tables.pools).set_key(Some(keys::marks(pool)));
+            call.update_expression("SET low = :new_low, seen = :new_seen")
+                .condition_expression("low = :low AND seen = :seen")
+                .expression_attribute_values(":low", number(low))
+                .expression_attribute_values(":new_low", number(new_low))
+                .expression_attribute_values(":seen", number(seen))
+                .expression_attribute_values(":new_seen", number(new_seen))
+                .send()
+                .await
+        };
+        match send(Twice::Harmless, update).await {
+            Ok(_) => Ok(true),
+            Err(SendError::Refused(_)) => Ok(false),
+            Err(SendError::Failed(error)) => Err(error),
+        }
+    }
+
+    /// The sale of a drawn card, for a transaction.
+    pub(crate) fn sell(&self, ticket: &Ticket, order: &str) -> Result<TransactWriteItem, StoreError> {
+        let update = Update::builder().table_name(&self.tables.sims).set_key(Some(keys::sim(&ticket.iccid)));
+        let update = update
+            .update_expression("SET #state = :sold, #order = :order REMOVE slot")
+            .condition_expression("#state = :stocked AND slot = :slot")
+            .expression_attribute_names("#state", "state")
+            .expression_attribute_names("#order", "order")
+            .expression_attribute_values(":sold", text("sold"))
+            .expression_attribute_values(":order", text(order))
+            .expression_attribute_values(":stocked", text("stocked"))
+            .expression_attribute_values(":slot", number(ticket.slot));
+        Ok(TransactWriteItem::builder().update(built(update.build())?).build())
+    }
+}
+
+/// The earliest deadline, in Unix seconds, that a card may have to be sold now.
+fn shelf_end(now: Timestamp) -> u64 {
+    u64::try_from(now.plus_seconds(SHELF_DAYS * 86_400).unix()).unwrap_or(0)
+}
+
+/// What an SDK builder gives when all that must be set is set.
+pub fn built<T>(result: Result<T, aws_sdk_dynamodb::error::BuildError>) -> Result<T, StoreError> {
+    result.map_err(|error| StoreError::Broken(error.to_string()))
+}

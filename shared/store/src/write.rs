@@ -1,0 +1,138 @@
+//! Sending reads and writes, and sending them again only where that is safe.
+
+use crate::error::{Outcome, outcome};
+use crate::{Store, StoreError};
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::TransactWriteItem;
+use std::time::Duration;
+
+/// How often one request is sent at most; with [`pause`], over one to four seconds.
+const SENDS: u32 = 14;
+
+/// Why a request was not carried out, as far as is known.
+#[derive(Debug)]
+pub enum SendError<E> {
+    /// A condition did not hold; nothing changed.
+    Refused(E),
+    /// The tables could not be asked; a write may have happened.
+    Failed(StoreError),
+}
+
+/// Whether a request may be carried out twice.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Twice {
+    /// Its condition, or its being a read, makes the second time harmless.
+    Harmless,
+    /// The second time would take again.
+    Harmful,
+}
+
+/// A transaction whose conditions did not hold.
+#[derive(Debug)]
+pub enum TransactError {
+    /// The places of the items whose conditions did not hold; nothing changed.
+    Refused(Vec<usize>),
+    /// The tables could not be asked; the transaction may have happened.
+    Failed(StoreError),
+}
+
+impl<E> From<StoreError> for SendError<E> {
+    fn from(error: StoreError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<StoreError> for TransactError {
+    fn from(error: StoreError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl<E> SendError<E> {
+    /// The error of a request that has no condition, or whose refusal is itself an error.
+    pub fn unconditional(self) -> StoreError {
+        match self {
+            Self::Refused(_) => StoreError::Broken("a condition was refused where none should be".to_owned()),
+            Self::Failed(error) => error,
+        }
+    }
+}
+
+/// Full jitter, so that writers in conflict do not meet again.
+async fn pause(sends: u32) {
+    let ceiling = (10_u64 << sends.min(6)).min(400);
+    tokio::time::sleep(Duration::from_millis(fastrand::u64(1..=ceiling))).await;
+}
+
+/// Sends a request until it is answered or refused, or cannot be sent again.
+pub async fn send<T, E, R>(twice: Twice, request: impl AsyncFn() -> Result<T, SdkError<E, R>>) -> Result<T, SendError<E>>
+where
+    E: ProvideErrorMetadata,
+{
+    send_judged(twice, request, outcome).await
+}
+
+async fn send_judged<T, E, R>(
+    twice: Twice,
+    request: impl AsyncFn() -> Result<T, SdkError<E, R>>,
+    judge: fn(&SdkError<E, R>) -> (Outcome, String),
+) -> Result<T, SendError<E>> {
+    let mut sends = 0;
+    loop {
+        let error = match request().await {
+            Ok(answer) => return Ok(answer),
+            Err(error) => error,
+        };
+        sends += 1;
+        match (judge(&error), error) {
+            ((Outcome::Refused, _), SdkError::ServiceError(service)) => return Err(SendError::Refused(service.into_err())),
+            ((Outcome::Refused | Outcome::Invalid, text), _) => return Err(StoreError::Broken(text).into()),
+            ((Outcome::Unknown, text), _) if twice == Twice::Harmful => return Err(StoreError::Busy(text).into()),
+            ((Outcome::Unknown | Outcome::NotApplied, text), _) if sends == SENDS => return Err(StoreError::Busy(text).into()),
+            ((Outcome::Unknown | Outcome::NotApplied, _), _) => pause(sends).await,
+        }
+    }
+}
+
+/// A cancelled transaction is a refusal when a condition failed; when others were merely in the way it can be sent again.
+fn transaction_outcome<R>(error: &SdkError<TransactWriteItemsError, R>) -> (Outcome, String) {
+    let SdkError::ServiceError(service) = error else { return outcome(error) };
+    let TransactWriteItemsError::TransactionCanceledException(cancelled) = service.err() else { return outcome(error) };
+    let codes: Vec<&str> = cancelled.cancellation_reasons().iter().filter_map(|reason| reason.code()).collect();
+    let in_the_way = |code: &&str| {
+        matches!(
+            *code,
+            "None" | "TransactionConflict" | "ThrottlingError" | "ProvisionedThroughputExceeded" | "RequestLimitExceeded"
+        )
+    };
+    if codes.contains(&"ConditionalCheckFailed") {
+        (Outcome::Refused, String::new())
+    } else if let Some(other) = codes.iter().find(|code| !in_the_way(code)) {
+        (Outcome::Invalid, format!("transaction cancelled: {other}"))
+    } else {
+        (Outcome::NotApplied, "transaction in conflict with others".to_owned())
+    }
+}
+
+impl Store {
+    /// Writes all the items or none. The client token makes sending the same bytes again within minutes harmless; past that,
+    /// and for engines that forget it, the items' own conditions do.
+    pub(crate) async fn transact(&self, items: Vec<TransactWriteItem>) -> Result<(), TransactError> {
+        let token = format!("{:032x}", fastrand::u128(..));
+        let request = async || {
+            let call = self.client.transact_write_items().set_transact_items(Some(items.clone()));
+            call.client_request_token(&token).send().await
+        };
+        match send_judged(Twice::Harmless, request, transaction_outcome).await {
+            Ok(_) => Ok(()),
+            Err(SendError::Failed(error)) => Err(error.into()),
+            Err(SendError::Refused(TransactWriteItemsError::TransactionCanceledException(cancelled))) => {
+                let reasons = cancelled.cancellation_reasons().iter().enumerate();
+                let failed = reasons.filter(|(_, reason)| reason.code() == Some("ConditionalCheckFailed"));
+                Err(TransactError::Refused(failed.map(|(position, _)| position).collect()))
+            }
+            Err(SendError::Refused(other)) => Err(StoreError::Broken(other.to_string()).into()),
+        }
+    }
+}
