@@ -86,6 +86,11 @@ impl Carriers {
         Self { timeout, ..self }
     }
 
+    /// Whether an operator is asked over HTTP; others are preloaded.
+    pub fn speaks_to(&self, operator: &str) -> bool {
+        self.operators.contains_key(operator)
+    }
+
     /// Has the operator activate a card. Repeating it is safe: the operator knows the request by its order and card.
     ///
     /// The request is `POST {url}/v1/profiles/{iccid}/activation` with the JSON `{orderNum, subscriptionId, iccid, planId,

@@ -11,6 +11,8 @@ mod money;
 mod msisdn;
 mod order;
 mod order_num;
+mod place;
+mod refundable;
 mod time;
 
 pub use crate::catalogue::{
@@ -20,8 +22,8 @@ pub use crate::eid::{Eid, EidError};
 pub use crate::email::{EmailAddress, EmailAddressError};
 pub use crate::iccid::{Iccid, IccidError};
 pub use crate::lifecycle::{
-    Cards, Command, Intake, Job, MAIL_LEASE, MAX_ATTEMPTS, Outstanding, QUIET, Rejected, backoff, decide, due, next_attention,
-    outstanding,
+    Cards, Command, Intake, Job, MAIL_LEASE, MAX_ATTEMPTS, Outstanding, QUIET, Rejected, backoff, decide, decide_all, due,
+    next_attention, outstanding,
 };
 pub use crate::lpa::{ActivationCode, ActivationCodeError};
 pub use crate::money::{Currency, CurrencyError, Money};
@@ -32,4 +34,6 @@ pub use crate::order::{
     VoidReason,
 };
 pub use crate::order_num::{OrderNum, OrderNumError, short_hash};
+pub use crate::place::{Draft, PAY_WINDOW, PlaceError};
+pub use crate::refundable::{NotRefundable, Refundable};
 pub use crate::time::{Timestamp, TimestampError};

@@ -251,12 +251,10 @@ pub fn decide(order: &Order, command: Command, now: Timestamp) -> Result<Order, 
                 MailState::Pending(_) | MailState::Sent(_) | MailState::Failed(_) => return Err(Rejected::Done),
             }
         }
-        Command::MailRefused { kind, reason } => {
-            match next.mail_mut(kind)?.state {
-                MailState::Pending(_) | MailState::Sending(_) => next.fail_mail(kind, &reason, now)?,
-                MailState::Sent(_) | MailState::Failed(_) => return Err(Rejected::Done),
-            }
-        }
+        Command::MailRefused { kind, reason } => match next.mail_mut(kind)?.state {
+            MailState::Pending(_) | MailState::Sending(_) => next.fail_mail(kind, &reason, now)?,
+            MailState::Sent(_) | MailState::Failed(_) => return Err(Rejected::Done),
+        },
         Command::MailReported { kind, report } => {
             let mail = next.mail_mut(kind)?;
             // Reports come in any order; a worse one is not undone by a milder one that is late.
@@ -275,6 +273,23 @@ pub fn decide(order: &Order, command: Command, now: Timestamp) -> Result<Order, 
     }
     next.version += 1;
     Ok(next)
+}
+
+/// Carries out several commands as one change, leaving out those that are rejected; if all are, so is the whole.
+pub fn decide_all(order: &Order, commands: Vec<Command>, now: Timestamp) -> Result<Order, Rejected> {
+    let mut next = order.clone();
+    let mut outcome = Err(Rejected::Done);
+    for command in commands {
+        match decide(&next, command, now) {
+            Ok(changed) => {
+                next = changed;
+                outcome = Ok(());
+            }
+            Err(rejected) => outcome = outcome.map_err(|_| rejected),
+        }
+    }
+    next.version = order.version + 1;
+    outcome.map(|()| next)
 }
 
 /// Everything that an order still needs from somebody, with the time from which it can be done.

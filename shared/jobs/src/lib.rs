@@ -1,1 +1,116 @@
-//! simdock-jobs
+//! Jobs on their way: what the queues carry, and how it gets there.
+
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::error::DisplayErrorContext;
+use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
+use serde::{Deserialize, Serialize};
+use simdock_domain::{Job, OrderNum};
+use simdock_runtime::{Config, ConfigError, Service};
+use std::fmt;
+
+/// The longest that a queue can hold a message back, in seconds.
+pub const LONGEST_DELAY: i64 = 900;
+/// How many messages one request carries.
+const BATCH: usize = 10;
+
+/// A message: a job of an order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct JobMessage {
+    /// Whose.
+    pub order_num: OrderNum,
+    /// What is to be done.
+    #[serde(flatten)]
+    pub job: Job,
+}
+
+/// A job to be queued.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Queued {
+    /// The message.
+    pub message: JobMessage,
+    /// Seconds that the queue holds it back, 0 to [`LONGEST_DELAY`].
+    pub delay: i64,
+}
+
+/// The queues, one for each kind of job.
+#[derive(Debug)]
+pub struct Queues {
+    client: Client,
+    provision: String,
+    mail: String,
+}
+
+/// Messages did not reach their queue; those before them may have. Sending all of them again does no harm.
+#[derive(Debug)]
+pub struct QueueError(String);
+
+impl Queues {
+    /// The queues that the configuration names.
+    pub fn new(config: &Config) -> Result<Self, ConfigError> {
+        Ok(Self {
+            client: Client::new(&config.sdk(Service::Sqs)?),
+            provision: config.var("PROVISION_QUEUE_URL")?.to_owned(),
+            mail: config.var("MAIL_QUEUE_URL")?.to_owned(),
+        })
+    }
+
+    /// Queues jobs, up to ten to a request.
+    pub async fn send(&self, jobs: &[Queued]) -> Result<(), QueueError> {
+        let (provision, mail): (Vec<&Queued>, Vec<&Queued>) = jobs.iter().partition(|queued| match queued.message.job {
+            Job::Provision => true,
+            Job::Mail { .. } => false,
+        });
+        self.send_to(&self.provision, &provision).await?;
+        self.send_to(&self.mail, &mail).await
+    }
+
+    async fn send_to(&self, url: &str, jobs: &[&Queued]) -> Result<(), QueueError> {
+        for batch in jobs.chunks(BATCH) {
+            let mut request = self.client.send_message_batch().queue_url(url);
+            for (index, queued) in batch.iter().enumerate() {
+                let body = serde_json::to_string(&queued.message).map_err(|error| QueueError(error.to_string()))?;
+                let entry = SendMessageBatchRequestEntry::builder()
+                    .id(index.to_string())
+                    .message_body(body)
+                    .delay_seconds(i32::try_from(queued.delay.clamp(0, LONGEST_DELAY)).unwrap_or_default())
+                    .build()
+                    .map_err(|error| QueueError(error.to_string()))?;
+                request = request.entries(entry);
+            }
+            let answer = request.send().await.map_err(|error| QueueError(DisplayErrorContext(error).to_string()))?;
+            if let Some(failed) = answer.failed().first() {
+                return Err(QueueError(format!("{} of {} messages: {}", answer.failed().len(), batch.len(), failed.code())));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for QueueError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the queue did not take messages: {}", self.0)
+    }
+}
+
+impl std::error::Error for QueueError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use simdock_domain::MailKind;
+
+    #[test]
+    fn messages_are_what_the_contract_says() {
+        let order_num: OrderNum = "EP0123456789ABCDEF".parse().unwrap();
+        let provision = JobMessage { order_num: order_num.clone(), job: Job::Provision };
+        let text = r#"{"orderNum":"EP0123456789ABCDEF","job":"provision"}"#;
+        assert_eq!(serde_json::to_string(&provision).unwrap(), text);
+        assert_eq!(serde_json::from_str::<JobMessage>(text).unwrap(), provision);
+
+        let mail = JobMessage { order_num, job: Job::Mail { mail: MailKind::Qr } };
+        let text = r#"{"orderNum":"EP0123456789ABCDEF","job":"mail","mail":"qr"}"#;
+        assert_eq!(serde_json::to_string(&mail).unwrap(), text);
+        assert_eq!(serde_json::from_str::<JobMessage>(text).unwrap(), mail);
+    }
+}

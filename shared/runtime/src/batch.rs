@@ -92,11 +92,11 @@ impl fmt::Display for JobFailed {
 }
 
 /// Works the messages of a batch concurrently, each for itself: one that fails, or that nobody can read, comes back alone.
-pub async fn each_message<W>(event: &SqsEvent, work: W) -> BatchResponse
+pub async fn each_message<'a, F>(event: &'a SqsEvent, work: impl Fn(&'a str) -> F) -> BatchResponse
 where
-    W: AsyncFn(&str) -> Result<(), JobFailed>,
+    F: Future<Output = Result<(), JobFailed>>,
 {
-    let outcomes = join_all(event.records.iter().map(async |message| work(&message.body).await)).await;
+    let outcomes = join_all(event.records.iter().map(|message| work(&message.body))).await;
     let mut response = BatchResponse::default();
     for (message, outcome) in event.records.iter().zip(outcomes) {
         if let Err(failed) = outcome {

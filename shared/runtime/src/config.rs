@@ -37,7 +37,8 @@ impl Config {
     /// The configuration of a function on AWS: the process's environment and the machine's clock.
     pub fn from_env() -> Self {
         // Lossy, since a variable that is not UTF-8 and not ours must not keep a function from starting.
-        let vars = std::env::vars_os().map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()));
+        let vars =
+            std::env::vars_os().map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()));
         Self { vars: vars.collect(), clock: Clock::system() }
     }
 

@@ -10,4 +10,4 @@ pub use batch::{BatchResponse, JobFailed, SqsEvent, SqsMessage, StreamChange, St
 pub use clock::Clock;
 pub use config::{Config, ConfigError, Service};
 pub use lambda_runtime::{Context, Error, LambdaEvent, service_fn};
-pub use log::log_json_lines;
+pub use log::{log_json_lines, log_to_stdout};

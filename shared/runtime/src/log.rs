@@ -19,3 +19,8 @@ pub fn log_json_lines(writer: BoxMakeWriter) {
         .with_writer(writer);
     let _ = tracing_subscriber::registry().with(level).with(lines).try_init();
 }
+
+/// Sends what is logged to standard output, where Lambda takes it from.
+pub fn log_to_stdout() {
+    log_json_lines(BoxMakeWriter::new(std::io::stdout));
+}

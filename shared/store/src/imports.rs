@@ -202,8 +202,8 @@ impl Store {
     }
 
     async fn put_part(&self, item: &Item) -> Result<(), StoreError> {
-        let put = async || self.client.put_item().table_name(&self.tables.pools).set_item(Some(item.clone())).send().await;
-        send(Twice::Harmless, put).await.map_err(SendError::unconditional)?;
+        let put = self.client.put_item().table_name(&self.tables.pools).set_item(Some(item.clone()));
+        send(Twice::Harmless, || put.clone().send()).await.map_err(SendError::unconditional)?;
         Ok(())
     }
 
@@ -241,9 +241,8 @@ impl Store {
         loop {
             let key: Item = [("pk".to_owned(), text(&chunk.pk)), ("sk".to_owned(), text(&chunk.sk))].into();
             let Some(pool) = chunk.cards.first().map(|line| line.card.pool.clone()) else {
-                let delete =
-                    async || self.client.delete_item().table_name(&self.tables.pools).set_key(Some(key.clone())).send().await;
-                send(Twice::Harmless, delete).await.map_err(SendError::unconditional)?;
+                let delete = self.client.delete_item().table_name(&self.tables.pools).set_key(Some(key.clone()));
+                send(Twice::Harmless, || delete.clone().send()).await.map_err(SendError::unconditional)?;
                 return Ok(());
             };
             let gone = [self.delete_pool_item(key)?];

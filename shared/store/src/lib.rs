@@ -21,14 +21,14 @@ mod write;
 
 pub use error::{Conflict, StoreError};
 pub use imports::{Import, ImportError, ImportLine, ImportStatus};
-pub use orders::{Change, Created, ListQuery, Page};
+pub use orders::{Change, Created, ListQuery, Page, order_in_image};
 pub use partners::{Key, LedgerEntry, Partner, Principal};
 pub use pay::{Paid, Receipt};
-pub use plans::Operator;
+pub use plans::{Operator, Provisioning};
 pub use provisioned::Activation;
 pub use sims::{Sim, SimState};
 pub use stock::{Level, NewCard, Recovered};
-pub use sweep::Overdue;
+pub use sweep::{Overdue, OverdueCursor};
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::retry::RetryConfig;

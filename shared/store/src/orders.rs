@@ -63,14 +63,14 @@ impl Store {
     /// check for idempotency.
     pub async fn create_order(&self, order: &Order) -> Result<Created, StoreError> {
         let item = order_item(order)?;
-        let put = async || {
-            let call = self.client.put_item().table_name(&self.tables.orders).set_item(Some(item.clone()));
-            call.condition_expression("attribute_not_exists(orderNum)")
-                .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-                .send()
-                .await
-        };
-        match send(Twice::Harmless, put).await {
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.tables.orders)
+            .set_item(Some(item.clone()))
+            .condition_expression("attribute_not_exists(orderNum)")
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        match send(Twice::Harmless, || put.clone().send()).await {
             Ok(_) => Ok(Created::New),
             Err(SendError::Failed(error)) => Err(error),
             Err(SendError::Refused(PutItemError::ConditionalCheckFailedException(refused))) => {
@@ -87,11 +87,8 @@ impl Store {
 
     /// Reads an order, consistently.
     pub async fn order(&self, num: &OrderNum) -> Result<Option<Order>, StoreError> {
-        let get = async || {
-            let call = self.client.get_item().table_name(&self.tables.orders).set_key(Some(keys::order(num)));
-            call.consistent_read(true).send().await
-        };
-        let answer = send(Twice::Harmless, get).await.map_err(SendError::unconditional)?;
+        let get = self.client.get_item().table_name(&self.tables.orders).set_key(Some(keys::order(num))).consistent_read(true);
+        let answer = send(Twice::Harmless, || get.clone().send()).await.map_err(SendError::unconditional)?;
         answer.item.map(from_item).transpose()
     }
 
@@ -118,14 +115,14 @@ impl Store {
     /// Writes an order over the version before.
     pub async fn replace_order(&self, next: &Order) -> Result<Result<(), Conflict>, StoreError> {
         let put = self.order_put(next)?;
-        let request = async || {
-            let call = self.client.put_item().table_name(&put.table_name).set_item(Some(put.item.clone()));
-            call.set_condition_expression(put.condition_expression.clone())
-                .set_expression_attribute_values(put.expression_attribute_values.clone())
-                .send()
-                .await
-        };
-        match send(Twice::Harmless, request).await {
+        let request = self
+            .client
+            .put_item()
+            .table_name(&put.table_name)
+            .set_item(Some(put.item.clone()))
+            .set_condition_expression(put.condition_expression.clone())
+            .set_expression_attribute_values(put.expression_attribute_values.clone());
+        match send(Twice::Harmless, || request.clone().send()).await {
             Ok(_) => Ok(Ok(())),
             Err(SendError::Refused(_)) => Ok(Err(Conflict)),
             Err(SendError::Failed(error)) => Err(error),
@@ -159,20 +156,20 @@ impl Store {
                 None => None,
                 Some(key) => Some(start_key(partition, &value, key)?),
             };
-            let request = async || {
-                let call = self.client.query().table_name(&self.tables.orders).index_name(index);
-                call.key_condition_expression("#p = :p AND listKey BETWEEN :from AND :until")
-                    .expression_attribute_names("#p", partition)
-                    .expression_attribute_values(":p", text(&value))
-                    .expression_attribute_values(":from", text(&from))
-                    .expression_attribute_values(":until", text(&until))
-                    .scan_index_forward(false)
-                    .limit(i32::try_from(missing).unwrap_or(100))
-                    .set_exclusive_start_key(start.clone())
-                    .send()
-                    .await
-            };
-            let answer = send(Twice::Harmless, request).await.map_err(SendError::unconditional)?;
+            let request = self
+                .client
+                .query()
+                .table_name(&self.tables.orders)
+                .index_name(index)
+                .key_condition_expression("#p = :p AND listKey BETWEEN :from AND :until")
+                .expression_attribute_names("#p", partition)
+                .expression_attribute_values(":p", text(&value))
+                .expression_attribute_values(":from", text(&from))
+                .expression_attribute_values(":until", text(&until))
+                .scan_index_forward(false)
+                .limit(i32::try_from(missing).unwrap_or(100))
+                .set_exclusive_start_key(start.clone());
+            let answer = send(Twice::Harmless, || request.clone().send()).await.map_err(SendError::unconditional)?;
             let list_keys: Vec<String> = answer
                 .items()
                 .iter()
@@ -214,8 +211,8 @@ impl Store {
                 .consistent_read(consistent)
                 .build()
                 .map_err(|error| StoreError::Broken(error.to_string()))?;
-            let request = async || self.client.batch_get_item().request_items(table, batch.clone()).send().await;
-            let mut answer = send(Twice::Harmless, request).await.map_err(SendError::unconditional)?;
+            let request = self.client.batch_get_item().request_items(table, batch.clone());
+            let mut answer = send(Twice::Harmless, || request.clone().send()).await.map_err(SendError::unconditional)?;
             if let Some(found) = answer.responses.as_mut().and_then(|tables| tables.remove(table)) {
                 items.extend(found);
             }
@@ -252,4 +249,10 @@ fn order_num(list_key: &str) -> Result<OrderNum, StoreError> {
         .split_once('#')
         .and_then(|(_, num)| num.parse().ok())
         .ok_or_else(|| StoreError::Broken("a list key without an order number".to_owned()))
+}
+
+/// The order in an image of a stream record, which is DynamoDB's own JSON.
+pub fn order_in_image(image: serde_json::Value) -> Result<Order, StoreError> {
+    let item: serde_dynamo::Item = serde_json::from_value(image)?;
+    Ok(serde_dynamo::from_item(item)?)
 }

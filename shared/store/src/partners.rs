@@ -82,15 +82,15 @@ impl Store {
 
     /// Ends an API key. Functions that checked it just now go by it for up to a minute more.
     pub async fn revoke_key(&self, key: &str, now: Timestamp) -> Result<(), StoreError> {
-        let update = async || {
-            let call = self.client.update_item().table_name(&self.tables.partners).set_key(Some(keys::api_key(key)));
-            call.update_expression("SET revokedAt = if_not_exists(revokedAt, :now)")
-                .condition_expression("attribute_exists(pk)")
-                .expression_attribute_values(":now", number(now.unix()))
-                .send()
-                .await
-        };
-        match send(Twice::Harmless, update).await {
+        let update = self
+            .client
+            .update_item()
+            .table_name(&self.tables.partners)
+            .set_key(Some(keys::api_key(key)))
+            .update_expression("SET revokedAt = if_not_exists(revokedAt, :now)")
+            .condition_expression("attribute_exists(pk)")
+            .expression_attribute_values(":now", number(now.unix()));
+        match send(Twice::Harmless, || update.clone().send()).await {
             Ok(_) | Err(SendError::Refused(_)) => Ok(()),
             Err(SendError::Failed(error)) => Err(error),
         }
@@ -151,19 +151,18 @@ impl Store {
     }
 
     async fn partner_item(&self, key: Item) -> Result<Option<Item>, StoreError> {
-        let get = async || {
-            let call = self.client.get_item().table_name(&self.tables.partners).set_key(Some(key.clone()));
-            call.consistent_read(true).send().await
-        };
-        Ok(send(Twice::Harmless, get).await.map_err(SendError::unconditional)?.item)
+        let get = self.client.get_item().table_name(&self.tables.partners).set_key(Some(key.clone())).consistent_read(true);
+        Ok(send(Twice::Harmless, || get.clone().send()).await.map_err(SendError::unconditional)?.item)
     }
 
     async fn put_once(&self, item: Item) -> Result<(), StoreError> {
-        let put = async || {
-            let call = self.client.put_item().table_name(&self.tables.partners).set_item(Some(item.clone()));
-            call.condition_expression("attribute_not_exists(pk)").send().await
-        };
-        match send(Twice::Harmless, put).await {
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.tables.partners)
+            .set_item(Some(item.clone()))
+            .condition_expression("attribute_not_exists(pk)");
+        match send(Twice::Harmless, || put.clone().send()).await {
             Ok(_) | Err(SendError::Refused(_)) => Ok(()),
             Err(SendError::Failed(error)) => Err(error),
         }

@@ -14,6 +14,18 @@ pub struct Operator {
     pub operator_id: String,
     /// The name that people read.
     pub display: String,
+    /// What makes its cards work.
+    pub provisioning: Provisioning,
+}
+
+/// What makes an operator's cards work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Provisioning {
+    /// Nothing more: they work as they come.
+    Preloaded,
+    /// A request to the operator.
+    Http,
 }
 
 impl Store {
@@ -96,14 +108,14 @@ impl Store {
     pub async fn put_operator(&self, operator: &Operator) -> Result<(), StoreError> {
         let mut item = to_item(operator)?;
         item.extend(keys::operator(&operator.operator_id));
-        let put = async || self.client.put_item().table_name(&self.tables.plans).set_item(Some(item.clone())).send().await;
-        send(Twice::Harmless, put).await.map_err(SendError::unconditional)?;
+        let put = self.client.put_item().table_name(&self.tables.plans).set_item(Some(item.clone()));
+        send(Twice::Harmless, || put.clone().send()).await.map_err(SendError::unconditional)?;
         Ok(())
     }
 
     async fn plan_item(&self, key: Item) -> Result<Option<Item>, StoreError> {
-        let get = async || self.client.get_item().table_name(&self.tables.plans).set_key(Some(key.clone())).send().await;
-        Ok(send(Twice::Harmless, get).await.map_err(SendError::unconditional)?.item)
+        let get = self.client.get_item().table_name(&self.tables.plans).set_key(Some(key.clone()));
+        Ok(send(Twice::Harmless, || get.clone().send()).await.map_err(SendError::unconditional)?.item)
     }
 }
 

@@ -25,12 +25,14 @@ impl Activation {
 }
 
 impl Store {
-    /// Records activated cards together with the order that says so: each card is active, its subscription begins, and if the
-    /// order's mail will carry its code, it counts as disclosed from here on.
+    /// Records what came of provisioning together with the order that says so. An activated card is active, its subscription
+    /// begins, and if the order's mail will carry its code, it counts as disclosed from here on. A card whose line failed is set
+    /// aside.
     pub async fn provisioned(
         &self,
         next: &Order,
         activations: &[Activation],
+        failed: &[usize],
         now: Timestamp,
     ) -> Result<Result<(), Conflict>, StoreError> {
         let mut items = vec![TransactWriteItem::builder().put(self.order_put(next)?).build()];
@@ -74,13 +76,7 @@ impl Store {
             let put = put.condition_expression("attribute_not_exists(subscriptionId)");
             items.push(TransactWriteItem::builder().put(built(put.build())?).build());
         }
-        settled(self.transact(items).await)
-    }
-
-    /// Records a line that failed for good together with its order: the card is set aside.
-    pub async fn provisioning_failed(&self, next: &Order, lines: &[usize]) -> Result<Result<(), Conflict>, StoreError> {
-        let mut items = vec![TransactWriteItem::builder().put(self.order_put(next)?).build()];
-        for line in lines {
+        for line in failed {
             let Some(iccid) = next.lines.get(*line).and_then(|line| line.iccid.as_ref()) else { continue };
             let update = Update::builder()
                 .table_name(&self.tables.sims)
@@ -94,14 +90,10 @@ impl Store {
                 .expression_attribute_values(":order", text(next.num.as_str()));
             items.push(TransactWriteItem::builder().update(built(update.build())?).build());
         }
-        settled(self.transact(items).await)
-    }
-}
-
-fn settled(outcome: Result<(), TransactError>) -> Result<Result<(), Conflict>, StoreError> {
-    match outcome {
-        Ok(()) => Ok(Ok(())),
-        Err(TransactError::Refused(_)) => Ok(Err(Conflict)),
-        Err(TransactError::Failed(error)) => Err(error),
+        match self.transact(items).await {
+            Ok(()) => Ok(Ok(())),
+            Err(TransactError::Refused(_)) => Ok(Err(Conflict)),
+            Err(TransactError::Failed(error)) => Err(error),
+        }
     }
 }

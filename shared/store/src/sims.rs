@@ -64,7 +64,7 @@ impl Store {
 
     /// Notes that a card's code is about to leave the system, before it does. Once is enough.
     pub async fn disclose(&self, iccid: &Iccid, order: &OrderNum) -> Result<(), StoreError> {
-        let update = async || {
+        let update = {
             let call = self.client.update_item().table_name(&self.tables.sims).set_key(Some(keys::sim(iccid)));
             // `order` is a reserved word in expressions.
             call.update_expression("SET disclosed = :now")
@@ -72,10 +72,8 @@ impl Store {
                 .expression_attribute_names("#order", "order")
                 .expression_attribute_values(":order", text(order.as_str()))
                 .expression_attribute_values(":now", crate::item::number(self.clock.now().unix()))
-                .send()
-                .await
         };
-        match send(Twice::Harmless, update).await {
+        match send(Twice::Harmless, || update.clone().send()).await {
             Ok(_) | Err(SendError::Refused(_)) => Ok(()),
             Err(SendError::Failed(error)) => Err(error),
         }

@@ -93,16 +93,16 @@ pub struct Slotted<'a> {
 impl Store {
     /// Draws `count` tickets. Whoever cannot use one gives it back, or the sweep does.
     pub(crate) async fn draw(&self, pool: &PoolId, count: usize, now: Timestamp) -> Result<Draw, StoreError> {
-        let update = async || {
-            let call = self.client.update_item().table_name(&self.tables.pools).set_key(Some(keys::counter(pool)));
-            call.update_expression("SET available = available - :n, head = head + :n")
-                .condition_expression("available >= :n")
-                .expression_attribute_values(":n", number(count))
-                .return_values(ReturnValue::UpdatedNew)
-                .send()
-                .await
-        };
-        let answer = match send(Twice::Harmful, update).await {
+        let update = self
+            .client
+            .update_item()
+            .table_name(&self.tables.pools)
+            .set_key(Some(keys::counter(pool)))
+            .update_expression("SET available = available - :n, head = head + :n")
+            .condition_expression("available >= :n")
+            .expression_attribute_values(":n", number(count))
+            .return_values(ReturnValue::UpdatedNew);
+        let answer = match send(Twice::Harmful, || update.clone().send()).await {
             Ok(answer) => answer,
             Err(SendError::Refused(_)) => return Ok(Draw::SoldOut),
             Err(SendError::Failed(error)) => return Err(error),
@@ -131,17 +131,17 @@ impl Store {
             let last = end.min(block_end) - 1;
             let mut start: Option<Item> = None;
             loop {
-                let query = async || {
-                    let call = self.client.query().table_name(&self.tables.pools).consistent_read(true);
-                    call.key_condition_expression("pk = :block AND sk BETWEEN :first AND :last")
-                        .expression_attribute_values(":block", text(keys::slot_block(pool, from)))
-                        .expression_attribute_values(":first", text(keys::slot_number(from)))
-                        .expression_attribute_values(":last", text(keys::slot_number(last)))
-                        .set_exclusive_start_key(start.clone())
-                        .send()
-                        .await
-                };
-                let answer = send(Twice::Harmless, query).await.map_err(SendError::unconditional)?;
+                let query = self
+                    .client
+                    .query()
+                    .table_name(&self.tables.pools)
+                    .consistent_read(true)
+                    .key_condition_expression("pk = :block AND sk BETWEEN :first AND :last")
+                    .expression_attribute_values(":block", text(keys::slot_block(pool, from)))
+                    .expression_attribute_values(":first", text(keys::slot_number(from)))
+                    .expression_attribute_values(":last", text(keys::slot_number(last)))
+                    .set_exclusive_start_key(start.clone());
+                let answer = send(Twice::Harmless, || query.clone().send()).await.map_err(SendError::unconditional)?;
                 for item in answer.items.unwrap_or_default() {
                     let slot = text_of(&item, "sk")?.parse().map_err(|_| StoreError::Broken("a slot without a number".into()))?;
                     found.push((slot, item));
@@ -172,11 +172,13 @@ impl Store {
             registry,
         ];
         for item in items {
-            let put = async || {
-                let call = self.client.put_item().table_name(&self.tables.pools).set_item(Some(item.clone()));
-                call.condition_expression("attribute_not_exists(pk)").send().await
-            };
-            match send(Twice::Harmless, put).await {
+            let put = self
+                .client
+                .put_item()
+                .table_name(&self.tables.pools)
+                .set_item(Some(item.clone()))
+                .condition_expression("attribute_not_exists(pk)");
+            match send(Twice::Harmless, || put.clone().send()).await {
                 Ok(_) | Err(SendError::Refused(_)) => {}
                 Err(SendError::Failed(error)) => return Err(error),
             }
@@ -214,7 +216,7 @@ impl Store {
         let mut items = Vec::new();
         let mut start: Option<Item> = None;
         loop {
-            let query = async || {
+            let query = {
                 let condition = if prefix.is_some() { "pk = :pk AND begins_with(sk, :prefix)" } else { "pk = :pk" };
                 let call = self.client.query().table_name(table).consistent_read(true).key_condition_expression(condition);
                 let call = call.expression_attribute_values(":pk", text(pk)).set_exclusive_start_key(start.clone());
@@ -222,10 +224,8 @@ impl Store {
                     Some(prefix) => call.expression_attribute_values(":prefix", text(prefix)),
                     None => call,
                 }
-                .send()
-                .await
             };
-            let answer = send(Twice::Harmless, query).await.map_err(SendError::unconditional)?;
+            let answer = send(Twice::Harmless, || query.clone().send()).await.map_err(SendError::unconditional)?;
             items.extend(answer.items.unwrap_or_default());
             start = answer.last_evaluated_key;
             if start.is_none() {
@@ -236,11 +236,8 @@ impl Store {
 
     /// An item of `pools`, read consistently; empty where there is none.
     pub(crate) async fn pool_item(&self, key: Item) -> Result<Item, StoreError> {
-        let get = async || {
-            let call = self.client.get_item().table_name(&self.tables.pools).set_key(Some(key.clone()));
-            call.consistent_read(true).send().await
-        };
-        let answer = send(Twice::Harmless, get).await.map_err(SendError::unconditional)?;
+        let get = self.client.get_item().table_name(&self.tables.pools).set_key(Some(key.clone())).consistent_read(true);
+        let answer = send(Twice::Harmless, || get.clone().send()).await.map_err(SendError::unconditional)?;
         Ok(answer.item.unwrap_or_default())
     }
 
@@ -305,17 +302,17 @@ impl Store {
             if tail <= published {
                 return Ok(());
             }
-            let update = async || {
-                let call = self.client.update_item().table_name(&self.tables.pools).set_key(Some(keys::counter(pool)));
-                call.update_expression("SET available = available + :more, published = :tail")
-                    .condition_expression("published = :published")
-                    .expression_attribute_values(":more", number(tail - published))
-                    .expression_attribute_values(":tail", number(tail))
-                    .expression_attribute_values(":published", number(published))
-                    .send()
-                    .await
-            };
-            match send(Twice::Harmless, update).await {
+            let update = self
+                .client
+                .update_item()
+                .table_name(&self.tables.pools)
+                .set_key(Some(keys::counter(pool)))
+                .update_expression("SET available = available + :more, published = :tail")
+                .condition_expression("published = :published")
+                .expression_attribute_values(":more", number(tail - published))
+                .expression_attribute_values(":tail", number(tail))
+                .expression_attribute_values(":published", number(published));
+            match send(Twice::Harmless, || update.clone().send()).await {
                 Ok(_) => return Ok(()),
                 // Somebody else published; perhaps not all of it.
                 Err(SendError::Refused(_)) => {}
@@ -400,18 +397,18 @@ impl Store {
 
     /// Takes a card that stands in a slot off sale for good.
     async fn set_aside_stock(&self, iccid: &Iccid, slot: u64) -> Result<bool, StoreError> {
-        let update = async || {
-            let call = self.client.update_item().table_name(&self.tables.sims).set_key(Some(keys::sim(iccid)));
-            call.update_expression("SET #state = :aside REMOVE slot")
-                .condition_expression("#state = :stocked AND slot = :slot")
-                .expression_attribute_names("#state", "state")
-                .expression_attribute_values(":aside", text("set_aside"))
-                .expression_attribute_values(":stocked", text("stocked"))
-                .expression_attribute_values(":slot", number(slot))
-                .send()
-                .await
-        };
-        match send(Twice::Harmless, update).await {
+        let update = self
+            .client
+            .update_item()
+            .table_name(&self.tables.sims)
+            .set_key(Some(keys::sim(iccid)))
+            .update_expression("SET #state = :aside REMOVE slot")
+            .condition_expression("#state = :stocked AND slot = :slot")
+            .expression_attribute_names("#state", "state")
+            .expression_attribute_values(":aside", text("set_aside"))
+            .expression_attribute_values(":stocked", text("stocked"))
+            .expression_attribute_values(":slot", number(slot));
+        match send(Twice::Harmless, || update.clone().send()).await {
             Ok(_) => Ok(true),
             Err(SendError::Refused(_)) => Ok(false),
             Err(SendError::Failed(error)) => Err(error),
@@ -489,9 +486,8 @@ impl Store {
             }
             for (slot, _) in &slots {
                 let key = keys::slot(pool, *slot);
-                let delete =
-                    async || self.client.delete_item().table_name(&self.tables.pools).set_key(Some(key.clone())).send().await;
-                send(Twice::Harmless, delete).await.map_err(SendError::unconditional)?;
+                let delete = self.client.delete_item().table_name(&self.tables.pools).set_key(Some(key.clone()));
+                send(Twice::Harmless, || delete.clone().send()).await.map_err(SendError::unconditional)?;
             }
             recovered.consumed += slots.len();
             if !self.move_marks(pool, from, end, seen, seen).await? {
@@ -508,18 +504,18 @@ impl Store {
 
     /// Moves the sweep's marks, unless another sweep has; answers whether it did.
     async fn move_marks(&self, pool: &PoolId, low: u64, new_low: u64, seen: u64, new_seen: u64) -> Result<bool, StoreError> {
-        let update = async || {
-            let call = self.client.update_item().table_name(&self.tables.pools).set_key(Some(keys::marks(pool)));
-            call.update_expression("SET low = :new_low, seen = :new_seen")
-                .condition_expression("low = :low AND seen = :seen")
-                .expression_attribute_values(":low", number(low))
-                .expression_attribute_values(":new_low", number(new_low))
-                .expression_attribute_values(":seen", number(seen))
-                .expression_attribute_values(":new_seen", number(new_seen))
-                .send()
-                .await
-        };
-        match send(Twice::Harmless, update).await {
+        let update = self
+            .client
+            .update_item()
+            .table_name(&self.tables.pools)
+            .set_key(Some(keys::marks(pool)))
+            .update_expression("SET low = :new_low, seen = :new_seen")
+            .condition_expression("low = :low AND seen = :seen")
+            .expression_attribute_values(":low", number(low))
+            .expression_attribute_values(":new_low", number(new_low))
+            .expression_attribute_values(":seen", number(seen))
+            .expression_attribute_values(":new_seen", number(new_seen));
+        match send(Twice::Harmless, || update.clone().send()).await {
             Ok(_) => Ok(true),
             Err(SendError::Refused(_)) => Ok(false),
             Err(SendError::Failed(error)) => Err(error),

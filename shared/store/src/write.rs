@@ -66,18 +66,22 @@ async fn pause(sends: u32) {
 }
 
 /// Sends a request until it is answered or refused, or cannot be sent again.
-pub async fn send<T, E, R>(twice: Twice, request: impl AsyncFn() -> Result<T, SdkError<E, R>>) -> Result<T, SendError<E>>
+pub async fn send<T, E, R, F>(twice: Twice, request: impl Fn() -> F) -> Result<T, SendError<E>>
 where
     E: ProvideErrorMetadata,
+    F: Future<Output = Result<T, SdkError<E, R>>>,
 {
     send_judged(twice, request, outcome).await
 }
 
-async fn send_judged<T, E, R>(
+async fn send_judged<T, E, R, F>(
     twice: Twice,
-    request: impl AsyncFn() -> Result<T, SdkError<E, R>>,
+    request: impl Fn() -> F,
     judge: fn(&SdkError<E, R>) -> (Outcome, String),
-) -> Result<T, SendError<E>> {
+) -> Result<T, SendError<E>>
+where
+    F: Future<Output = Result<T, SdkError<E, R>>>,
+{
     let mut sends = 0;
     loop {
         let error = match request().await {
@@ -120,11 +124,8 @@ impl Store {
     /// and for engines that forget it, the items' own conditions do.
     pub(crate) async fn transact(&self, items: Vec<TransactWriteItem>) -> Result<(), TransactError> {
         let token = format!("{:032x}", fastrand::u128(..));
-        let request = async || {
-            let call = self.client.transact_write_items().set_transact_items(Some(items.clone()));
-            call.client_request_token(&token).send().await
-        };
-        match send_judged(Twice::Harmless, request, transaction_outcome).await {
+        let request = self.client.transact_write_items().set_transact_items(Some(items.clone())).client_request_token(&token);
+        match send_judged(Twice::Harmless, || request.clone().send(), transaction_outcome).await {
             Ok(_) => Ok(()),
             Err(SendError::Failed(error)) => Err(error.into()),
             Err(SendError::Refused(TransactWriteItemsError::TransactionCanceledException(cancelled))) => {

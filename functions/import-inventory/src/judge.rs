@@ -1,0 +1,252 @@
+//! Which lines of a file can go into stock, and what is wrong with the others.
+
+use csv::{ReaderBuilder, StringRecord};
+use simdock_api::Problem;
+use simdock_domain::{ActivationCode, FormFactor, Iccid, PoolId, Timestamp};
+use simdock_store::{ImportError, ImportLine, NewCard, Provisioning, Store};
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+/// What holds for lines that do not say otherwise.
+pub struct Defaults {
+    /// Who issued the cards.
+    pub operator: Option<String>,
+    /// Their IMSI profile.
+    pub imsi_profile: Option<String>,
+    /// What they are.
+    pub form_factor: FormFactor,
+}
+
+/// The lines, told apart.
+pub struct Verdict {
+    /// Can go in.
+    pub good: Vec<ImportLine>,
+    /// Cannot.
+    pub errors: Vec<ImportError>,
+}
+
+/// What a column holds. Suppliers name columns in their own ways; case, spaces, `_` and `-` do not matter.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+enum Column {
+    Iccid,
+    Code,
+    SmDpAddress,
+    MatchingId,
+    MobileNumber,
+    ActivateBefore,
+    Operator,
+    ImsiProfile,
+    FormFactor,
+}
+
+const NAMES: &[(&str, Column)] = &[
+    ("iccid", Column::Iccid),
+    ("code", Column::Code),
+    ("lpa", Column::Code),
+    ("lpacode", Column::Code),
+    ("lpastring", Column::Code),
+    ("qrcode", Column::Code),
+    ("smdpaddress", Column::SmDpAddress),
+    ("smdp", Column::SmDpAddress),
+    ("smdp+", Column::SmDpAddress),
+    ("activationcode", Column::MatchingId),
+    ("matchingid", Column::MatchingId),
+    ("mobilenumber", Column::MobileNumber),
+    ("msisdn", Column::MobileNumber),
+    ("activatebefore", Column::ActivateBefore),
+    ("operator", Column::Operator),
+    ("imsiprofile", Column::ImsiProfile),
+    ("profile", Column::ImsiProfile),
+    ("formfactor", Column::FormFactor),
+];
+
+/// A reason for which a line cannot go in.
+struct Fault {
+    code: &'static str,
+    reason: String,
+}
+
+fn fault(code: &'static str, reason: impl std::fmt::Display) -> Fault {
+    Fault { code, reason: reason.to_string() }
+}
+
+/// Judges every line; the header, if it cannot be used, refuses the whole file.
+pub async fn judge(store: &Store, file: &str, defaults: &Defaults, now: Timestamp) -> Result<Verdict, Problem> {
+    let file = file.strip_prefix('\u{feff}').unwrap_or(file);
+    let delimiter = delimiter(file.lines().next().unwrap_or_default());
+    let mut reader = ReaderBuilder::new().delimiter(delimiter).flexible(true).trim(csv::Trim::All).from_reader(file.as_bytes());
+    let headers = reader.headers().map_err(|_| Problem::invalid_csv("The header cannot be read."))?.clone();
+    let columns = columns(&headers)?;
+
+    let mut good: Vec<ImportLine> = Vec::new();
+    let mut errors: Vec<ImportError> = Vec::new();
+    let mut seen: HashMap<Iccid, usize> = HashMap::new();
+    let mut operators: BTreeMap<String, Option<Provisioning>> = BTreeMap::new();
+    for record in reader.records() {
+        let record = match record {
+            Ok(record) => record,
+            Err(error) => {
+                let line = error.position().map_or(0, csv::Position::line);
+                errors.push(error_at(line, None, fault("unreadable", "the line cannot be read as CSV")));
+                continue;
+            }
+        };
+        let line = record.position().map_or(0, csv::Position::line);
+        let fields = Fields { record: &record, columns: &columns };
+        let iccid = fields.get(Column::Iccid).map(|text| text.chars().take(32).collect());
+        let mut card = if record.len() == headers.len() {
+            read_card(&fields, defaults, now)
+        } else {
+            Err(fault("columns", format!("has {} columns where the header has {}", record.len(), headers.len())))
+        };
+        if let Ok(read) = &card {
+            let name = read.pool.operator.clone();
+            if !operators.contains_key(&name) {
+                let found = store.operator(&name).await?.map(|operator| operator.provisioning);
+                operators.insert(name.clone(), found);
+            }
+            let provisioning = operators[&name];
+            card = card.and_then(|read| fits_operator(read, provisioning)).and_then(|read| {
+                match seen.insert(read.iccid.clone(), position(line)) {
+                    None => Ok(read),
+                    Some(first) => Err(fault("duplicate", format!("the card stands in line {first} already"))),
+                }
+            });
+        }
+        match card {
+            Ok(card) => good.push(ImportLine { line: position(line), card }),
+            Err(fault) => errors.push(error_at(line, iccid, fault)),
+        }
+    }
+
+    let iccids: Vec<Iccid> = good.iter().map(|line| line.card.iccid.clone()).collect();
+    let known = store.known_cards(&iccids).await?;
+    if !known.is_empty() {
+        let known: HashSet<&Iccid> = known.iter().collect();
+        let (there, new): (Vec<_>, Vec<_>) = good.into_iter().partition(|line| known.contains(&line.card.iccid));
+        good = new;
+        errors.extend(there.into_iter().map(|line| ImportError {
+            line: line.line,
+            iccid: Some(line.card.iccid.to_string()),
+            code: "already_in_stock".to_owned(),
+            reason: "the card came in before".to_owned(),
+        }));
+    }
+    errors.sort_by_key(|error| error.line);
+    Ok(Verdict { good, errors })
+}
+
+fn position(line: u64) -> usize {
+    usize::try_from(line).unwrap_or(usize::MAX)
+}
+
+fn error_at(line: u64, iccid: Option<String>, fault: Fault) -> ImportError {
+    ImportError { line: position(line), iccid, code: fault.code.to_owned(), reason: fault.reason }
+}
+
+/// What the header's columns are set apart by.
+fn delimiter(header: &str) -> u8 {
+    [b',', b';', b'\t'].into_iter().max_by_key(|delimiter| header.bytes().filter(|byte| byte == delimiter).count()).map_or(
+        b',',
+        |most| {
+            if header.as_bytes().contains(&most) { most } else { b',' }
+        },
+    )
+}
+
+fn columns(headers: &StringRecord) -> Result<HashMap<Column, usize>, Problem> {
+    let mut columns = HashMap::new();
+    for (index, header) in headers.iter().enumerate() {
+        let plain: String =
+            header.chars().filter(|character| !matches!(character, ' ' | '_' | '-')).flat_map(char::to_lowercase).collect();
+        let Some((_, column)) = NAMES.iter().find(|(name, _)| *name == plain) else {
+            let header: String = header.chars().filter(|character| !character.is_control()).take(64).collect();
+            return Err(Problem::invalid_csv(format!("The header names a column {header:?} that is not known.")));
+        };
+        if columns.insert(*column, index).is_some() {
+            return Err(Problem::invalid_csv(format!("The header names the column {header:?} twice.")));
+        }
+    }
+    if columns.contains_key(&Column::Iccid) {
+        Ok(columns)
+    } else {
+        Err(Problem::invalid_csv("The first line must be a header with a column iccid."))
+    }
+}
+
+struct Fields<'a> {
+    record: &'a StringRecord,
+    columns: &'a HashMap<Column, usize>,
+}
+
+impl<'a> Fields<'a> {
+    fn get(&self, column: Column) -> Option<&'a str> {
+        self.record.get(*self.columns.get(&column)?).filter(|text| !text.is_empty())
+    }
+}
+
+fn read_card(fields: &Fields<'_>, defaults: &Defaults, now: Timestamp) -> Result<NewCard, Fault> {
+    let iccid: Iccid = fields.get(Column::Iccid).unwrap_or_default().parse().map_err(|error| fault(iccid_code(error), error))?;
+    let form_factor = match fields.get(Column::FormFactor) {
+        None => defaults.form_factor,
+        Some(text) => text.to_ascii_lowercase().parse().map_err(|reason: String| fault("form_factor", reason))?,
+    };
+    let operator = fields.get(Column::Operator).or(defaults.operator.as_deref());
+    let operator = operator.ok_or_else(|| fault("operator", "no operator in the line or in the request"))?;
+    let imsi_profile = fields.get(Column::ImsiProfile).or(defaults.imsi_profile.as_deref());
+    let imsi_profile = imsi_profile.ok_or_else(|| fault("imsi_profile", "no IMSI profile in the line or in the request"))?;
+    let pool = PoolId::new(operator, imsi_profile, form_factor).map_err(|reason| fault("pool", reason))?;
+    let activate_before = fields.get(Column::ActivateBefore).map(|text| deadline(text, now)).transpose()?;
+    let msisdn = fields.get(Column::MobileNumber).map(str::parse).transpose().map_err(|error| fault("mobile_number", error))?;
+    Ok(NewCard { iccid, pool, activation_code: activation_code(fields)?, msisdn, activate_before })
+}
+
+fn iccid_code(error: simdock_domain::IccidError) -> &'static str {
+    use simdock_domain::IccidError;
+    match error {
+        IccidError::Empty => "iccid_missing",
+        IccidError::NotDigits => "iccid_not_digits",
+        IccidError::Length => "iccid_length",
+        IccidError::Prefix => "iccid_prefix",
+        IccidError::Luhn => "iccid_luhn",
+    }
+}
+
+/// The code, from one column or from its parts. A whole code in the column of the matching id counts as a whole code.
+fn activation_code(fields: &Fields<'_>) -> Result<Option<ActivationCode>, Fault> {
+    let matching_id = fields.get(Column::MatchingId);
+    let whole = fields.get(Column::Code).or(matching_id.filter(|text| text.contains('$')));
+    let parsed = match (whole, fields.get(Column::SmDpAddress), matching_id) {
+        (Some(whole), address, _) => {
+            let code: ActivationCode = whole.parse().map_err(|error| fault("code", error))?;
+            let parts = (address, matching_id.filter(|text| !text.contains('$')));
+            let agrees = parts.0.is_none_or(|address| address.eq_ignore_ascii_case(code.sm_dp_address()))
+                && parts.1.is_none_or(|matching_id| matching_id == code.matching_id());
+            if !agrees {
+                return Err(fault("code", "the code and its parts in other columns do not agree"));
+            }
+            Some(code)
+        }
+        (None, Some(address), matching_id) => Some(
+            ActivationCode::new(address, matching_id.unwrap_or_default(), None, false).map_err(|error| fault("code", error))?,
+        ),
+        (None, None, Some(_)) => return Err(fault("code", "an activation code without its SM-DP+ address")),
+        (None, None, None) => None,
+    };
+    Ok(parsed)
+}
+
+fn deadline(text: &str, now: Timestamp) -> Result<Timestamp, Fault> {
+    // A bare date means until its beginning, in UTC: late by no one's clock.
+    let time = text.parse::<Timestamp>().or_else(|_| format!("{text}T00:00:00Z").parse());
+    let time = time.map_err(|_| fault("activate_before", "is neither a date such as 2027-03-01 nor an RFC 3339 time"))?;
+    if time <= now { Err(fault("activate_before", "the deadline is over")) } else { Ok(time) }
+}
+
+fn fits_operator(card: NewCard, provisioning: Option<Provisioning>) -> Result<NewCard, Fault> {
+    let esim_without_code = card.pool.form_factor == FormFactor::Esim && card.activation_code.is_none();
+    match provisioning {
+        None => Err(fault("operator", format!("operator {} is not known", card.pool.operator))),
+        Some(Provisioning::Preloaded) if esim_without_code => Err(fault("code", "an eSIM needs its activation code")),
+        Some(Provisioning::Preloaded | Provisioning::Http) => Ok(card),
+    }
+}

@@ -1,0 +1,82 @@
+//! `POST /v1/inventory/imports`: judges a CSV file of cards whole, then puts the good ones into stock.
+
+mod judge;
+
+use judge::{Defaults, judge};
+use lambda_http::http::StatusCode;
+use lambda_http::{Body, Request, Response};
+use simdock_api::{ErrorView, ImportView, Problem, authenticate, body_text, handle, json, manager, query_parameters};
+use simdock_domain::FormFactor;
+use simdock_runtime::{Config, ConfigError};
+use simdock_store::{Import, ImportStatus, Store};
+use std::time::{Duration, Instant};
+
+/// The largest file in bytes.
+const MAX_FILE: usize = 5 * 1024 * 1024;
+/// How long one request puts cards into stock; the sweep does the rest.
+const BUDGET: Duration = Duration::from_secs(18);
+
+/// The function and what it holds on to between requests.
+#[derive(Debug)]
+pub struct App {
+    store: Store,
+}
+
+impl App {
+    /// Builds the function.
+    pub async fn new(config: &Config) -> Result<Self, ConfigError> {
+        Ok(Self { store: Store::new(config).await? })
+    }
+
+    /// Answers a request.
+    pub async fn handle(&self, request: Request) -> Response<Body> {
+        handle("import-inventory", &request, self.import(&request)).await
+    }
+
+    async fn import(&self, request: &Request) -> Result<Response<Body>, Problem> {
+        let until = Instant::now() + BUDGET;
+        let principal = authenticate(&self.store, request).await?;
+        let manager = manager(&principal)?;
+        let mut parameters = query_parameters(request, &["skipInvalid", "operator", "imsiProfile", "formFactor"])?;
+        let options = format!("{parameters:?}");
+        let skip_invalid = match parameters.remove("skipInvalid").as_deref() {
+            None | Some("false") => false,
+            Some("true") => true,
+            Some(_) => return Err(Problem::invalid_field("skipInvalid", "must be true or false")),
+        };
+        let form_factor = match parameters.remove("formFactor") {
+            None => FormFactor::Esim,
+            Some(text) => text.parse().map_err(|_| Problem::invalid_field("formFactor", "must be esim or physical"))?,
+        };
+        let defaults =
+            Defaults { operator: parameters.remove("operator"), imsi_profile: parameters.remove("imsiProfile"), form_factor };
+        let file = body_text(request, "text/csv", MAX_FILE)?;
+
+        let id = Store::import_id(manager, &options, file);
+        // The same file again is the same import, as far as it got.
+        if self.store.import(&id).await?.is_none() {
+            let now = self.store.clock().now();
+            let verdict = judge(&self.store, file, &defaults, now).await?;
+            let lines = verdict.good.len() + verdict.errors.len();
+            if lines == 0 {
+                return Err(Problem::invalid_csv("The file has no lines below its header."));
+            }
+            if verdict.good.is_empty() || (!skip_invalid && !verdict.errors.is_empty()) {
+                let detail = format!("{} of {lines} lines cannot go in; nothing was written.", verdict.errors.len());
+                let errors: Vec<ErrorView> = verdict.errors.into_iter().map(ErrorView::from).collect();
+                return Err(Problem::invalid_csv(detail)
+                    .with("lines", lines.into())
+                    .with("rejected", errors.len().into())
+                    .with("errors", errors.iter().map(ErrorView::to_json).collect()));
+            }
+            self.store.begin_import(&id, lines, verdict.good, &verdict.errors, now).await?;
+        }
+        let import = self.store.run_import(&id, until).await?;
+        let import: Import = import.ok_or_else(|| Problem::unavailable("the import is not there yet"))?;
+        let status = match import.status {
+            ImportStatus::Running => StatusCode::ACCEPTED,
+            ImportStatus::Done => StatusCode::CREATED,
+        };
+        Ok(json(status, &ImportView::from(import)))
+    }
+}

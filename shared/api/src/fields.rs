@@ -1,0 +1,109 @@
+use crate::Problem;
+use serde_json::{Map, Value};
+
+/// The fields of a JSON object, taken one by one. Each complaint names the field by its path; what nobody took is refused by
+/// name at the end.
+#[derive(Debug)]
+pub struct Fields {
+    left: Map<String, Value>,
+    path: String,
+}
+
+impl Fields {
+    /// The fields of a request's body.
+    pub fn new(object: Map<String, Value>) -> Self {
+        Self { left: object, path: String::new() }
+    }
+
+    /// A field's name, from the top of the body.
+    pub fn path(&self, name: &str) -> String {
+        if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
+    }
+
+    fn take(&mut self, name: &str) -> Option<Value> {
+        self.left.remove(name).filter(|value| !value.is_null())
+    }
+
+    /// A text that must be there.
+    pub fn text(&mut self, name: &str, longest: usize) -> Result<String, Problem> {
+        self.optional_text(name, longest)?.ok_or_else(|| Problem::missing_field(self.path(name)))
+    }
+
+    /// A text of 1 to `longest` characters without control characters.
+    pub fn optional_text(&mut self, name: &str, longest: usize) -> Result<Option<String>, Problem> {
+        let Some(value) = self.take(name) else { return Ok(None) };
+        let Value::String(text) = value else { return Err(Problem::invalid_field(self.path(name), "must be a string")) };
+        let length = text.chars().count();
+        if length == 0 || length > longest || text.trim().is_empty() {
+            return Err(Problem::invalid_field(self.path(name), format!("must have 1 to {longest} characters")));
+        }
+        if text.chars().any(|character| character.is_control() || matches!(character, '\u{2028}' | '\u{2029}')) {
+            return Err(Problem::invalid_field(self.path(name), "must not hold control characters or line breaks"));
+        }
+        Ok(Some(text))
+    }
+
+    /// A whole number that must be there, within the bounds.
+    pub fn whole(&mut self, name: &str, least: u32, most: u32) -> Result<u32, Problem> {
+        let value = self.take(name).ok_or_else(|| Problem::missing_field(self.path(name)))?;
+        let number = value.as_u64().and_then(|number| u32::try_from(number).ok());
+        number
+            .filter(|number| (least..=most).contains(number))
+            .ok_or_else(|| Problem::invalid_field(self.path(name), format!("must be a whole number from {least} to {most}")))
+    }
+
+    /// True or false, or what it is when not given.
+    pub fn flag(&mut self, name: &str, default: bool) -> Result<bool, Problem> {
+        match self.take(name) {
+            None => Ok(default),
+            Some(Value::Bool(flag)) => Ok(flag),
+            Some(_) => Err(Problem::invalid_field(self.path(name), "must be true or false")),
+        }
+    }
+
+    /// One of an enum's names, found by `from_name`.
+    pub fn choice<T>(&mut self, name: &str, names: &[&str], from_name: fn(&str) -> Option<T>) -> Result<Option<T>, Problem> {
+        let Some(value) = self.take(name) else { return Ok(None) };
+        let choice = value.as_str().filter(|text| names.contains(text)).and_then(from_name);
+        choice.map(Some).ok_or_else(|| Problem::invalid_field(self.path(name), format!("must be one of {}", names.join(", "))))
+    }
+
+    /// A list of texts; empty when not given.
+    pub fn texts(&mut self, name: &str, most: usize, longest: usize) -> Result<Vec<String>, Problem> {
+        let Some(value) = self.take(name) else { return Ok(Vec::new()) };
+        let Value::Array(values) = value else {
+            return Err(Problem::invalid_field(self.path(name), "must be a list of strings"));
+        };
+        if values.len() > most {
+            return Err(Problem::invalid_field(self.path(name), format!("may have {most} entries at most")));
+        }
+        let text = |value: Value| match value {
+            Value::String(text) if !text.is_empty() && text.chars().count() <= longest => Ok(text),
+            _ => Err(Problem::invalid_field(self.path(name), format!("must hold strings of 1 to {longest} characters"))),
+        };
+        values.into_iter().map(text).collect()
+    }
+
+    /// An object that must be there.
+    pub fn object(&mut self, name: &str) -> Result<Self, Problem> {
+        let path = self.path(name);
+        match self.take(name) {
+            None => Err(Problem::missing_field(path)),
+            Some(Value::Object(object)) => Ok(Self { left: object, path }),
+            Some(_) => Err(Problem::invalid_field(path, "must be an object")),
+        }
+    }
+
+    /// Refuses what is left.
+    pub fn finish(self) -> Result<(), Problem> {
+        match self.left.keys().next() {
+            None => Ok(()),
+            Some(name) => Err(Problem::unknown_field(self.path(&shortened(name)))),
+        }
+    }
+}
+
+/// A name that came from outside, short enough for an answer.
+fn shortened(name: &str) -> String {
+    name.chars().filter(|character| !character.is_control()).take(64).collect()
+}

@@ -1,0 +1,41 @@
+use crate::Problem;
+use lambda_http::request::RequestContext;
+use lambda_http::{Body, Request, RequestExt, Response};
+use tracing::Instrument;
+
+/// Answers a request with what comes of `work`, under a log span of its own. A refusal becomes problem+json; trouble on this
+/// side is logged with its reason, which the client does not see.
+pub async fn handle(
+    function: &'static str,
+    request: &Request,
+    work: impl Future<Output = Result<Response<Body>, Problem>>,
+) -> Response<Body> {
+    let id = request_id(request);
+    let span = tracing::info_span!("request", function, requestId = id, orderNum = tracing::field::Empty);
+    async {
+        match work.await {
+            Ok(response) => {
+                tracing::info!(status = response.status().as_u16(), "answered");
+                response
+            }
+            Err(problem) if problem.status().is_server_error() => {
+                tracing::error!(status = problem.status().as_u16(), error = problem.detail(), "failed");
+                problem.into_response(&id)
+            }
+            Err(problem) => {
+                tracing::info!(status = problem.status().as_u16(), code = problem.code(), "refused");
+                problem.into_response(&id)
+            }
+        }
+    }
+    .instrument(span)
+    .await
+}
+
+/// The id that API Gateway gave the request, which its own log has too.
+fn request_id(request: &Request) -> String {
+    match request.request_context_ref() {
+        Some(RequestContext::ApiGatewayV2(context)) => context.request_id.clone().unwrap_or_default(),
+        _ => String::new(),
+    }
+}

@@ -1,0 +1,204 @@
+use lambda_http::http::{StatusCode, header};
+use lambda_http::{Body, Response};
+use serde_json::{Map, Value, json};
+use simdock_store::StoreError;
+
+/// A refusal, as RFC 9457 wants it told. `code` is what programs go by and never changes; `detail` is for people.
+#[derive(Debug)]
+pub struct Problem {
+    status: StatusCode,
+    code: &'static str,
+    title: &'static str,
+    detail: String,
+    field: Option<String>,
+    more: Map<String, Value>,
+}
+
+impl Problem {
+    fn new(status: StatusCode, code: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
+        Self { status, code, title, detail: detail.into(), field: None, more: Map::new() }
+    }
+
+    fn about(mut self, field: impl Into<String>) -> Self {
+        self.field = Some(field.into());
+        self
+    }
+
+    /// Adds a member beyond those of the RFC.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: Value) -> Self {
+        self.more.insert(name.to_owned(), value);
+        self
+    }
+
+    /// What programs go by.
+    pub fn code(&self) -> &'static str {
+        self.code
+    }
+
+    /// The HTTP status.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// For the log.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// The body is not JSON.
+    pub fn malformed_json(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "malformed_json", "The body is not JSON", detail)
+    }
+
+    /// The body has a field, or the query a parameter, that this route does not know.
+    pub fn unknown_field(field: impl Into<String>) -> Self {
+        let field = field.into();
+        let detail = format!("{field} is not a field of this request.");
+        Self::new(StatusCode::BAD_REQUEST, "unknown_field", "Unknown field", detail).about(field)
+    }
+
+    /// A field is missing.
+    pub fn missing_field(field: impl Into<String>) -> Self {
+        let field = field.into();
+        let detail = format!("{field} is required.");
+        Self::new(StatusCode::BAD_REQUEST, "missing_field", "Missing field", detail).about(field)
+    }
+
+    /// A field's value cannot be.
+    pub fn invalid_field(field: impl Into<String>, why: impl std::fmt::Display) -> Self {
+        let field = field.into();
+        let detail = format!("{field} {why}.");
+        Self::new(StatusCode::BAD_REQUEST, "invalid_field", "Invalid field", detail).about(field)
+    }
+
+    /// The body is larger than the route takes.
+    pub fn body_too_large(most: usize) -> Self {
+        let detail = format!("The body may be {} KB at most.", most / 1024);
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "Body too large", detail)
+    }
+
+    /// The body is of another type than the route takes.
+    pub fn unsupported_media_type(wanted: &str) -> Self {
+        let detail = format!("Send the body as {wanted} and say so in Content-Type.");
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "Unsupported media type", detail)
+            .about("Content-Type")
+    }
+
+    /// Nobody known asks.
+    pub fn unauthenticated() -> Self {
+        let detail = "Send a valid API key as Authorization: Bearer <key>.";
+        Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", "Not authenticated", detail)
+    }
+
+    /// Whoever asks may not do this.
+    pub fn forbidden(detail: &str) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "forbidden", "Forbidden", detail)
+    }
+
+    /// There is no such thing, or it belongs to somebody else.
+    pub fn not_found(what: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", "Not found", format!("There is no such {what}."))
+    }
+
+    /// There is no such plan for this partner.
+    pub fn plan_not_found(plan_id: &str) -> Self {
+        let detail = format!("There is no plan {plan_id:?} that you can sell.");
+        Self::new(StatusCode::NOT_FOUND, "plan_not_found", "Plan not found", detail).about("planId")
+    }
+
+    /// The plan has no such add-on.
+    pub fn add_on_not_found(add_on_id: &str) -> Self {
+        let detail = format!("The plan has no add-on {add_on_id:?}.");
+        Self::new(StatusCode::NOT_FOUND, "add_on_not_found", "Add-on not found", detail).about("addOnIds")
+    }
+
+    /// A request that spends came without its key.
+    pub fn idempotency_key_missing() -> Self {
+        let detail = "Send an Idempotency-Key header, and the same one when you send the request again.";
+        Self::new(StatusCode::BAD_REQUEST, "idempotency_key_missing", "Idempotency key missing", detail).about("Idempotency-Key")
+    }
+
+    /// The key came with another request before.
+    pub fn idempotency_key_reused() -> Self {
+        let detail = "This Idempotency-Key came with another body before. Take a new key for a new request.";
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused", "Idempotency key reused", detail)
+            .about("Idempotency-Key")
+    }
+
+    /// The cursor is not one that this API gave.
+    pub fn invalid_cursor() -> Self {
+        let detail = "Take the cursor from nextCursor of the page before, as it is.";
+        Self::new(StatusCode::BAD_REQUEST, "invalid_cursor", "Invalid cursor", detail).about("cursor")
+    }
+
+    /// A webhook that its provider did not sign, or not with a secret that is known here.
+    pub fn bad_signature(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad_signature", "Bad signature", detail)
+    }
+
+    /// A webhook that was signed too long ago, or ahead of time.
+    pub fn signature_stale() -> Self {
+        let detail = "The signature's time is more than 300 seconds away from now.";
+        Self::new(StatusCode::BAD_REQUEST, "signature_stale", "Stale signature", detail)
+    }
+
+    /// A CSV file with lines that cannot go in; nothing was written.
+    pub fn invalid_csv(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_csv", "Invalid CSV", detail)
+    }
+
+    /// Something is wrong on this side.
+    pub fn internal(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error", detail)
+    }
+
+    /// This side is too busy.
+    pub fn unavailable(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Try again later", detail)
+    }
+
+    /// The answer. What went wrong on this side stays in the log; the client learns only that, and the id to ask about.
+    pub fn into_response(self, request_id: &str) -> Response<Body> {
+        let detail = match self.status {
+            StatusCode::INTERNAL_SERVER_ERROR => "Something went wrong on our side. Send the same request again.".to_owned(),
+            StatusCode::SERVICE_UNAVAILABLE => "We are too busy right now. Send the same request again in a moment.".to_owned(),
+            _ => self.detail,
+        };
+        let mut body = json!({
+            "type": format!("urn:simdock:problem:{}", self.code),
+            "title": self.title,
+            "status": self.status.as_u16(),
+            "detail": detail,
+            "code": self.code,
+            "instance": format!("urn:simdock:request:{request_id}"),
+        });
+        if let Some(field) = self.field {
+            body["field"] = field.into();
+        }
+        for (name, value) in self.more {
+            body[name] = value;
+        }
+        let mut response = Response::new(Body::Text(body.to_string()));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/problem+json"));
+        headers.insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"));
+        }
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, header::HeaderValue::from_static("1"));
+        }
+        response
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Busy(_) => Self::unavailable(error.to_string()),
+            StoreError::Broken(_) => Self::internal(error.to_string()),
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! The mails of Simdock as finished messages: QR codes, MIME and the words in every language.
+//!
+//! [`qr_mail()`], [`confirmation_mail`] and [`manager_mail`] each return one whole message (RFC 5322), as `SendEmail` of
+//! SES takes it raw. The same values always make the same bytes.
+//!
+//! Names, plans and whatever else comes from outside are untrusted here. In a header a control character is refused; in
+//! a body it becomes a space, so a value never starts a line of its own; in HTML a value is escaped by the only writer
+//! that there is. A mail holds no remote content and follows the reader's light or dark mode.
+
+mod confirmation;
+mod content;
+mod date;
+mod envelope;
+mod error;
+mod html;
+mod language;
+mod manager;
+mod mime;
+mod qr;
+mod qr_mail;
+
+pub use crate::confirmation::{ConfirmationMail, confirmation_mail};
+pub use crate::envelope::{Envelope, Sender};
+pub use crate::error::MailError;
+pub use crate::language::Language;
+pub use crate::manager::{ManagerMail, manager_mail};
+pub use crate::qr::qr_png;
+pub use crate::qr_mail::{QrCard, QrMail, qr_mail};
+
+/// The value on one line: runs of control characters and line separators become one space. Characters that turn the
+/// direction of text around, by which a value could rearrange what stands next to it, are left out.
+fn one_line(value: &str) -> String {
+    let mut line = String::with_capacity(value.len());
+    for character in value.chars() {
+        match character {
+            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {}
+            '\u{2028}' | '\u{2029}' if line.ends_with(' ') => {}
+            '\u{2028}' | '\u{2029}' => line.push(' '),
+            control if control.is_control() && line.ends_with(' ') => {}
+            control if control.is_control() => line.push(' '),
+            other => line.push(other),
+        }
+    }
+    line
+}

@@ -1,0 +1,158 @@
+//! QR codes as PNG.
+
+use png::{BitDepth, ColorType, Compression, Encoder, Filter};
+use qrcode::{Color, EcLevel, QrCode};
+
+use crate::MailError;
+
+/// The blank border that ISO/IEC 18004 asks for, in modules.
+const QUIET_ZONE: usize = 4;
+
+/// The least width of an image, in pixels: a phone reads this from a screen at arm's length.
+const MIN_PIXELS: usize = 250;
+
+/// A QR code as an image.
+pub(crate) struct QrImage {
+    pub(crate) png: Vec<u8>,
+    /// Width and height, in pixels.
+    pub(crate) pixels: usize,
+}
+
+/// The QR code (ISO/IEC 18004) of `text` as a square PNG of 1-bit grayscale: error correction M, a quiet zone of 4
+/// modules, whole pixels per module and at least 250 pixels wide. A code of an eSIM takes less than 2 KB.
+///
+/// # Errors
+/// [`MailError::QrCode`] when `text` is longer than a QR code holds at that error correction (2,331 bytes).
+pub fn qr_png(text: &str) -> Result<Vec<u8>, MailError> {
+    draw(text).map(|image| image.png)
+}
+
+pub(crate) fn draw(text: &str) -> Result<QrImage, MailError> {
+    let code = QrCode::with_error_correction_level(text, EcLevel::M).map_err(|_| MailError::QrCode)?;
+    let modules = code.width() + 2 * QUIET_ZONE;
+    let scale = MIN_PIXELS.div_ceil(modules);
+    let pixels = modules * scale;
+
+    let row_bytes = pixels.div_ceil(8);
+    let mut bitmap = Vec::with_capacity(row_bytes * pixels);
+    let blank = vec![0xff_u8; row_bytes];
+    let border = blank.repeat(QUIET_ZONE * scale);
+    bitmap.extend_from_slice(&border);
+    for modules in code.to_colors().chunks(code.width()) {
+        let mut row = blank.clone();
+        for (index, _) in modules.iter().enumerate().filter(|(_, color)| **color == Color::Dark) {
+            let left = (QUIET_ZONE + index) * scale;
+            for pixel in left..left + scale {
+                row[pixel / 8] &= !(0x80 >> (pixel % 8));
+            }
+        }
+        bitmap.extend_from_slice(&row.repeat(scale));
+    }
+    bitmap.extend_from_slice(&border);
+
+    let png = encode(pixels, &bitmap).map_err(|_| MailError::QrCode)?;
+    Ok(QrImage { png, pixels })
+}
+
+fn encode(pixels: usize, bitmap: &[u8]) -> Result<Vec<u8>, png::EncodingError> {
+    let side = u32::try_from(pixels).map_err(|_| png::EncodingError::LimitsExceeded)?;
+    let mut png = Vec::new();
+    let mut encoder = Encoder::new(&mut png, side, side);
+    encoder.set_color(ColorType::Grayscale);
+    encoder.set_depth(BitDepth::One);
+    encoder.set_compression(Compression::High);
+    // Most rows repeat the one above, which this filter turns into zeros.
+    encoder.set_filter(Filter::Up);
+    let mut writer = encoder.write_header()?;
+    writer.write_image_data(bitmap)?;
+    writer.finish()?;
+    Ok(png)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EXAMPLE: &str = "LPA:1$rsp.example.com$QR-G-5C-1LS-1W1Z9P7";
+
+    struct Gray {
+        pixels: usize,
+        rows: Vec<u8>,
+    }
+
+    impl Gray {
+        fn of(png: &[u8]) -> Self {
+            let mut reader = png::Decoder::new(std::io::Cursor::new(png)).read_info().unwrap();
+            let mut rows = vec![0; reader.output_buffer_size().unwrap()];
+            let frame = reader.next_frame(&mut rows).unwrap();
+            assert_eq!(frame.width, frame.height);
+            assert_eq!((frame.color_type, frame.bit_depth), (ColorType::Grayscale, BitDepth::One));
+            Self { pixels: frame.width as usize, rows }
+        }
+
+        fn is_light(&self, x: usize, y: usize) -> bool {
+            self.rows[y * self.pixels.div_ceil(8) + x / 8] & (0x80 >> (x % 8)) != 0
+        }
+
+        fn read(&self) -> (rqrr::MetaData, String) {
+            let mut image =
+                rqrr::PreparedImage::prepare_from_greyscale(
+                    self.pixels,
+                    self.pixels,
+                    |x, y| {
+                        if self.is_light(x, y) { 255 } else { 0 }
+                    },
+                );
+            let grids = image.detect_grids();
+            assert_eq!(grids.len(), 1);
+            grids[0].decode().unwrap()
+        }
+    }
+
+    #[test]
+    fn is_read_back_by_an_independent_decoder() {
+        for text in [
+            EXAMPLE.to_owned(),
+            "LPA:1$a.io$B".to_owned(),
+            "LPA:1$rsp.example.com$ABC$1.3.6.1.4.1.31746$1".to_owned(),
+            "東京タワー".to_owned(),
+            "x".repeat(255),
+            "y".repeat(2_331),
+        ] {
+            let (meta, read) = Gray::of(&qr_png(&text).unwrap()).read();
+            assert_eq!(read, text);
+            // The two bits of level M in the format information (ISO/IEC 18004).
+            assert_eq!(meta.ecc_level, 0);
+        }
+    }
+
+    #[test]
+    fn is_wide_enough_and_has_its_quiet_zone() {
+        for length in [1, 20, 45, 62, 100, 255, 1_000, 2_331] {
+            let image = draw(&"a".repeat(length)).unwrap();
+            assert!(image.pixels >= MIN_PIXELS, "{length}: {}", image.pixels);
+            let gray = Gray::of(&image.png);
+            assert_eq!(gray.pixels, image.pixels);
+            let first_dark =
+                (0..image.pixels).flat_map(|y| (0..image.pixels).map(move |x| (x, y))).find(|(x, y)| !gray.is_light(*x, *y));
+            // The finder pattern begins right after the quiet zone, and nothing is dark before it.
+            let (x, y) = first_dark.unwrap();
+            assert_eq!(x, y);
+            let modules = QrCode::with_error_correction_level("a".repeat(length), EcLevel::M).unwrap().width() + 8;
+            assert_eq!(x * modules, 4 * image.pixels);
+        }
+    }
+
+    #[test]
+    fn is_small_for_any_activation_code() {
+        assert!(qr_png(EXAMPLE).unwrap().len() < 1_000);
+        // SGP.22 limits an activation code to 255 characters.
+        let longest: String = ('A'..='Z').cycle().step_by(7).take(255).collect();
+        assert!(qr_png(&longest).unwrap().len() <= 2_048);
+    }
+
+    #[test]
+    fn refuses_what_no_code_holds() {
+        assert_eq!(qr_png(&"y".repeat(2_332)), Err(MailError::QrCode));
+    }
+}
