@@ -6,7 +6,7 @@ use std::fmt;
 
 /// A version of a plan. Once written it never changes, so an order needs to keep no more than its id and version.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct Plan {
     /// Names the plan over all its versions.
     pub plan_id: String,

@@ -1,6 +1,7 @@
 use crate::Clock;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
 use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::SdkConfig;
 use aws_types::region::Region;
@@ -78,6 +79,7 @@ impl Config {
             .operation_timeout(Duration::from_secs(12))
             .build();
         let mut builder = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
             .region(Region::new(self.var("AWS_REGION")?.to_owned()))
             .credentials_provider(SharedCredentialsProvider::new(credentials))
             .timeout_config(timeouts);

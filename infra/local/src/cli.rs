@@ -1,0 +1,220 @@
+//! The command line.
+
+use crate::data::write_private;
+use crate::demo::demo;
+use crate::error::{Context, StackError};
+use crate::stack::{DEFAULT_PORT, Options, Stack};
+use std::path::PathBuf;
+
+/// What the command line understands.
+pub const USAGE: &str = "\
+Simdock on this machine, without an AWS account.
+
+  simdock [options]        serves until Ctrl-C
+  simdock demo [options]   takes one order through a throw-away stack
+
+  --port N          port of the API (default 8080, 0 for a free one)
+  --data DIR        where data is kept (default .simdock)
+  --memory          keeps data in memory only
+  --clock TIME      begins at this time, such as 2026-11-22T10:30:00Z
+  --inventory FILE  stock from this CSV instead of the demo's
+  --pause SOURCE    begins with relay, provision, send-email, mail-events or sweep paused; may be repeated
+  --ready-file FILE writes addresses and keys as JSON once it serves
+  --out DIR         where the demo writes its mail (default .)
+  --help            shows this
+";
+
+/// What to do.
+#[derive(Debug, PartialEq)]
+pub enum Command {
+    /// Show how to use it.
+    Help,
+    /// Serve.
+    Serve(Settings),
+    /// Run the demo.
+    Demo(Settings),
+}
+
+/// What the flags say.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Settings {
+    port: Option<u16>,
+    data: Option<PathBuf>,
+    memory: bool,
+    clock: Option<simdock_domain::Timestamp>,
+    inventory: Option<PathBuf>,
+    paused: Vec<String>,
+    ready_file: Option<PathBuf>,
+    out: Option<PathBuf>,
+}
+
+/// Reads the command line, without the program's own name.
+pub fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Command, StackError> {
+    let mut settings = Settings::default();
+    let mut is_demo = false;
+    let mut arguments = arguments.into_iter();
+    while let Some(argument) = arguments.next() {
+        let (flag, inline) = match argument.split_once('=') {
+            Some((flag, value)) if flag.starts_with("--") => (flag.to_owned(), Some(value.to_owned())),
+            _ => (argument, None),
+        };
+        let mut value = || {
+            let value = inline.clone().or_else(|| arguments.next()).filter(|value| !value.is_empty());
+            value.ok_or_else(|| StackError::new(format!("{flag} needs a value")))
+        };
+        match flag.as_str() {
+            "--help" | "-h" => return Ok(Command::Help),
+            "--port" => settings.port = Some(value()?.parse().context("--port")?),
+            "--data" => settings.data = Some(value()?.into()),
+            "--clock" => settings.clock = Some(value()?.parse().context("--clock")?),
+            "--inventory" => settings.inventory = Some(value()?.into()),
+            "--pause" => settings.paused.push(value()?),
+            "--ready-file" => settings.ready_file = Some(value()?.into()),
+            "--out" => settings.out = Some(value()?.into()),
+            "--memory" if inline.is_none() => settings.memory = true,
+            "demo" if !is_demo => is_demo = true,
+            _ => return Err(StackError::new(format!("{flag} is not understood; --help shows what is"))),
+        }
+    }
+    if settings.memory && settings.data.is_some() {
+        return Err(StackError::new("--memory and --data exclude each other"));
+    }
+    Ok(if is_demo { Command::Demo(settings) } else { Command::Serve(settings) })
+}
+
+/// Carries a command out.
+pub async fn run(command: Command) -> Result<(), StackError> {
+    match command {
+        Command::Help => {
+            print!("{USAGE}");
+            Ok(())
+        }
+        Command::Serve(settings) => serve(settings).await,
+        Command::Demo(settings) => {
+            let out = settings.out.clone().unwrap_or_else(|| ".".into());
+            let stack = Stack::start(options(settings, true)).await?;
+            let result = demo(&stack, &out).await;
+            stack.stop().await;
+            result
+        }
+    }
+}
+
+fn options(settings: Settings, throw_away: bool) -> Options {
+    let data = settings.data.unwrap_or_else(|| ".simdock".into());
+    Options {
+        port: settings.port.unwrap_or(if throw_away { 0 } else { DEFAULT_PORT }),
+        data: (!settings.memory && !throw_away).then_some(data),
+        clock: settings.clock,
+        inventory: settings.inventory,
+        paused: settings.paused,
+        ..Options::default()
+    }
+}
+
+async fn serve(settings: Settings) -> Result<(), StackError> {
+    let mut signals = Signals::new()?;
+    let ready_file = settings.ready_file.clone();
+    let stack = tokio::select! {
+        stack = Stack::start(options(settings, false)) => stack?,
+        () = signals.any() => return Ok(()),
+    };
+    if let Some(ready_file) = ready_file {
+        let ready = serde_json::to_vec_pretty(&stack.ready()).context("ready file")?;
+        write_private(&ready_file, &ready).context(format!("the ready file {}", ready_file.display()))?;
+    }
+    announce(&stack);
+    signals.any().await;
+    eprintln!("\nStopping.");
+    stack.stop().await;
+    Ok(())
+}
+
+fn announce(stack: &Stack) {
+    let (base, keys) = (stack.base_url(), stack.keys());
+    println!(
+        "Simdock is at {base}
+
+  Overview         {base}/
+  Mailbox          {base}/mailbox
+  Partner key      {}
+  Manager key      {}
+  Stripe secret    {}
+  Standard secret  {}
+  Clock            {}
+
+  curl {base}/v1/plans -H 'Authorization: Bearer {}'
+
+Ctrl-C stops it.",
+        keys.partner_key,
+        keys.manager_key,
+        keys.stripe_secret,
+        keys.standard_secret,
+        stack.clock().now(),
+        keys.partner_key,
+    );
+}
+
+/// Ctrl-C, and what service managers send instead.
+struct Signals {
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, StackError> {
+        Ok(Self {
+            #[cfg(unix)]
+            terminate: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).context("signals")?,
+        })
+    }
+
+    async fn any(&mut self) {
+        #[cfg(unix)]
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = self.terminate.recv() => {}
+        }
+        #[cfg(not(unix))]
+        let _ = tokio::signal::ctrl_c().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(line: &str) -> Result<Command, StackError> {
+        parse(line.split_whitespace().map(str::to_owned))
+    }
+
+    #[test]
+    fn flags_are_read() {
+        let Ok(Command::Serve(settings)) =
+            of("--port 0 --memory --clock=2026-11-22T10:30:00Z --ready-file f --pause relay --pause sweep")
+        else {
+            panic!("not understood")
+        };
+        assert_eq!((settings.port, settings.memory), (Some(0), true));
+        assert_eq!(settings.clock, Some(simdock_domain::Timestamp::from_unix(1_795_343_400)));
+        assert_eq!(settings.paused, ["relay", "sweep"]);
+        assert!(matches!(of("demo --inventory my.csv --out d"), Ok(Command::Demo(_))));
+        assert_eq!(of("--port 1 --help").unwrap(), Command::Help);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (line, named) in [
+            ("--prot 1", "--prot"),
+            ("--port", "--port"),
+            ("--port 70000", "--port"),
+            ("--clock tomorrow", "--clock"),
+            ("--memory --data d", "--data"),
+            ("demo demo", "demo"),
+            ("--memory=yes", "--memory"),
+        ] {
+            let problem = of(line).unwrap_err().to_string();
+            assert!(problem.contains(named), "{problem}");
+        }
+    }
+}

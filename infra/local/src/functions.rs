@@ -1,0 +1,40 @@
+//! The functions that the template can name, each with its own handler.
+
+use crate::error::{Context, StackError};
+use crate::function::{Handler, event_handler, http_handler};
+use simdock_runtime::Config;
+use std::sync::Arc;
+
+/// Builds a function from its configuration, as its own process would on AWS.
+pub async fn load(package: &str, config: &Config) -> Result<Handler, StackError> {
+    macro_rules! http {
+        ($function:ident) => {{
+            let app = Arc::new($function::App::new(config).await.context("configuration")?);
+            http_handler(move |request| {
+                let app = Arc::clone(&app);
+                async move { app.handle(request).await }
+            })
+        }};
+    }
+    macro_rules! event {
+        ($function:ident) => {{
+            let app = Arc::new($function::App::new(config).await.context("configuration")?);
+            event_handler(move |event| {
+                let app = Arc::clone(&app);
+                async move { app.handle(event).await }
+            })
+        }};
+    }
+    Ok(match package {
+        "create-order" => http!(simdock_create_order),
+        "payment-webhook" => http!(simdock_payment_webhook),
+        "import-inventory" => http!(simdock_import_inventory),
+        "read" => http!(simdock_read),
+        "relay" => event!(simdock_relay),
+        "provision" => event!(simdock_provision),
+        "send-email" => event!(simdock_send_email),
+        "mail-events" => event!(simdock_mail_events),
+        "sweep" => event!(simdock_sweep),
+        unknown => return Err(StackError::new(format!("the local stack does not know the function {unknown}"))),
+    })
+}

@@ -1,0 +1,454 @@
+//! Stands between an SDK and an engine and does what `DynamoDB` may do and the engines never do: transactions that meet are in
+//! conflict, requests are throttled, lost, or answered into a connection that is gone.
+
+use crate::engine::Engine;
+use crate::wire::{self, HttpClient};
+use bytes::Bytes;
+use futures_util::stream;
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::{Frame, Incoming};
+use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST};
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::io;
+use std::net::Ipv4Addr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+/// What goes wrong, and how often: chances are from 0 to 1 per request, and at most one of them comes true.
+#[derive(Clone, Copy, Debug)]
+pub struct Faults {
+    /// How long a request takes on its way to the engine. A transaction is in flight all that time.
+    pub delay: Duration,
+    /// Whether what touches an item of a transaction in flight is turned away.
+    pub conflicts: bool,
+    /// Whether a transaction's client token is taken off, as an engine does that forgot it over a restart.
+    pub forget_tokens: bool,
+    /// The chance of [`Fault::Throttle`].
+    pub throttle: f64,
+    /// The chance of [`Fault::Lose`].
+    pub lose: f64,
+    /// The chance of [`Fault::Fail`].
+    pub fail: f64,
+    /// The chance of [`Fault::FailAfter`].
+    pub fail_after: f64,
+    /// The chance of [`Fault::Cut`].
+    pub cut: f64,
+}
+
+/// Something that goes wrong with one request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It is throttled.
+    Throttle,
+    /// The connection closes before the engine sees it.
+    Lose,
+    /// It is answered 500 before the engine sees it.
+    Fail,
+    /// It is carried out, and answered 500.
+    FailAfter,
+    /// It is carried out, and the connection closes before its answer has arrived.
+    Cut,
+}
+
+/// What came by.
+#[derive(Clone, Debug, Default)]
+pub struct Stats {
+    /// Requests, by operation.
+    pub operations: BTreeMap<String, u64>,
+    /// Requests whose conditions the engine refused.
+    pub refused: u64,
+    /// Requests turned away because of a transaction in flight.
+    pub conflicts: u64,
+    /// Faults, by kind.
+    pub faults: BTreeMap<&'static str, u64>,
+}
+
+/// A running proxy. It ends with the runtime that it was started on.
+#[derive(Debug)]
+pub struct Proxy {
+    url: String,
+    shared: Arc<Shared>,
+    task: JoinHandle<()>,
+}
+
+/// A request that waits at the proxy.
+#[derive(Debug)]
+pub struct Hold {
+    arrived: oneshot::Receiver<()>,
+    release: oneshot::Sender<()>,
+}
+
+#[derive(Debug)]
+struct Gate {
+    operation: String,
+    arrived: oneshot::Sender<()>,
+    release: oneshot::Receiver<()>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    engine: String,
+    client: HttpClient,
+    /// The attributes of each table's key.
+    keys: HashMap<String, Vec<String>>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    faults: Faults,
+    random: fastrand::Rng,
+    script: HashMap<String, VecDeque<Fault>>,
+    gates: Vec<Gate>,
+    in_flight: HashSet<String>,
+    stats: Stats,
+}
+
+type Body = BoxBody<Bytes, io::Error>;
+
+impl Default for Faults {
+    /// Ten milliseconds, conflicts, and nothing else.
+    fn default() -> Self {
+        Self {
+            delay: Duration::from_millis(10),
+            conflicts: true,
+            forget_tokens: false,
+            throttle: 0.0,
+            lose: 0.0,
+            fail: 0.0,
+            fail_after: 0.0,
+            cut: 0.0,
+        }
+    }
+}
+
+impl Faults {
+    fn pick(&self, random: &mut fastrand::Rng) -> Option<Fault> {
+        let mut roll = random.f64();
+        let chances = [
+            (self.throttle, Fault::Throttle),
+            (self.lose, Fault::Lose),
+            (self.fail, Fault::Fail),
+            (self.fail_after, Fault::FailAfter),
+            (self.cut, Fault::Cut),
+        ];
+        for (chance, fault) in chances {
+            if roll < chance {
+                return Some(fault);
+            }
+            roll -= chance;
+        }
+        None
+    }
+}
+
+impl Fault {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Throttle => "throttle",
+            Self::Lose => "lose",
+            Self::Fail => "fail",
+            Self::FailAfter => "fail after",
+            Self::Cut => "cut",
+        }
+    }
+}
+
+impl Proxy {
+    /// Starts a proxy in front of an engine. The same seed makes the same chances.
+    pub async fn start(engine: &Engine, seed: u64, faults: Faults) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let shared = Arc::new(Shared {
+            engine: engine.url().to_owned(),
+            client: wire::client(),
+            keys: engine.tables().iter().map(|table| (table.name.clone(), table.key.clone())).collect(),
+            state: Mutex::new(State {
+                faults,
+                random: fastrand::Rng::with_seed(seed),
+                script: HashMap::new(),
+                gates: Vec::new(),
+                in_flight: HashSet::new(),
+                stats: Stats::default(),
+            }),
+        });
+        let task = tokio::spawn(accept(listener, Arc::clone(&shared)));
+        Self { url, shared, task }
+    }
+
+    /// Where SDK clients reach it.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Changes what goes wrong from now on.
+    pub fn set(&self, faults: Faults) {
+        self.shared.state().faults = faults;
+    }
+
+    /// Has the next requests of an operation go wrong, one after the other; chances do not apply to them.
+    pub fn next(&self, operation: &str, faults: impl IntoIterator<Item = Fault>) {
+        self.shared.state().script.entry(operation.to_owned()).or_default().extend(faults);
+    }
+
+    /// Stops the next request of an operation before it is in flight, until it is released.
+    pub fn hold(&self, operation: &str) -> Hold {
+        let (arrive, arrived) = oneshot::channel();
+        let (release, released) = oneshot::channel();
+        self.shared.state().gates.push(Gate { operation: operation.to_owned(), arrived: arrive, release: released });
+        Hold { arrived, release }
+    }
+
+    /// What came by so far.
+    pub fn stats(&self) -> Stats {
+        self.shared.state().stats.clone()
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Hold {
+    /// Waits for the request.
+    pub async fn arrived(&mut self) {
+        (&mut self.arrived).await.expect("the proxy runs");
+    }
+
+    /// Lets the request go on.
+    pub fn release(self) {
+        // A client that no longer waits does not mind.
+        let _ = self.release.send(());
+    }
+}
+
+async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+    while let Ok((stream, _)) = listener.accept().await {
+        let shared = Arc::clone(&shared);
+        tokio::spawn(async move {
+            let service = service_fn(|request| shared.serve(request));
+            // An error is how a connection is closed without an answer.
+            let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+        });
+    }
+}
+
+/// What an operation is about to write.
+struct Writes {
+    transaction: bool,
+    items: Vec<String>,
+}
+
+/// Items of a transaction, for as long as it is in flight.
+struct InFlight<'a> {
+    shared: &'a Shared,
+    items: Vec<String>,
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        let mut state = self.shared.state();
+        for item in &self.items {
+            state.in_flight.remove(item);
+        }
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn serve(&self, request: Request<Incoming>) -> Result<Response<Body>, io::Error> {
+        let (mut parts, body) = request.into_parts();
+        let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
+        let target = parts.headers.get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();
+        let operation = target.trim_start_matches(wire::TARGET_PREFIX).to_owned();
+        let mut json: Value = serde_json::from_slice(&body).map_err(io::Error::other)?;
+
+        let gate = {
+            let mut state = self.state();
+            *state.stats.operations.entry(operation.clone()).or_default() += 1;
+            let waiting = state.gates.iter().position(|gate| gate.operation == operation);
+            waiting.map(|place| state.gates.remove(place))
+        };
+        if let Some(gate) = gate {
+            let _ = gate.arrived.send(());
+            let _ = gate.release.await;
+        }
+
+        let (faults, fault) = {
+            let mut state = self.state();
+            let scripted = state.script.get_mut(&operation).and_then(VecDeque::pop_front);
+            let faults = state.faults;
+            let fault = scripted.or_else(|| faults.pick(&mut state.random));
+            if let Some(fault) = fault {
+                *state.stats.faults.entry(fault.name()).or_default() += 1;
+            }
+            (faults, fault)
+        };
+        match fault {
+            Some(Fault::Throttle) => return Ok(self.throttled(&operation, &json)),
+            Some(Fault::Lose) => return Err(io::ErrorKind::ConnectionReset.into()),
+            Some(Fault::Fail) => return Ok(internal_error()),
+            Some(Fault::FailAfter | Fault::Cut) | None => {}
+        }
+
+        let writes = self.writes(&operation, &json);
+        let _in_flight = if faults.conflicts {
+            match self.enter(writes) {
+                Ok(in_flight) => in_flight,
+                Err(conflict) => return Ok(*conflict),
+            }
+        } else {
+            None
+        };
+        tokio::time::sleep(faults.delay).await;
+
+        parts.uri = self.engine.parse().map_err(io::Error::other)?;
+        parts.headers.remove(HOST);
+        let body = if faults.forget_tokens && json.as_object_mut().is_some_and(|json| json.remove("ClientRequestToken").is_some()) {
+            parts.headers.remove(CONTENT_LENGTH);
+            Bytes::from(json.to_string())
+        } else {
+            body
+        };
+        let answer = self.client.request(Request::from_parts(parts, Full::new(body))).await.map_err(io::Error::other)?;
+        let (head, body) = answer.into_parts();
+        let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
+        if head.status == StatusCode::BAD_REQUEST && refused(&body) {
+            self.state().stats.refused += 1;
+        }
+        match fault {
+            Some(Fault::FailAfter) => Ok(internal_error()),
+            Some(Fault::Cut) if self.state().random.bool() => Err(io::ErrorKind::ConnectionReset.into()),
+            Some(Fault::Cut) => {
+                let half = Ok(Frame::data(body.slice(..body.len() / 2)));
+                let cut = stream::iter([half, Err(io::ErrorKind::ConnectionReset.into())]);
+                let mut response = Response::from_parts(head, StreamBody::new(cut).boxed());
+                response.headers_mut().insert(CONTENT_LENGTH, body.len().max(1).into());
+                Ok(response)
+            }
+            Some(Fault::Throttle | Fault::Lose | Fault::Fail) | None => Ok(Response::from_parts(head, whole(body))),
+        }
+    }
+
+    /// Lets a transaction into flight, or turns a request away that would meet one.
+    fn enter(&self, writes: Writes) -> Result<Option<InFlight<'_>>, Box<Response<Body>>> {
+        let mut state = self.state();
+        let meets: Vec<bool> = writes.items.iter().map(|item| state.in_flight.contains(item)).collect();
+        if meets.contains(&true) {
+            state.stats.conflicts += 1;
+            let conflict = "Transaction is ongoing for the item";
+            return Err(Box::new(if writes.transaction {
+                cancelled(meets.iter().map(|meets| meets.then_some(("TransactionConflict", conflict))))
+            } else {
+                error(StatusCode::BAD_REQUEST, "com.amazonaws.dynamodb.v20120810#TransactionConflictException", conflict)
+            }));
+        }
+        if !writes.transaction {
+            return Ok(None);
+        }
+        state.in_flight.extend(writes.items.iter().cloned());
+        Ok(Some(InFlight { shared: self, items: writes.items }))
+    }
+
+    fn writes(&self, operation: &str, json: &Value) -> Writes {
+        let transaction = operation == "TransactWriteItems";
+        let items = match operation {
+            "TransactWriteItems" => {
+                let items = json["TransactItems"].as_array().into_iter().flatten();
+                items.filter_map(|item| item.as_object()?.values().next()).map(|write| self.item(write)).collect()
+            }
+            "PutItem" | "UpdateItem" | "DeleteItem" => vec![self.item(json)],
+            _ => Vec::new(),
+        };
+        Writes { transaction, items }
+    }
+
+    /// Names the item of a write: its table and key.
+    fn item(&self, write: &Value) -> String {
+        let table = write["TableName"].as_str().unwrap_or_default();
+        let holder = if write["Item"].is_null() { &write["Key"] } else { &write["Item"] };
+        let key = self.keys.get(table).into_iter().flatten().map(|part| holder[part].to_string());
+        format!("{table} {}", key.collect::<Vec<_>>().join(" "))
+    }
+
+    /// Throttling as each operation tells of it.
+    fn throttled(&self, operation: &str, json: &Value) -> Response<Body> {
+        let way = self.state().random.u8(..3);
+        let exceeded = "The level of configured provisioned throughput for the table was exceeded.";
+        match (operation, way) {
+            ("TransactWriteItems", 0) => {
+                let items = json["TransactItems"].as_array().map_or(0, Vec::len);
+                let place = self.state().random.usize(..items.max(1));
+                let throttled = ("ThrottlingError", "Throughput exceeds the current capacity of your table or index.");
+                cancelled((0..items).map(|item| (item == place).then_some(throttled)))
+            }
+            ("BatchGetItem", 0) => answer(StatusCode::OK, &json!({ "Responses": {}, "UnprocessedKeys": json["RequestItems"] })),
+            (_, 1) => error(StatusCode::BAD_REQUEST, "com.amazon.coral.availability#ThrottlingException", "Rate exceeded"),
+            _ => error(
+                StatusCode::BAD_REQUEST,
+                "com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException",
+                exceeded,
+            ),
+        }
+    }
+}
+
+fn refused(body: &Bytes) -> bool {
+    let Ok(json) = serde_json::from_slice::<Value>(body) else { return false };
+    let kind = json["__type"].as_str().unwrap_or_default();
+    kind.ends_with("ConditionalCheckFailedException")
+        || json["CancellationReasons"].as_array().into_iter().flatten().any(|reason| reason["Code"] == "ConditionalCheckFailed")
+}
+
+/// A cancelled transaction, with a reason or none for each of its items.
+fn cancelled<'a>(reasons: impl Iterator<Item = Option<(&'a str, &'a str)>>) -> Response<Body> {
+    let reasons: Vec<Value> = reasons
+        .map(|reason| match reason {
+            Some((code, message)) => json!({ "Code": code, "Message": message }),
+            None => json!({ "Code": "None" }),
+        })
+        .collect();
+    let codes: Vec<&str> = reasons.iter().filter_map(|reason| reason["Code"].as_str()).collect();
+    let message =
+        format!("Transaction cancelled, please refer cancellation reasons for specific reasons [{}]", codes.join(", "));
+    answer(
+        StatusCode::BAD_REQUEST,
+        &json!({
+            "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
+            "CancellationReasons": reasons,
+            "Message": message,
+        }),
+    )
+}
+
+fn internal_error() -> Response<Body> {
+    error(StatusCode::INTERNAL_SERVER_ERROR, "com.amazonaws.dynamodb.v20120810#InternalServerError", "Internal server error")
+}
+
+fn error(status: StatusCode, kind: &str, message: &str) -> Response<Body> {
+    answer(status, &json!({ "__type": kind, "message": message }))
+}
+
+fn answer(status: StatusCode, body: &Value) -> Response<Body> {
+    let mut response = Response::new(whole(Bytes::from(body.to_string())));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static(wire::CONTENT_TYPE));
+    response
+}
+
+fn whole(body: Bytes) -> Body {
+    Full::new(body).map_err(|never| match never {}).boxed()
+}
