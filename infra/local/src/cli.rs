@@ -1,9 +1,13 @@
 //! The command line.
 
+use crate::admin::{Task, administer};
 use crate::data::write_private;
 use crate::demo::demo;
 use crate::error::{Context, StackError};
 use crate::stack::{DEFAULT_PORT, Options, Stack};
+use simdock_domain::Money;
+use simdock_store::Principal;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// What the command line understands.
@@ -12,6 +16,10 @@ Simdock on this machine, without an AWS account.
 
   simdock [options]        serves until Ctrl-C
   simdock demo [options]   takes one order through a throw-away stack
+  simdock load --stage S FILE                          puts a catalogue into a deployed stage
+  simdock key --stage S --partner ID | --manager NAME  makes an API key for it
+  simdock credit --stage S --partner ID --amount N --currency C --reference R
+                                                       adds N minor units to a partner's balance
 
   --port N          port of the API (default 8080, 0 for a free one)
   --data DIR        where data is kept (default .simdock)
@@ -33,6 +41,8 @@ pub enum Command {
     Serve(Settings),
     /// Run the demo.
     Demo(Settings),
+    /// Look after a deployed stage.
+    Administer(String, Task),
 }
 
 /// What the flags say.
@@ -50,9 +60,54 @@ pub struct Settings {
 
 /// Reads the command line, without the program's own name.
 pub fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Command, StackError> {
+    let mut arguments = arguments.into_iter().peekable();
+    match arguments.peek().map(String::as_str) {
+        Some("load" | "key" | "credit") => parse_task(arguments),
+        _ => parse_run(arguments),
+    }
+}
+
+fn parse_task(mut arguments: impl Iterator<Item = String>) -> Result<Command, StackError> {
+    let name = arguments.next().unwrap_or_default();
+    let mut flags: BTreeMap<String, String> = BTreeMap::new();
+    while let Some(argument) = arguments.next() {
+        let (flag, value) = if argument.starts_with("--") {
+            let value = arguments.next().ok_or_else(|| StackError::new(format!("{argument} needs a value")))?;
+            (argument, value)
+        } else {
+            ("FILE".to_owned(), argument)
+        };
+        if flags.insert(flag.clone(), value).is_some() {
+            return Err(StackError::new(format!("{flag} is given twice")));
+        }
+    }
+    let mut take = |flag: &str| flags.remove(flag).ok_or_else(|| StackError::new(format!("simdock {name} needs {flag}")));
+    let stage = take("--stage")?;
+    let task = match name.as_str() {
+        "load" => Task::Load(take("FILE")?.into()),
+        "key" => match take("--manager") {
+            Ok(name) => Task::Key(Principal::Manager { name }),
+            Err(_) => Task::Key(Principal::Partner { partner_id: take("--partner")? }),
+        },
+        _ => Task::Credit {
+            partner_id: take("--partner")?,
+            amount: Money {
+                amount: take("--amount")?.parse().context("--amount")?,
+                currency: take("--currency")?.parse().context("--currency")?,
+            },
+            reference: take("--reference")?,
+        },
+    };
+    match flags.keys().next() {
+        None => Ok(Command::Administer(stage, task)),
+        Some(unknown) => Err(StackError::new(format!("simdock {name} does not know {unknown}"))),
+    }
+}
+
+fn parse_run(arguments: impl Iterator<Item = String>) -> Result<Command, StackError> {
     let mut settings = Settings::default();
     let mut is_demo = false;
-    let mut arguments = arguments.into_iter();
+    let mut arguments = arguments;
     while let Some(argument) = arguments.next() {
         let (flag, inline) = match argument.split_once('=') {
             Some((flag, value)) if flag.starts_with("--") => (flag.to_owned(), Some(value.to_owned())),
@@ -90,6 +145,7 @@ pub async fn run(command: Command) -> Result<(), StackError> {
             Ok(())
         }
         Command::Serve(settings) => serve(settings).await,
+        Command::Administer(stage, task) => administer(&stage, task).await,
         Command::Demo(settings) => {
             let out = settings.out.clone().unwrap_or_else(|| ".".into());
             let stack = Stack::start(options(settings, true)).await?;
@@ -200,6 +256,23 @@ mod tests {
         assert_eq!(settings.paused, ["relay", "sweep"]);
         assert!(matches!(of("demo --inventory my.csv --out d"), Ok(Command::Demo(_))));
         assert_eq!(of("--port 1 --help").unwrap(), Command::Help);
+    }
+
+    #[test]
+    fn tasks_on_a_stage_are_read() {
+        let manager = Principal::Manager { name: "kim".to_owned() };
+        assert_eq!(of("key --stage dev --manager kim").unwrap(), Command::Administer("dev".to_owned(), Task::Key(manager)));
+        assert_eq!(of("load --stage dev c.json").unwrap(), Command::Administer("dev".to_owned(), Task::Load("c.json".into())));
+        for (line, named) in [
+            ("load c.json", "--stage"),
+            ("key --stage dev", "--partner"),
+            ("key --stage dev --manager kim --partner p", "--partner"),
+            ("credit --stage dev --partner p --amount ten --currency EUR --reference r", "--amount"),
+            ("credit --stage dev --partner p --amount 10 --currency EURO --reference r", "--currency"),
+        ] {
+            let problem = of(line).unwrap_err().to_string();
+            assert!(problem.contains(named), "{problem}");
+        }
     }
 
     #[test]

@@ -54,16 +54,15 @@ impl Engine {
         // The server works on its own thread, since it blocks it while a statement runs.
         let thread = std::thread::Builder::new().name("dynamodb".to_owned()).spawn(move || {
             let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
+            // It warns of every refused condition, and those are how the product works.
+            let _silent = tracing::subscriber::set_default(tracing::subscriber::NoSubscriber::default());
             runtime.block_on(async {
                 let Ok(listener) = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await else { return };
                 let _ = ready.send(listener.local_addr());
                 let stopped = async move {
                     let _ = stopped.await;
                 };
-                let served = dynoxide::server::serve_with_shutdown(listener, served, stopped);
-                if let Err(error) = served.await {
-                    tracing::error!(error, "the DynamoDB engine ended");
-                }
+                let _ = dynoxide::server::serve_with_shutdown(listener, served, stopped).await;
             });
             // A client that keeps a connection open does not hold up the end.
             runtime.shutdown_timeout(Duration::from_millis(200));

@@ -5,6 +5,7 @@
 //! the HTTP API, event source mappings and `EventBridge` as far as the template uses them. Not simulated are IAM, throttling,
 //! several instances of a function, cold starts, and transaction conflicts.
 
+mod admin;
 mod cli;
 mod clock;
 mod control;

@@ -1,16 +1,16 @@
 //! What a new stack begins with: a catalogue, stock, partners and a manager.
 
+use crate::admin::Catalogue;
 use crate::data::Keys;
 use crate::error::{Context, StackError};
 use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpRequest;
 use lambda_http::http::StatusCode;
 use lambda_http::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use lambda_http::{Body, Request, RequestExt};
-use serde::Deserialize;
 use serde_json::Value;
-use simdock_domain::{Iccid, Money, Plan};
+use simdock_domain::{Iccid, Money};
 use simdock_runtime::Config;
-use simdock_store::{Operator, Partner, Principal, Store};
+use simdock_store::{Principal, Store};
 use std::collections::HashMap;
 use std::fmt::Write;
 use std::path::Path;
@@ -25,30 +25,13 @@ const BALANCE: i64 = 1_000_000;
 const STOCK: &[(&str, &str, u64)] =
     &[("meridian", "7", 300), ("meridian", "2", 100), ("meridian", "10", 100), ("sandbox", "1", 100)];
 
-/// What can be sold, by whom.
-#[derive(Deserialize)]
-struct Catalogue {
-    operators: Vec<Operator>,
-    partners: Vec<Partner>,
-    plans: Vec<Plan>,
-}
-
 /// Puts in what is missing. `inventory` is a CSV as the API imports it, instead of the demo's stock; lines that do not name an
 /// operator and IMSI profile are Meridian's profile 7.
 pub async fn seed(config: &Config, keys: &Keys, inventory: Option<&Path>) -> Result<(), StackError> {
     let store = Store::new(config).await.context("the tables")?;
     let now = store.clock().now();
-    let catalogue: Catalogue = serde_json::from_str(include_str!("catalogue.json")).context("the demo's catalogue")?;
-    for operator in &catalogue.operators {
-        store.put_operator(operator).await.context("operator")?;
-    }
-    for partner in &catalogue.partners {
-        store.put_partner(partner).await.context("partner")?;
-    }
-    for plan in &catalogue.plans {
-        // A version that was changed since stays as it was sold.
-        let _ = store.put_plan(plan).await.context("plan")?;
-    }
+    // A version that was changed since stays as it was sold.
+    Catalogue::parse(include_str!("catalogue.json"))?.load(&store).await?;
     let partner = |id: &str| Principal::Partner { partner_id: id.to_owned() };
     let manager = Principal::Manager { name: "local-manager".to_owned() };
     let principals =

@@ -18,8 +18,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Mutex, Semaphore, watch};
 
-/// How often a stream without news is looked at.
-const STREAM_POLL: Duration = Duration::from_millis(20);
+/// The pause before a stream without news is looked at again, doubled every time up to a limit.
+const FIRST_STREAM_POLL: Duration = Duration::from_millis(5);
+const LONGEST_STREAM_POLL: Duration = Duration::from_millis(80);
 /// The pause after something did not work, doubled with every further try up to a limit.
 const FIRST_BACKOFF: Duration = Duration::from_millis(100);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(10);
@@ -210,6 +211,7 @@ impl StreamReader {
             sequence_number: position,
         };
         let mut iterator = self.state.blocking(move |database| database.get_shard_iterator(first)).await?.shard_iterator;
+        let mut poll = FIRST_STREAM_POLL;
         while let Some(current) = iterator.take() {
             if *gate.stop.borrow() || *gate.paused.borrow() {
                 return Ok(());
@@ -218,9 +220,11 @@ impl StreamReader {
             let page = self.state.blocking(move |database| database.get_records(get)).await?;
             iterator = page.next_shard_iterator;
             if page.records.is_empty() {
-                gate.unless_closed(tokio::time::sleep(STREAM_POLL)).await;
+                gate.unless_closed(tokio::time::sleep(poll)).await;
+                poll = (poll * 2).min(LONGEST_STREAM_POLL);
                 continue;
             }
+            poll = FIRST_STREAM_POLL;
             let changes: Vec<_> = page.records.into_iter().map(|record| change(record, &arn)).collect::<Result<_, _>>()?;
             let reached = changes.last().map(|change| change.number.clone()).unwrap_or_default();
             if !self.hand_over(changes, &arn, &shard, gate).await? {

@@ -240,11 +240,14 @@ impl Stack {
         function.call(event).await.context(package)
     }
 
-    /// What `--ready-file` holds.
+    /// What `--ready-file` holds: the keys and secrets, `baseUrl`, `mailbox`, and for clients of AWS services `dynamodbUrl` and
+    /// `servicesUrl`.
     pub fn ready(&self) -> Value {
         let mut ready = json!(self.keys());
         ready["baseUrl"] = self.base_url().into();
         ready["mailbox"] = format!("{}/mailbox", self.base_url()).into();
+        ready["dynamodbUrl"] = self.engine_url().into();
+        ready["servicesUrl"] = self.services_url().into();
         ready
     }
 

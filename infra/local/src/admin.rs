@@ -1,0 +1,102 @@
+//! What a deployed stage needs from a person: its catalogue, its keys, and credit on a partner's balance.
+
+use crate::error::{Context, StackError};
+use crate::ids::token;
+use serde::Deserialize;
+use simdock_domain::{Money, Plan};
+use simdock_runtime::{Clock, Config};
+use simdock_store::{Operator, Partner, Principal, Store};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// What to do to the tables of a stage.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Task {
+    /// Put in operators, partners and plans.
+    Load(PathBuf),
+    /// Make an API key and show it, once.
+    Key(Principal),
+    /// Add to a partner's balance.
+    Credit {
+        /// Whose.
+        partner_id: String,
+        /// How much, in minor units.
+        amount: Money,
+        /// What it is for; the same reference counts once.
+        reference: String,
+    },
+}
+
+/// What can be sold, by whom.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Catalogue {
+    operators: Vec<Operator>,
+    partners: Vec<Partner>,
+    plans: Vec<Plan>,
+}
+
+impl Catalogue {
+    /// Reads a catalogue from JSON.
+    pub fn parse(text: &str) -> Result<Self, StackError> {
+        serde_json::from_str(text).context("the catalogue")
+    }
+
+    /// Puts in what is missing. Names the plans whose version is there already with other content, or does not follow the last.
+    pub async fn load(&self, store: &Store) -> Result<Vec<String>, StackError> {
+        for operator in &self.operators {
+            store.put_operator(operator).await.context("operator")?;
+        }
+        for partner in &self.partners {
+            store.put_partner(partner).await.context("partner")?;
+        }
+        let mut refused = Vec::new();
+        for plan in &self.plans {
+            if store.put_plan(plan).await.context("plan")?.is_err() {
+                refused.push(format!("{} version {}", plan.plan_id, plan.version));
+            }
+        }
+        Ok(refused)
+    }
+}
+
+/// Carries a task out on the tables of a stage, in the account and region of the environment.
+pub async fn administer(stage: &str, task: Task) -> Result<(), StackError> {
+    let mut variables: BTreeMap<String, String> = std::env::vars().collect();
+    for table in ["orders", "sims", "pools", "subscriptions", "partners", "plans"] {
+        variables.insert(format!("{}_TABLE", table.to_uppercase()), format!("simdock-{stage}-{table}"));
+    }
+    let store = Store::new(&Config::new(variables, Clock::system())).await.context("the environment")?;
+    let now = store.clock().now();
+    match task {
+        Task::Load(path) => {
+            let text = std::fs::read_to_string(&path).context(format!("the catalogue {}", path.display()))?;
+            let catalogue = Catalogue::parse(&text)?;
+            let refused = catalogue.load(&store).await?;
+            println!("{} plans are on sale.", catalogue.plans.len() - refused.len());
+            match refused.as_slice() {
+                [] => Ok(()),
+                some => {
+                    Err(StackError::new(format!("versions never change and count up by one; not taken: {}", some.join(", "))))
+                }
+            }
+        }
+        Task::Key(principal) => {
+            let role = match &principal {
+                Principal::Partner { .. } => "partner",
+                Principal::Manager { .. } => "manager",
+            };
+            let key = format!("sdk_{role}_{}", token());
+            store.put_key(&key, &principal, now).await.context("API key")?;
+            println!("{key}");
+            Ok(())
+        }
+        Task::Credit { partner_id, amount, reference } => {
+            let new = store.credit(&partner_id, amount, &format!("credit#{reference}"), now).await.context("credit")?;
+            let balance = store.balance(&partner_id, amount.currency).await.context("balance")?;
+            let before = if new { "" } else { " (this reference was credited before)" };
+            println!("The balance of {partner_id} is {balance}{before}.");
+            Ok(())
+        }
+    }
+}
