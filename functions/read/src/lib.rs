@@ -80,6 +80,9 @@ impl App {
             other_order_id: parameters.remove("otherOrderId"),
             other_item_id: parameters.remove("otherItemId"),
         };
+        if query.other_item_id.is_some() && query.other_order_id.is_none() {
+            return Err(Problem::invalid_field("otherItemId", "can be asked for together with otherOrderId only"));
+        }
         let page = self.store.list_orders(&query).await?;
         let mut items = Vec::with_capacity(page.items.len());
         for order in &page.items {

@@ -1,6 +1,7 @@
 //! Runs every minute and finds what nobody else does: orders nobody paid, jobs that got lost, tickets whose buyer vanished,
 //! imports that were cut short. Two sweeps at once do no harm, and one that is cut short is carried on by the next.
 
+use futures_util::future::join_all;
 use lambda_runtime::{Error, LambdaEvent};
 use serde::Serialize;
 use serde_json::Value;
@@ -43,6 +44,14 @@ pub struct Swept {
     unfinished: bool,
 }
 
+/// What was done about an order.
+enum Looked {
+    /// It turned void.
+    Voided,
+    /// So many of its jobs were queued again.
+    Queued(usize),
+}
+
 impl App {
     /// Builds the function.
     pub async fn new(config: &Config) -> Result<Self, ConfigError> {
@@ -81,9 +90,12 @@ impl App {
                         break;
                     }
                 };
-                for num in &page.orders {
-                    if let Err(error) = self.order(num, swept).await {
-                        swept.fail(num.as_str(), error.as_ref());
+                let looked = join_all(page.orders.iter().map(|num| self.order(num))).await;
+                for (num, looked) in page.orders.iter().zip(looked) {
+                    match looked {
+                        Ok(Looked::Voided) => swept.voided += 1,
+                        Ok(Looked::Queued(jobs)) => swept.requeued += jobs,
+                        Err(error) => swept.fail(num.as_str(), error.as_ref()),
                     }
                 }
                 cursor = page.next;
@@ -94,22 +106,18 @@ impl App {
         }
     }
 
-    async fn order(&self, num: &OrderNum, swept: &mut Swept) -> Result<(), Error> {
+    async fn order(&self, num: &OrderNum) -> Result<Looked, Error> {
         let now = self.store.clock().now();
         let order = match self.store.change_order(num, |order| decide(order, Command::Expire, now)).await? {
-            Change::Made(_) => {
-                swept.voided += 1;
-                return Ok(());
-            }
+            Change::Made(_) => return Ok(Looked::Voided),
             Change::Refused(order, Rejected::Done) => order,
-            Change::Refused(_, Rejected::NotDue | Rejected::NotAllowed) | Change::NoOrder => return Ok(()),
+            Change::Refused(_, Rejected::NotDue | Rejected::NotAllowed) | Change::NoOrder => return Ok(Looked::Queued(0)),
         };
         let message = |job| Queued { message: JobMessage { order_num: num.clone(), job }, delay: 0 };
         let jobs: Vec<Queued> = due(&order, now).into_iter().map(message).collect();
         self.queues.send(&jobs).await?;
         self.store.looked_after(&order, now).await?;
-        swept.requeued += jobs.len();
-        Ok(())
+        Ok(Looked::Queued(jobs.len()))
     }
 
     async fn stock(&self, swept: &mut Swept) {

@@ -1,5 +1,6 @@
 use crate::Problem;
 use crate::view::{OrderView, card_view};
+use futures_util::future::join_all;
 use simdock_domain::Order;
 use simdock_store::{Provisioning, Store, StoreError};
 
@@ -11,6 +12,7 @@ pub async fn show(store: &Store, order: &Order) -> Result<OrderView, Problem> {
     let mut cards = Vec::new();
     if order.is_paid() {
         let iccids: Vec<_> = order.lines.iter().filter_map(|line| line.iccid.clone()).collect();
+        let mut first_shown = Vec::new();
         let sims = store.sims(&iccids).await?;
         for (index, line) in order.lines.iter().enumerate() {
             let Some(iccid) = &line.iccid else { continue };
@@ -20,9 +22,12 @@ pub async fn show(store: &Store, order: &Order) -> Result<OrderView, Problem> {
             let preloaded = operator.is_some_and(|operator| operator.provisioning == Provisioning::Preloaded);
             let card = card_view(order, index, sim, &plan, preloaded, now);
             if card.discloses() && sim.disclosed_at.is_none() {
-                store.disclose(iccid, &order.num).await?;
+                first_shown.push(iccid);
             }
             cards.push(card);
+        }
+        for marked in join_all(first_shown.into_iter().map(|iccid| store.disclose(iccid, &order.num))).await {
+            marked?;
         }
     }
     Ok(OrderView::new(order, &plan, Some(cards), now))

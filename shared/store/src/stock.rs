@@ -11,11 +11,14 @@ use crate::sims::{Sim, SimState};
 use crate::write::{SendError, TransactError, Twice, send};
 use crate::{Store, StoreError, keys};
 use aws_sdk_dynamodb::types::{Delete, Put, ReturnValue, TransactWriteItem, Update};
+use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 use simdock_domain::{ActivationCode, Iccid, Msisdn, PoolId, Timestamp};
 
 /// A card within this many days of its deadline is not sold any more: its buyer could not use it in peace.
 const SHELF_DAYS: i64 = 7;
+/// How many consumed slots are deleted at once.
+const DELETES_AT_ONCE: usize = 25;
 /// How many cards one transaction puts into slots: the tail, a chunk of an import, and two items per card.
 pub const CARDS_PER_TRANSACTION: usize = 49;
 
@@ -484,10 +487,10 @@ impl Store {
                 recovered.leaked += leaked;
                 recovered.stale += stale;
             }
-            for (slot, _) in &slots {
-                let key = keys::slot(pool, *slot);
-                let delete = self.client.delete_item().table_name(&self.tables.pools).set_key(Some(key.clone()));
-                send(Twice::Harmless, || delete.clone().send()).await.map_err(SendError::unconditional)?;
+            for some in slots.chunks(DELETES_AT_ONCE) {
+                for deleted in join_all(some.iter().map(|(slot, _)| self.delete_slot(pool, *slot))).await {
+                    deleted?;
+                }
             }
             recovered.consumed += slots.len();
             if !self.move_marks(pool, from, end, seen, seen).await? {
@@ -500,6 +503,12 @@ impl Store {
             self.move_marks(pool, from, from, seen, head).await?;
         }
         Ok(recovered)
+    }
+
+    async fn delete_slot(&self, pool: &PoolId, slot: u64) -> Result<(), StoreError> {
+        let delete = self.client.delete_item().table_name(&self.tables.pools).set_key(Some(keys::slot(pool, slot)));
+        send(Twice::Harmless, || delete.clone().send()).await.map_err(SendError::unconditional)?;
+        Ok(())
     }
 
     /// Moves the sweep's marks, unless another sweep has; answers whether it did.
