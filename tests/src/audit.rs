@@ -108,13 +108,13 @@ pub async fn audit(engine: &Engine) -> Audit {
         assert!(published <= counter(pool, "tail", "tail"), "{pool} published more than it has");
     }
 
-    let mut sums: BTreeMap<(String, String), i64> = BTreeMap::new();
+    let mut moved: BTreeMap<(String, String), i64> = BTreeMap::new();
     for item in engine.scan("PartnersTable").await {
         if let Some(partner) = text(&item, "pk").strip_prefix("ledger#") {
-            *sums.entry((partner.to_owned(), text(&item, "currency").to_owned())).or_default() += number(&item, "amount");
+            *moved.entry((partner.to_owned(), text(&item, "currency").to_owned())).or_default() += number(&item, "amount");
         }
     }
-    for ((partner, currency), sum) in sums {
+    for ((partner, currency), sum) in moved {
         let key = json!({ "pk": { "S": format!("partner#{partner}") }, "sk": { "S": format!("balance#{currency}") } });
         assert_eq!(number(&engine.item("PartnersTable", key).await, "balance"), sum, "the balance of {partner} in {currency}");
     }

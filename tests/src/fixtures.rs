@@ -147,8 +147,7 @@ pub fn second_pool() -> PoolId {
 
 /// A plan that both pools carry.
 pub fn plan() -> Plan {
-    let profile =
-        |pool: PoolId, cost| ProfileCost { operator: pool.operator, imsi_profile: pool.imsi_profile, cost };
+    let profile = |pool: PoolId, cost| ProfileCost { operator: pool.operator, imsi_profile: pool.imsi_profile, cost };
     Plan {
         plan_id: "eu-5gb-30d".to_owned(),
         version: 1,
@@ -201,7 +200,7 @@ pub async fn stock(store: &Store, cards: Vec<NewCard>) {
     let count = lines.len();
     let id = Store::import_id("admin", "", &format!("{:?}", lines.iter().map(|line| &line.card.iccid).collect::<Vec<_>>()));
     store.begin_import(&id, count, lines, &[], store.clock().now()).await.expect("the import is written down");
-    let until = Instant::now() + Duration::from_secs(60);
+    let until = Instant::now() + Duration::from_mins(1);
     let import = store.run_import(&id, until).await.expect("the import runs").expect("the import exists");
     assert_eq!(import.added, count, "cards in stock");
 }

@@ -56,6 +56,8 @@ pub enum Fault {
     FailAfter,
     /// It is carried out, and the connection closes before its answer has arrived.
     Cut,
+    /// It is carried out and never answered. Only by [`Proxy::next`], since whoever asked waits for seconds.
+    Stall,
 }
 
 /// What came by.
@@ -158,6 +160,7 @@ impl Fault {
             Self::Fail => "fail",
             Self::FailAfter => "fail after",
             Self::Cut => "cut",
+            Self::Stall => "stall",
         }
     }
 }
@@ -301,11 +304,11 @@ impl Shared {
             Some(Fault::Throttle) => return Ok(self.throttled(&operation, &json)),
             Some(Fault::Lose) => return Err(io::ErrorKind::ConnectionReset.into()),
             Some(Fault::Fail) => return Ok(internal_error()),
-            Some(Fault::FailAfter | Fault::Cut) | None => {}
+            Some(Fault::FailAfter | Fault::Cut | Fault::Stall) | None => {}
         }
 
         let writes = self.writes(&operation, &json);
-        let _in_flight = if faults.conflicts {
+        let in_flight = if faults.conflicts {
             match self.enter(writes) {
                 Ok(in_flight) => in_flight,
                 Err(conflict) => return Ok(*conflict),
@@ -317,7 +320,8 @@ impl Shared {
 
         parts.uri = self.engine.parse().map_err(io::Error::other)?;
         parts.headers.remove(HOST);
-        let body = if faults.forget_tokens && json.as_object_mut().is_some_and(|json| json.remove("ClientRequestToken").is_some()) {
+        let body = if faults.forget_tokens && json.as_object_mut().is_some_and(|json| json.remove("ClientRequestToken").is_some())
+        {
             parts.headers.remove(CONTENT_LENGTH);
             Bytes::from(json.to_string())
         } else {
@@ -329,7 +333,9 @@ impl Shared {
         if head.status == StatusCode::BAD_REQUEST && refused(&body) {
             self.state().stats.refused += 1;
         }
+        drop(in_flight);
         match fault {
+            Some(Fault::Stall) => std::future::pending().await,
             Some(Fault::FailAfter) => Ok(internal_error()),
             Some(Fault::Cut) if self.state().random.bool() => Err(io::ErrorKind::ConnectionReset.into()),
             Some(Fault::Cut) => {
@@ -422,8 +428,7 @@ fn cancelled<'a>(reasons: impl Iterator<Item = Option<(&'a str, &'a str)>>) -> R
         })
         .collect();
     let codes: Vec<&str> = reasons.iter().filter_map(|reason| reason["Code"].as_str()).collect();
-    let message =
-        format!("Transaction cancelled, please refer cancellation reasons for specific reasons [{}]", codes.join(", "));
+    let message = format!("Transaction cancelled, please refer cancellation reasons for specific reasons [{}]", codes.join(", "));
     answer(
         StatusCode::BAD_REQUEST,
         &json!({

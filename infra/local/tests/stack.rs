@@ -113,13 +113,11 @@ async fn post(stack: &Stack, path: &str, body: &Value) -> Value {
 }
 
 fn sqs(stack: &Stack) -> aws_sdk_sqs::Client {
-    let sdk = stack.config().sdk(Service::Sqs).unwrap();
-    aws_sdk_sqs::Client::from_conf(aws_sdk_sqs::config::Builder::from(&sdk).behavior_version_latest().build())
+    aws_sdk_sqs::Client::new(&stack.config().sdk(Service::Sqs).unwrap())
 }
 
 fn dynamodb(stack: &Stack) -> aws_sdk_dynamodb::Client {
-    let sdk = stack.config().sdk(Service::DynamoDb).unwrap();
-    aws_sdk_dynamodb::Client::from_conf(aws_sdk_dynamodb::config::Builder::from(&sdk).behavior_version_latest().build())
+    aws_sdk_dynamodb::Client::new(&stack.config().sdk(Service::DynamoDb).unwrap())
 }
 
 async fn put_order(client: &aws_sdk_dynamodb::Client, order: &str) {
@@ -282,8 +280,7 @@ async fn the_clock_runs_what_falls_due_before_it_answers() {
 async fn mail_is_kept_and_its_fate_becomes_an_event() {
     let seen = Seen::default();
     let stack = in_memory(&seen).await;
-    let sdk = stack.config().sdk(Service::SesV2).unwrap();
-    let client = aws_sdk_sesv2::Client::from_conf(aws_sdk_sesv2::config::Builder::from(&sdk).behavior_version_latest().build());
+    let client = aws_sdk_sesv2::Client::new(&stack.config().sdk(Service::SesV2).unwrap());
     let set = stack.environment("send-email").unwrap()["SES_CONFIGURATION_SET"].clone();
     let send = |to: &str| {
         let raw = format!(

@@ -17,6 +17,9 @@ pub const QUIET: i64 = 120;
 /// After how many failed attempts a card or a mail is given up. With [`backoff`] that is after a good seven hours.
 pub const MAX_ATTEMPTS: u32 = 15;
 
+/// How many characters an entry of the history holds.
+const LONGEST_NOTE: usize = 200;
+
 /// Something that wants to change an order.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
@@ -428,7 +431,9 @@ impl Order {
         self.mails.iter_mut().find(|mail| mail.kind == kind).ok_or(Rejected::NotAllowed)
     }
 
+    /// What others wrote is cut, since the order has to stay small.
     fn note(&mut self, at: Timestamp, event: Event, note: Option<String>) {
+        let note = note.map(|text| text.chars().take(LONGEST_NOTE).collect());
         self.history.push(Entry { at, event, note });
     }
 }

@@ -2,7 +2,7 @@
 //! leaves in the same transaction that puts its cards into slots. Whoever finds a chunk can carry on: the request that brought
 //! the file, or any sweep after it.
 
-use crate::item::{Item, from_item, text, text_of, to_item};
+use crate::item::{Item, from_item, number, text, text_of, to_item};
 use crate::sims::Sim;
 use crate::stock::{CARDS_PER_TRANSACTION, NewCard, Slotted, built};
 use crate::write::{SendError, TransactError, Twice, send};
@@ -132,8 +132,9 @@ impl Store {
             id: id.to_owned(),
             status: verdict.status,
             lines: verdict.lines,
-            accepted: verdict.accepted - late,
-            added: verdict.accepted - late - waiting,
+            accepted: verdict.accepted.saturating_sub(late),
+            // Lines that move while their parts are being read may be seen in two places.
+            added: verdict.accepted.saturating_sub(late + waiting),
             errors,
             created_at: verdict.created,
         }))
@@ -153,6 +154,9 @@ impl Store {
         errors: &[ImportError],
         now: Timestamp,
     ) -> Result<(), StoreError> {
+        if self.verdict(id).await?.is_some() {
+            return Ok(());
+        }
         let accepted = good.len();
         let attempt = format!("{:016x}", fastrand::u64(..));
         let mut parts: Vec<Item> = Vec::new();
@@ -181,13 +185,8 @@ impl Store {
                 written?;
             }
         }
-        let mut verdict = to_item(&Verdict {
-            status: ImportStatus::Running,
-            parts: keys::import_parts(id, &attempt),
-            lines,
-            accepted,
-            created: now,
-        })?;
+        let own = keys::import_parts(id, &attempt);
+        let mut verdict = to_item(&Verdict { status: ImportStatus::Running, parts: own.clone(), lines, accepted, created: now })?;
         verdict.extend(keys::import(id));
         let verdict = Put::builder().table_name(&self.tables.pools).set_item(Some(verdict));
         let verdict = verdict.condition_expression("attribute_not_exists(pk)");
@@ -196,9 +195,28 @@ impl Store {
             self.put_pool_item(keys::running_import(id))?,
         ];
         match self.transact(items).await {
-            Ok(()) | Err(TransactError::Refused(_)) => Ok(()),
+            Ok(()) => Ok(()),
+            Err(TransactError::Refused(_)) => {
+                // Another request's verdict stands, unless it is this one's, whose answer was lost.
+                if self.verdict(id).await?.is_some_and(|verdict| verdict.parts != own) {
+                    self.delete_all(&own).await?;
+                }
+                Ok(())
+            }
             Err(TransactError::Failed(error)) => Err(error),
         }
+    }
+
+    /// Deletes a partition of `pools`; parts of an import hold activation codes, so none may be left behind.
+    async fn delete_all(&self, pk: &str) -> Result<(), StoreError> {
+        for some in self.partition(pk).await?.chunks(AT_ONCE) {
+            let keys =
+                some.iter().map(|item| Ok(keys::part(pk, text_of(item, "sk")?))).collect::<Result<Vec<_>, StoreError>>()?;
+            for deleted in join_all(keys.into_iter().map(|key| self.drop_pool_item(key))).await {
+                deleted?;
+            }
+        }
+        Ok(())
     }
 
     async fn put_part(&self, item: &Item) -> Result<(), StoreError> {
@@ -239,11 +257,9 @@ impl Store {
 
     async fn stock_chunk(&self, mut chunk: Chunk) -> Result<(), StoreError> {
         loop {
-            let key: Item = [("pk".to_owned(), text(&chunk.pk)), ("sk".to_owned(), text(&chunk.sk))].into();
+            let key = keys::part(&chunk.pk, &chunk.sk);
             let Some(pool) = chunk.cards.first().map(|line| line.card.pool.clone()) else {
-                let delete = self.client.delete_item().table_name(&self.tables.pools).set_key(Some(key.clone()));
-                send(Twice::Harmless, || delete.clone().send()).await.map_err(SendError::unconditional)?;
-                return Ok(());
+                return self.drop_pool_item(key).await;
             };
             let gone = [self.delete_pool_item(key)?];
             let new = |index: usize, slot: u64| {
@@ -256,17 +272,24 @@ impl Store {
                 Err(TransactError::Failed(error)) => return Err(error),
                 // Somebody else put this chunk's cards into stock.
                 Err(TransactError::Refused(places)) if places.contains(&0) => return Ok(()),
-                Err(TransactError::Refused(_)) => chunk = self.without_known(chunk).await?,
+                Err(TransactError::Refused(_)) => match self.without_known(chunk).await? {
+                    Some(left) => chunk = left,
+                    None => return Ok(()),
+                },
             }
         }
     }
 
-    /// Takes out of a chunk what another import brought in since this one was judged, and says so in its verdict.
-    async fn without_known(&self, mut chunk: Chunk) -> Result<Chunk, StoreError> {
+    /// Takes out of a chunk what another import brought in since this one was judged, and says so in its verdict. Answers the
+    /// chunk as it stands then, if it still does. A chunk only ever shrinks, so its size tells whether somebody else was here.
+    async fn without_known(&self, mut chunk: Chunk) -> Result<Option<Chunk>, StoreError> {
+        let before = chunk.cards.len();
         let iccids: Vec<Iccid> = chunk.cards.iter().map(|line| line.card.iccid.clone()).collect();
         let known = self.known_cards(&iccids).await?;
         let (late, left): (Vec<_>, Vec<_>) = chunk.cards.into_iter().partition(|line| known.contains(&line.card.iccid));
         chunk.cards = left;
+        let key = keys::part(&chunk.pk, &chunk.sk);
+        let mut late_errors = keys::late_errors(&chunk.pk, &chunk.sk, late.first().map_or(0, |line| line.line));
         let errors = late
             .into_iter()
             .map(|line| ImportError {
@@ -276,14 +299,17 @@ impl Store {
                 reason: "another import brought this card in first".to_owned(),
             })
             .collect();
-        let mut late = to_item(&ErrorPart { errors })?;
-        late.insert("pk".to_owned(), text(&chunk.pk));
-        late.insert("sk".to_owned(), text(format!("errors#{}", chunk.sk)));
+        late_errors.extend(to_item(&ErrorPart { errors })?);
         let rewritten = Put::builder().table_name(&self.tables.pools).set_item(Some(to_item(&chunk)?));
-        let rewritten = rewritten.condition_expression("attribute_exists(pk)");
-        let items = vec![TransactWriteItem::builder().put(built(rewritten.build())?).build(), self.put_pool_item(late)?];
+        let rewritten =
+            rewritten.condition_expression("size(cards) = :before").expression_attribute_values(":before", number(before));
+        let items = vec![TransactWriteItem::builder().put(built(rewritten.build())?).build(), self.put_pool_item(late_errors)?];
         match self.transact(items).await {
-            Ok(()) | Err(TransactError::Refused(_)) => Ok(chunk),
+            Ok(()) => Ok(Some(chunk)),
+            Err(TransactError::Refused(_)) => {
+                let item = self.pool_item(key).await?;
+                if item.is_empty() { Ok(None) } else { from_item(item).map(Some) }
+            }
             Err(TransactError::Failed(error)) => Err(error),
         }
     }

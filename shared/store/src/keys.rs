@@ -104,6 +104,16 @@ pub fn import_chunk(id: &str, attempt: &str, part: usize) -> Item {
     pair(import_parts(id, attempt), format!("chunk#{part:06}"))
 }
 
+/// Table `pools`: a part of an import by its sort key.
+pub fn part(parts: &str, sk: &str) -> Item {
+    pair(parts, sk)
+}
+
+/// Table `pools`: lines of a chunk that another import brought in first; they are named by the first of them.
+pub fn late_errors(parts: &str, chunk: &str, line: usize) -> Item {
+    pair(parts, format!("errors#{chunk}#{line:06}"))
+}
+
 /// Table `partners`: who holds an API key; the key itself is kept nowhere.
 pub fn api_key(key: &str) -> Item {
     use sha2::{Digest, Sha256};
@@ -174,4 +184,115 @@ pub fn due_shard(num: &OrderNum) -> u8 {
 /// An import's id: the same file from the same manager is the same import.
 pub fn import_id(manager: &str, options: &str, content: &str) -> String {
     format!("IM{}", short_hash(&["import", manager, options, content]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::{BTreeMap, BTreeSet};
+
+    const PAGE: &str = include_str!("../../../infra/TABLES.md");
+    const SOURCES: [&str; 9] = [
+        include_str!("imports.rs"),
+        include_str!("orders.rs"),
+        include_str!("partners.rs"),
+        include_str!("pay.rs"),
+        include_str!("plans.rs"),
+        include_str!("provisioned.rs"),
+        include_str!("sims.rs"),
+        include_str!("stock.rs"),
+        include_str!("sweep.rs"),
+    ];
+
+    /// The cells of a table's rows, below a heading.
+    fn rows(heading: &str) -> Vec<Vec<&'static str>> {
+        let section = PAGE.split("\n## ").find(|section| section.starts_with(heading)).unwrap();
+        let rows = section.lines().filter(|line| line.starts_with("| ")).skip(1);
+        rows.map(|row| row.trim_matches('|').split('|').map(str::trim).collect()).collect()
+    }
+
+    /// What stands in backticks.
+    fn code(cell: &str) -> Vec<&str> {
+        cell.split('`').skip(1).step_by(2).collect()
+    }
+
+    /// What stands between two texts, wherever it does.
+    fn between(start: &str, end: char) -> BTreeSet<&'static str> {
+        SOURCES.into_iter().flat_map(|source| source.split(start).skip(1)).filter_map(|rest| rest.split(end).next()).collect()
+    }
+
+    #[test]
+    fn examples_are_what_the_builders_make() {
+        let num: OrderNum = "EP0123456789ABCDEF".parse().unwrap();
+        let iccid: Iccid = "8934501234567890125".parse().unwrap();
+        let of = PoolId::try_from("meridian.7.esim".to_owned()).unwrap();
+        let id = import_id("admin", "skipInvalid", "iccid\n8934501234567890125\n");
+        let attempt = "00c0ffee00c0ffee";
+        let built = BTreeMap::from([
+            ("order", order(&num)),
+            ("card", sim(&iccid)),
+            ("subscription", subscription("SUY7YCW29EC2NQGQ6H")),
+            ("pool", pool(&of)),
+            ("counter of a pool", counter(&of)),
+            ("tail of a pool", tail(&of)),
+            ("marks of a pool", marks(&of)),
+            ("slot", slot(&of, 1234)),
+            ("returned card", returned(&of, &iccid)),
+            ("running import", running_import(&id)),
+            ("import", import(&id)),
+            ("chunk of an import", import_chunk(&id, attempt, 2)),
+            ("errors of an import", import_errors(&id, attempt, 0)),
+            ("late errors of an import", late_errors(&import_parts(&id, attempt), "chunk#000002", 105)),
+            ("API key", api_key("example")),
+            ("partner", partner("acme")),
+            ("balance", balance("acme", "EUR".parse().unwrap())),
+            ("ledger entry", ledger_entry("acme", "EP0123456789ABCDEF#payment")),
+            ("plan", plan_entry("eu-5gb-30d")),
+            ("version of a plan", plan_version("eu-5gb-30d", 2)),
+            ("operator", operator("meridian")),
+        ]);
+        let mut shown = BTreeMap::new();
+        for row in rows("Entities") {
+            let [entity, table, key, example, _] = row.try_into().unwrap();
+            let item = match (code(table)[0], code(example).as_slice()) {
+                ("orders" | "sims" | "subscriptions", [value]) => HashMap::from([(code(key)[0].to_owned(), text(*value))]),
+                ("pools" | "partners" | "plans", [pk, sk]) => pair(*pk, *sk),
+                other => panic!("{entity}: {other:?}"),
+            };
+            shown.insert(entity, item);
+        }
+        assert_eq!(shown, built);
+    }
+
+    #[test]
+    fn the_keys_of_indexes_sort_by_time() {
+        let num: OrderNum = "EP0123456789ABCDEF".parse().unwrap();
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let early = list_key(at("2026-11-22T10:30:00Z"), &num);
+        assert_eq!(early, "2026-11-22T10:30:00Z#EP0123456789ABCDEF");
+        assert!(early < list_key(at("2026-11-22T10:30:01Z"), &num));
+        assert!(early > at("2026-11-22T10:30:00Z").to_string());
+        assert_eq!(tag("acme", "shop-1007"), "acme#shop-1007");
+        assert!(due_shard(&num) < DUE_SHARDS);
+    }
+
+    #[test]
+    fn slots_sort_as_numbers_within_their_block() {
+        let of = PoolId::try_from("meridian.7.esim".to_owned()).unwrap();
+        assert!(slot_number(999) < slot_number(1000));
+        assert_eq!(slot_block(&of, 999), "slot#meridian.7.esim#0");
+        assert_eq!(slot_block(&of, 1000), "slot#meridian.7.esim#1");
+    }
+
+    #[test]
+    fn the_page_names_every_condition_and_no_other() {
+        let shown: BTreeSet<&str> = rows("Invariants").iter().flat_map(|row| code(row[1])).collect();
+        assert_eq!(shown, between(".condition_expression(\"", '"'));
+    }
+
+    #[test]
+    fn the_page_names_every_function_and_no_other() {
+        let shown: BTreeSet<&str> = rows("Access patterns").iter().flat_map(|row| code(row[4])).collect();
+        assert_eq!(shown, between("\n    pub async fn ", '('));
+    }
 }

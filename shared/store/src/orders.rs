@@ -1,5 +1,5 @@
 use crate::item::{Item, from_item, number, text, to_item};
-use crate::write::{SendError, Twice, send};
+use crate::write::{SENDS, SendError, Twice, pause, send};
 use crate::{Conflict, Store, StoreError, keys};
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, Put, ReturnValuesOnConditionCheckFailure};
@@ -46,7 +46,7 @@ pub struct ListQuery {
     pub after: Option<String>,
 }
 
-/// A page of a list.
+/// A page of a list. A page that is short of what was asked for may still have a next one.
 #[derive(Debug)]
 pub struct Page<T> {
     /// Its entries.
@@ -55,6 +55,10 @@ pub struct Page<T> {
     pub next: Option<String>,
 }
 
+/// How many items one request reads at most, which is what `BatchGetItem` allows.
+const PAGE: usize = 100;
+/// How many requests one page of a list takes at most, so that a filter that nothing passes does not read all of a partner's orders.
+const MOST_QUERIES: u32 = 10;
 /// How often a command is decided anew because others were faster; more than the writers one order ever has at once.
 const DECISIONS: u32 = 40;
 
@@ -148,10 +152,14 @@ impl Store {
         // no key equals a bare time, which makes `until` exclusive.
         let from = query.from.map_or_else(|| "0".to_owned(), |time| time.to_string());
         let until = query.until.map_or_else(|| "9999".to_owned(), |time| time.to_string());
+        // DynamoDB refuses an empty window, and a start outside of it, which a cursor from another window may be.
+        let mut after = query.after.clone().filter(|key| *key < until);
+        if from > until || after.as_ref().is_some_and(|key| *key < from) {
+            return Ok(Page { items: Vec::new(), next: None });
+        }
         let mut orders: Vec<Order> = Vec::new();
-        let mut after = query.after.clone();
-        loop {
-            let missing = query.limit - orders.len();
+        for _ in 0..MOST_QUERIES {
+            let missing = if query.other_item_id.is_some() { PAGE } else { query.limit - orders.len() };
             let start = match &after {
                 None => None,
                 Some(key) => Some(start_key(partition, &value, key)?),
@@ -167,7 +175,7 @@ impl Store {
                 .expression_attribute_values(":from", text(&from))
                 .expression_attribute_values(":until", text(&until))
                 .scan_index_forward(false)
-                .limit(i32::try_from(missing).unwrap_or(100))
+                .limit(i32::try_from(missing.min(PAGE)).unwrap_or(i32::MAX))
                 .set_exclusive_start_key(start.clone());
             let answer = send(Twice::Harmless, || request.clone().send()).await.map_err(SendError::unconditional)?;
             let list_keys: Vec<String> = answer
@@ -176,19 +184,24 @@ impl Store {
                 .map(|item| crate::item::text_of(item, "listKey").map(str::to_owned))
                 .collect::<Result<_, _>>()?;
             for order in self.orders_by_list_key(&list_keys).await? {
-                if query.other_item_id.is_none() || query.other_item_id == order.other_item_id {
-                    orders.push(order);
+                if query.other_item_id.is_some() && query.other_item_id != order.other_item_id {
+                    continue;
                 }
+                if orders.len() == query.limit {
+                    let next = orders.last().map(|last| keys::list_key(last.created_at, &last.num));
+                    return Ok(Page { items: orders, next });
+                }
+                orders.push(order);
             }
-            let more = answer.last_evaluated_key.is_some();
-            after = list_keys.last().cloned().or(after);
-            if !more {
+            if answer.last_evaluated_key.is_none() {
                 return Ok(Page { items: orders, next: None });
             }
-            if orders.len() >= query.limit {
-                return Ok(Page { items: orders, next: after });
+            after = list_keys.last().cloned().or(after);
+            if orders.len() == query.limit {
+                break;
             }
         }
+        Ok(Page { items: orders, next: after })
     }
 
     /// Orders by the keys that an index gave, in the same order.
@@ -205,7 +218,14 @@ impl Store {
     pub(crate) async fn batch_get(&self, table: &str, keys: Vec<Item>, consistent: bool) -> Result<Vec<Item>, StoreError> {
         let mut items = Vec::with_capacity(keys.len());
         let mut wanted = keys;
+        let mut sends = 0;
         while !wanted.is_empty() {
+            if sends == SENDS {
+                return Err(StoreError::Busy("keys were left unprocessed".to_owned()));
+            } else if sends > 0 {
+                pause(sends).await;
+            }
+            sends += 1;
             let batch = KeysAndAttributes::builder()
                 .set_keys(Some(wanted))
                 .consistent_read(consistent)

@@ -1,6 +1,6 @@
 //! Paying: a payment meets an order, tickets are drawn, and one transaction makes the order paid and each card sold.
 
-use crate::item::{number, text};
+use crate::item::{number, number_of, text};
 use crate::stock::{Draw, Ticket, built};
 use crate::write::TransactError;
 use crate::{Store, StoreError, keys};
@@ -8,9 +8,14 @@ use aws_sdk_dynamodb::types::{Put, TransactWriteItem, Update};
 use simdock_domain::{
     Cards, Command, FormFactor, Intake, Money, Order, OrderNum, Plan, Provider, Rejected, Timestamp, VoidReason, decide,
 };
+use std::time::Duration;
 
 /// How often a payment is decided anew: each time a card turned out to be dead or the order changed meanwhile.
 const ROUNDS: u32 = 40;
+
+/// How long a buyer waits, in milliseconds, before "sold out" counts: the last tickets may be with another delivery of its own
+/// webhook, or with somebody about to give them back.
+const SECOND_LOOK: std::ops::Range<u64> = 200..400;
 
 /// What a payment provider told.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,6 +65,7 @@ impl Store {
     }
 
     async fn settle(&self, num: &OrderNum, receipt: &Receipt, held: &mut Vec<Ticket>) -> Result<Paid, StoreError> {
+        let mut looked_twice = false;
         for _ in 0..ROUNDS {
             let now = self.clock.now();
             let Some(order) = self.order(num).await? else { return Ok(Paid::NoOrder) };
@@ -75,6 +81,9 @@ impl Store {
                     let plan = self.plan_version(&order.plan_id, order.plan_version).await?;
                     if self.draw_all(&plan, count, held, now).await? {
                         Cards::Drawn(held[..count].iter().map(|ticket| ticket.iccid.clone()).collect())
+                    } else if !looked_twice && self.back_on_sale(&order, &plan, count - held.len()).await? {
+                        looked_twice = true;
+                        continue;
                     } else if from_balance || receipt.provider == Provider::Free {
                         match self.give_up(&order, VoidReason::SoldOut, now).await? {
                             Some(paid) => return Ok(paid),
@@ -122,6 +131,22 @@ impl Store {
             }
         }
         Err(StoreError::Busy(format!("order {num} and its cards kept changing")))
+    }
+
+    /// Waits a moment after a pool was found empty; answers whether trying again makes sense, since the order changed or a pool
+    /// has cards again. Only reads, so that a crowd of losers does not write.
+    async fn back_on_sale(&self, order: &Order, plan: &Plan, count: usize) -> Result<bool, StoreError> {
+        tokio::time::sleep(Duration::from_millis(fastrand::u64(SECOND_LOOK))).await;
+        if self.order(&order.num).await?.is_none_or(|fresh| fresh.version != order.version) {
+            return Ok(true);
+        }
+        let count = u64::try_from(count).unwrap_or(u64::MAX);
+        for pool in plan.pools(FormFactor::Esim) {
+            if number_of(&self.pool_item(keys::counter(&pool)).await?, "available")? >= count {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Holds at least `count` tickets, all from one pool, the cheapest that has them; answers whether it could.

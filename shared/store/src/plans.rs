@@ -74,12 +74,12 @@ impl Store {
         entry.insert("version".to_owned(), number(plan.version));
         let table = &self.tables.plans;
         let version = Put::builder().table_name(table).set_item(Some(item)).condition_expression("attribute_not_exists(pk)");
-        let latest = Put::builder()
-            .table_name(table)
-            .set_item(Some(entry))
-            .condition_expression("version = :before OR (:before = :none AND attribute_not_exists(pk))")
-            .expression_attribute_values(":before", number(plan.version.saturating_sub(1)))
-            .expression_attribute_values(":none", number(0));
+        let latest = Put::builder().table_name(table).set_item(Some(entry));
+        let latest = match plan.version {
+            0 => return Ok(Err(Conflict)),
+            1 => latest.condition_expression("attribute_not_exists(pk)"),
+            next => latest.condition_expression("version = :before").expression_attribute_values(":before", number(next - 1)),
+        };
         let put = |put: Put| TransactWriteItem::builder().put(put).build();
         let items = vec![put(crate::stock::built(version.build())?), put(crate::stock::built(latest.build())?)];
         match self.transact(items).await {
@@ -113,8 +113,9 @@ impl Store {
         Ok(())
     }
 
+    /// Read consistently: a plan's entry may be a moment old, and the version that it names has to be there.
     async fn plan_item(&self, key: Item) -> Result<Option<Item>, StoreError> {
-        let get = self.client.get_item().table_name(&self.tables.plans).set_key(Some(key.clone()));
+        let get = self.client.get_item().table_name(&self.tables.plans).set_key(Some(key)).consistent_read(true);
         Ok(send(Twice::Harmless, || get.clone().send()).await.map_err(SendError::unconditional)?.item)
     }
 }

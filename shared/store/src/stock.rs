@@ -14,6 +14,7 @@ use aws_sdk_dynamodb::types::{Delete, Put, ReturnValue, TransactWriteItem, Updat
 use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 use simdock_domain::{ActivationCode, Iccid, Msisdn, PoolId, Timestamp};
+use std::collections::BTreeSet;
 
 /// A card within this many days of its deadline is not sold any more: its buyer could not use it in peace.
 const SHELF_DAYS: i64 = 7;
@@ -362,9 +363,10 @@ impl Store {
     async fn give_back_batch(&self, pool: &PoolId, tickets: Vec<Ticket>, now: Timestamp) -> Result<(usize, usize), StoreError> {
         let mut aside = 0;
         loop {
-            let iccids: Vec<Iccid> = tickets.iter().map(|ticket| ticket.iccid.clone()).collect();
+            // A card that was put back and drawn again stands in several slots.
+            let iccids: BTreeSet<Iccid> = tickets.iter().map(|ticket| ticket.iccid.clone()).collect();
             let mut leaked = Vec::new();
-            for sim in self.sims(&iccids).await? {
+            for sim in self.sims(&Vec::from_iter(iccids)).await? {
                 let ticket = tickets.iter().find(|ticket| ticket.iccid == sim.iccid && sim.slot == Some(ticket.slot));
                 let Some(ticket) = ticket.filter(|_| sim.state == SimState::Stocked) else { continue };
                 if sim.activate_before.is_some_and(|until| until.unix() < shelf_end(now).cast_signed()) {
@@ -428,9 +430,17 @@ impl Store {
         let mut restocked = 0;
         // Three items per card: its slot, itself, and the mark that goes.
         for batch in iccids.chunks(CARDS_PER_TRANSACTION * 2 / 3) {
-            let sims = self.sims(batch).await?;
-            let marks =
-                batch.iter().map(|iccid| self.delete_pool_item(keys::returned(pool, iccid))).collect::<Result<Vec<_>, _>>()?;
+            let mut sims = self.sims(batch).await?;
+            // One that cannot go back must not hold up the others; a person has to look at it.
+            sims.retain(|sim| sim.state == SimState::Returning && sim.disclosed_at.is_none());
+            if sims.len() < batch.len() {
+                tracing::warn!(pool = %pool, cards = batch.len() - sims.len(), "cards are marked as returned and are not");
+            }
+            if sims.is_empty() {
+                continue;
+            }
+            let marks = sims.iter().map(|sim| self.delete_pool_item(keys::returned(pool, &sim.iccid)));
+            let marks = marks.collect::<Result<Vec<_>, _>>()?;
             let put_back = |index: usize, slot: u64| {
                 let sim: &Sim = &sims[index];
                 let update = Update::builder().table_name(&self.tables.sims).set_key(Some(keys::sim(&sim.iccid)));
@@ -488,7 +498,7 @@ impl Store {
                 recovered.stale += stale;
             }
             for some in slots.chunks(DELETES_AT_ONCE) {
-                for deleted in join_all(some.iter().map(|(slot, _)| self.delete_slot(pool, *slot))).await {
+                for deleted in join_all(some.iter().map(|(slot, _)| self.drop_pool_item(keys::slot(pool, *slot)))).await {
                     deleted?;
                 }
             }
@@ -505,8 +515,9 @@ impl Store {
         Ok(recovered)
     }
 
-    async fn delete_slot(&self, pool: &PoolId, slot: u64) -> Result<(), StoreError> {
-        let delete = self.client.delete_item().table_name(&self.tables.pools).set_key(Some(keys::slot(pool, slot)));
+    /// Deletes an item of `pools`, if it is there.
+    pub(crate) async fn drop_pool_item(&self, key: Item) -> Result<(), StoreError> {
+        let delete = self.client.delete_item().table_name(&self.tables.pools).set_key(Some(key));
         send(Twice::Harmless, || delete.clone().send()).await.map_err(SendError::unconditional)?;
         Ok(())
     }

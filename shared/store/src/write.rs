@@ -5,10 +5,12 @@ use crate::{Store, StoreError};
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::TransactWriteItem;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How often one request is sent at most; with [`pause`], over one to four seconds.
-const SENDS: u32 = 14;
+pub const SENDS: u32 = 14;
+/// How long a request goes on being sent, so that its caller can still answer before its own time is over.
+const BUDGET: Duration = Duration::from_secs(6);
 
 /// Why a request was not carried out, as far as is known.
 #[derive(Debug)]
@@ -60,7 +62,7 @@ impl<E> SendError<E> {
 }
 
 /// Full jitter, so that writers in conflict do not meet again.
-async fn pause(sends: u32) {
+pub async fn pause(sends: u32) {
     let ceiling = (10_u64 << sends.min(6)).min(400);
     tokio::time::sleep(Duration::from_millis(fastrand::u64(1..=ceiling))).await;
 }
@@ -82,6 +84,7 @@ async fn send_judged<T, E, R, F>(
 where
     F: Future<Output = Result<T, SdkError<E, R>>>,
 {
+    let begun = Instant::now();
     let mut sends = 0;
     loop {
         let error = match request().await {
@@ -93,7 +96,9 @@ where
             ((Outcome::Refused, _), SdkError::ServiceError(service)) => return Err(SendError::Refused(service.into_err())),
             ((Outcome::Refused | Outcome::Invalid, text), _) => return Err(StoreError::Broken(text).into()),
             ((Outcome::Unknown, text), _) if twice == Twice::Harmful => return Err(StoreError::Busy(text).into()),
-            ((Outcome::Unknown | Outcome::NotApplied, text), _) if sends == SENDS => return Err(StoreError::Busy(text).into()),
+            ((Outcome::Unknown | Outcome::NotApplied, text), _) if sends == SENDS || begun.elapsed() > BUDGET => {
+                return Err(StoreError::Busy(text).into());
+            }
             ((Outcome::Unknown | Outcome::NotApplied, _), _) => pause(sends).await,
         }
     }

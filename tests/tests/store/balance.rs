@@ -107,9 +107,12 @@ async fn ten_orders_at_once_spend_no_more_than_there_is() {
     let store = world.store_through(&proxy).await;
     credit(&world, 4 * 1450 + 1000).await;
     let orders = join_all((0..10).map(async |number| balance_order(&world, &format!("key {number}"), 1).await)).await;
-    let paid = within(60, join_all(orders.iter().map(async |order| {
-        simdock_tests::eventually(async || store.receive_payment(&order.num, &from_balance(order)).await).await
-    })))
+    let paid = within(
+        60,
+        join_all(orders.iter().map(async |order| {
+            simdock_tests::eventually(async || store.receive_payment(&order.num, &from_balance(order)).await).await
+        })),
+    )
     .await;
     let bought = paid.iter().filter(|paid| matches!(paid, Paid::Recorded(_))).count();
     let void = paid.iter().filter(|paid| matches!(paid, Paid::GivenUp(_, VoidReason::InsufficientBalance))).count();

@@ -46,9 +46,8 @@ async fn live(store: &Store, order: &Order) -> Order {
             break;
         }
         let next = decide(&current, Command::Provisioned(lines.clone()), now).expect("a decision");
-        let lines: Vec<_> =
-            lines.into_iter().map(|line| Activation { line, activation_code: None, msisdn: None }).collect();
-        let _ = eventually(async || store.provisioned(&next, &lines, now).await).await;
+        let lines: Vec<_> = lines.into_iter().map(|line| Activation { line, activation_code: None, msisdn: None }).collect();
+        let _ = eventually(async || store.provisioned(&next, &lines, &[], now).await).await;
     }
     for kind in [MailKind::Confirmation, MailKind::Qr] {
         for command in [Command::ClaimMail(kind), Command::MailSent(kind)] {
@@ -76,7 +75,7 @@ async fn a_bad_day(seed: u64, forget_tokens: bool) {
     let lines: Vec<_> = (2..).zip(cards(&pool(), 100..260)).map(|(line, card)| ImportLine { line, card }).collect();
     let import = async {
         eventually(async || store.begin_import("IM1", 160, lines.clone(), &[], world.now()).await).await;
-        eventually(async || store.run_import("IM1", Instant::now() + Duration::from_secs(60)).await).await
+        eventually(async || store.run_import("IM1", Instant::now() + Duration::from_mins(1)).await).await
     };
     let sweeps = async {
         for _ in 0..3 {
@@ -138,6 +137,26 @@ async fn a_sale_is_made_once_whatever_becomes_of_its_answer() {
 }
 
 #[tokio::test]
+async fn what_is_never_answered_is_sent_again_and_done_once() {
+    let world = World::with_cards(3).await;
+    let orders = [world.order("sale", 1).await, world.order("sale, and tokens forgotten", 1).await];
+    let sales = orders.iter().zip([false, true]).map(async |(order, forget_tokens)| {
+        let proxy = Proxy::start(&world.engine, 1, Faults { forget_tokens, ..Faults::default() }).await;
+        let store = world.store_through(&proxy).await;
+        proxy.next("TransactWriteItems", [Fault::Stall]);
+        proxy.next("GetItem", [Fault::Stall]);
+        store.receive_payment(&order.num, &receipt(order)).await
+    });
+    let paid = within(60, join_all(sales)).await;
+    for (order, paid) in orders.iter().zip(paid) {
+        assert!(matches!(paid, Ok(Paid::Recorded(order) | Paid::Known(order)) if order.is_paid()));
+        assert_eq!(world.read(&order.num).await.version, 2);
+    }
+    assert_eq!(audit(&world.engine).await.allocated, 2);
+    assert_eq!(crate::available(&world).await, 1);
+}
+
+#[tokio::test]
 async fn a_draw_is_not_repeated_when_it_may_have_happened() {
     let world = World::with_cards(10).await;
     let proxy = Proxy::start(&world.engine, 1, Faults::default()).await;
@@ -173,7 +192,9 @@ async fn an_order_is_created_once_whatever_becomes_of_the_answer() {
         match way {
             Fault::Throttle | Fault::Lose | Fault::Fail => assert!(matches!(created, Created::New), "{way:?}"),
             // It finds itself.
-            Fault::FailAfter | Fault::Cut => assert!(matches!(created, Created::Before(before) if *before == order)),
+            Fault::FailAfter | Fault::Cut | Fault::Stall => {
+                assert!(matches!(created, Created::Before(before) if *before == order));
+            }
         }
         assert_eq!(world.read(&order.num).await, order);
     }

@@ -9,7 +9,7 @@ fn lines(cards: Vec<NewCard>) -> Vec<ImportLine> {
 }
 
 fn soon() -> Instant {
-    Instant::now() + Duration::from_secs(60)
+    Instant::now() + Duration::from_mins(1)
 }
 
 async fn begin(world: &World, id: &str, cards: Vec<NewCard>) {
@@ -34,7 +34,7 @@ async fn an_import_puts_good_lines_into_stock_and_reports_bad_ones() {
     (good[2].msisdn, good[2].activate_before) = (None, None);
     let bad = |line: usize| ImportError {
         line,
-        iccid: (line % 2 == 0).then(|| "8934501".to_owned()),
+        iccid: line.is_multiple_of(2).then(|| "8934501".to_owned()),
         code: "length".to_owned(),
         reason: "an ICCID has 19 or 20 digits".to_owned(),
     };
@@ -111,10 +111,9 @@ async fn overlapping_imports_at_once_bring_each_card_in_once() {
     for (number, span) in spans.iter().enumerate() {
         begin(&world, &format!("IM{number}"), cards(&pool(), span.clone())).await;
     }
-    let imports = within(60, join_all(stores.iter().enumerate().map(async |(number, store)| {
-        run(store, &format!("IM{number}")).await
-    })))
-    .await;
+    let imports =
+        within(60, join_all(stores.iter().enumerate().map(async |(number, store)| run(store, &format!("IM{number}")).await)))
+            .await;
     for (import, span) in imports.iter().zip(spans) {
         assert_eq!(import.status, ImportStatus::Done);
         assert_eq!(import.added, import.accepted);
@@ -200,8 +199,8 @@ async fn an_interrupted_import_is_carried_on() {
         proxy.hold("TransactWriteItems").arrived().await;
         proxy.next("TransactWriteItems", [Fault::Lose; 14]);
     };
-    let (run, ()) = within(30, join(store.run_import("IM1", soon()), cut)).await;
-    assert!(matches!(run, Err(StoreError::Busy(_))));
+    let (stopped, ()) = within(30, join(store.run_import("IM1", soon()), cut)).await;
+    assert!(matches!(stopped, Err(StoreError::Busy(_))));
     let part = world.store.import("IM1").await.unwrap().unwrap();
     assert_eq!(standing(&part), (ImportStatus::Running, 500, 98));
 

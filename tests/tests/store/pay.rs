@@ -73,7 +73,7 @@ async fn the_last_card_is_not_lost_to_a_second_delivery_of_its_own_webhook() {
         sale.arrived().await;
         let others = join_all((0..5).map(|_| store.receive_payment(&created.num, &receipt)));
         let release = async {
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
             sale.release();
         };
         futures_util::future::join(others, release).await.0
@@ -219,9 +219,12 @@ async fn two_hundred_buyers_of_fifty_cards_get_a_card_or_their_money() {
     let proxy = Proxy::start(&world.engine, 7, Faults::default()).await;
     let store = world.store_through(&proxy).await;
     let orders = join_all((0..200).map(async |number| world.order(&format!("buyer {number}"), 1).await)).await;
-    let paid = within(80, join_all(orders.iter().map(async |order| {
-        simdock_tests::eventually(async || store.receive_payment(&order.num, &receipt(order)).await).await
-    })))
+    let paid = within(
+        80,
+        join_all(orders.iter().map(async |order| {
+            simdock_tests::eventually(async || store.receive_payment(&order.num, &receipt(order)).await).await
+        })),
+    )
     .await;
     let orders: Vec<Order> = paid.into_iter().map(recorded).collect();
     let sold: BTreeSet<Iccid> = orders.iter().flat_map(iccids).collect();
@@ -240,9 +243,12 @@ async fn buyers_of_several_cards_share_what_there_is() {
     let proxy = Proxy::start(&world.engine, 7, Faults::default()).await;
     let store = world.store_through(&proxy).await;
     let orders = join_all((0..30).map(async |number| world.order(&format!("buyer {number}"), 1 + number % 5).await)).await;
-    let paid = within(60, join_all(orders.iter().map(async |order| {
-        simdock_tests::eventually(async || store.receive_payment(&order.num, &receipt(order)).await).await
-    })))
+    let paid = within(
+        60,
+        join_all(orders.iter().map(async |order| {
+            simdock_tests::eventually(async || store.receive_payment(&order.num, &receipt(order)).await).await
+        })),
+    )
     .await;
     let sold: Vec<Iccid> = paid.into_iter().map(recorded).flat_map(|order| iccids(&order)).collect();
     assert_eq!(sold.len(), sold.iter().collect::<BTreeSet<_>>().len());

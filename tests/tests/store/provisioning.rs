@@ -1,7 +1,7 @@
+use serde_json::json;
 use simdock_domain::{ActivationCode, Command, LineState, Order, decide};
 use simdock_store::{Activation, Conflict, SimState};
 use simdock_tests::{World, audit, draft, eur, iccid, order, receipt};
-use serde_json::json;
 
 fn activations(lines: impl Iterator<Item = usize>) -> Vec<Activation> {
     lines.map(|line| Activation { line, activation_code: None, msisdn: None }).collect()
@@ -19,7 +19,7 @@ async fn fifty_cards_are_provisioned_in_two_batches() {
     for lines in [0..Activation::MOST, Activation::MOST..50] {
         let lines = activations(lines);
         let next = activated(&order, &lines, &world);
-        world.store.provisioned(&next, &lines, world.now()).await.unwrap().unwrap();
+        world.store.provisioned(&next, &lines, &[], world.now()).await.unwrap().unwrap();
         order = next;
     }
     assert_eq!(world.read(&order.num).await, order);
@@ -44,12 +44,12 @@ async fn an_activation_on_an_old_version_changes_nothing() {
     let order = world.paid_order("key", 2).await;
     let one = activations(0..1);
     let next = activated(&order, &one, &world);
-    world.store.provisioned(&next, &one, world.now()).await.unwrap().unwrap();
+    world.store.provisioned(&next, &one, &[], world.now()).await.unwrap().unwrap();
     // The same again, as after an answer that was lost; and one that knows nothing of the first.
-    assert_eq!(world.store.provisioned(&next, &one, world.now()).await.unwrap(), Err(Conflict));
+    assert_eq!(world.store.provisioned(&next, &one, &[], world.now()).await.unwrap(), Err(Conflict));
     let other = activations(1..2);
     let stale = activated(&order, &other, &world);
-    assert_eq!(world.store.provisioned(&stale, &other, world.now()).await.unwrap(), Err(Conflict));
+    assert_eq!(world.store.provisioned(&stale, &other, &[], world.now()).await.unwrap(), Err(Conflict));
     assert_eq!(world.read(&order.num).await, next);
     assert_eq!(world.store.sims(&[iccid(1)]).await.unwrap()[0].state, SimState::Sold);
 }
@@ -61,7 +61,7 @@ async fn what_the_carrier_gave_replaces_what_the_inventory_had() {
     let code = ActivationCode::new("rsp.example.net", "FRESH-1", None, true).unwrap();
     let given = Activation { line: 0, activation_code: Some(code.clone()), msisdn: Some("+34600000001".parse().unwrap()) };
     let next = activated(&order, std::slice::from_ref(&given), &world);
-    world.store.provisioned(&next, std::slice::from_ref(&given), world.now()).await.unwrap().unwrap();
+    world.store.provisioned(&next, std::slice::from_ref(&given), &[], world.now()).await.unwrap().unwrap();
     let sim = world.store.sims(&[iccid(0)]).await.unwrap().remove(0);
     assert_eq!((sim.activation_code, sim.msisdn), (Some(code), given.msisdn));
 }
@@ -77,7 +77,7 @@ async fn a_card_whose_code_goes_out_later_is_marked_then() {
     let order = world.read(&order.num).await;
     let lines = activations(0..1);
     let next = activated(&order, &lines, &world);
-    world.store.provisioned(&next, &lines, world.now()).await.unwrap().unwrap();
+    world.store.provisioned(&next, &lines, &[], world.now()).await.unwrap().unwrap();
     let disclosed = async || world.store.sims(&[iccid(0)]).await.unwrap()[0].disclosed_at;
     assert_eq!(disclosed().await, None);
 
@@ -98,8 +98,8 @@ async fn a_card_that_cannot_be_provisioned_is_set_aside_and_its_price_owed() {
     let order = world.paid_order("key", 2).await;
     let command = Command::ProvisioningFailed { line: 1, reason: "unknown card".to_owned() };
     let next = decide(&order, command, world.now()).unwrap();
-    world.store.provisioning_failed(&next, &[1]).await.unwrap().unwrap();
-    assert_eq!(world.store.provisioning_failed(&next, &[1]).await.unwrap(), Err(Conflict));
+    world.store.provisioned(&next, &[], &[1], world.now()).await.unwrap().unwrap();
+    assert_eq!(world.store.provisioned(&next, &[], &[1], world.now()).await.unwrap(), Err(Conflict));
     let stored = world.read(&order.num).await;
     assert_eq!((stored.lines[1].state, stored.owed()), (LineState::Failed, vec![eur(1450)]));
     let sims = world.store.sims(&[iccid(0), iccid(1)]).await.unwrap();

@@ -3,6 +3,8 @@ use simdock_domain::{Command, MailKind, MailReport, Order, decide};
 use simdock_store::{Activation, Change};
 use simdock_tests::{World, iccid, item_size, value_size};
 
+/// The page that explains what is stored.
+const TABLES: &str = include_str!("../../../infra/TABLES.md");
 /// What one write unit pays for.
 const UNIT: usize = 1024;
 
@@ -22,15 +24,18 @@ fn costs(item: &Value) -> Vec<(usize, String)> {
 async fn an_order_of_one_card_stays_within_a_write_unit() {
     let world = World::with_cards(1).await;
     let mut sizes = Vec::new();
-    let mut order = world.paid_order("5f1a2c9e-8f0b-4a57-9b1e-1b2f3c4d5e6f", 1).await;
+    let key = "5f1a2c9e-8f0b-4a57-9b1e-1b2f3c4d5e6f";
+    let mut order = world.order(key, 1).await;
     let mut note = |step: &str, item: Value| {
         println!("order {step}: {} bytes {:?}", item_size(&item), costs(&item));
         sizes.push((step.to_owned(), item_size(&item)));
     };
+    note("created", stored_order(&world, &order).await);
+    order = world.paid_order(key, 1).await;
     note("paid", stored_order(&world, &order).await);
     let activation = Activation { line: 0, activation_code: None, msisdn: None };
     order = decide(&order, Command::Provisioned(vec![0]), world.now()).unwrap();
-    world.store.provisioned(&order, &[activation], world.now()).await.unwrap().unwrap();
+    world.store.provisioned(&order, &[activation], &[], world.now()).await.unwrap().unwrap();
     note("provisioned", stored_order(&world, &order).await);
     for (step, command) in [
         ("confirmation claimed", Command::ClaimMail(MailKind::Confirmation)),
@@ -45,6 +50,10 @@ async fn an_order_of_one_card_stays_within_a_write_unit() {
     }
     assert!(sizes.iter().all(|(_, size)| *size <= UNIT), "{sizes:?}");
 
+    for name in stored_order(&world, &order).await.as_object().into_iter().flatten().map(|(name, _)| name) {
+        assert!(TABLES.contains(&format!("`{name}`")), "TABLES.md does not explain {name}");
+    }
+
     // Trouble may cost a second unit.
     let reported = Command::MailReported { kind: MailKind::Qr, report: MailReport::Bounced };
     world.store.change_order(&order.num, |order| decide(order, reported.clone(), world.now())).await.unwrap();
@@ -57,7 +66,7 @@ async fn a_card_and_a_subscription_stay_within_a_write_unit() {
     let order = world.paid_order("key", 1).await;
     let next = decide(&order, Command::Provisioned(vec![0]), world.now()).unwrap();
     let activation = Activation { line: 0, activation_code: None, msisdn: None };
-    world.store.provisioned(&next, &[activation], world.now()).await.unwrap().unwrap();
+    world.store.provisioned(&next, &[activation], &[], world.now()).await.unwrap().unwrap();
     let sim = world.engine.item("SimsTable", json!({ "iccid": { "S": iccid(0).as_str() } })).await;
     let subscription = json!({ "subscriptionId": { "S": next.subscription_id(0) } });
     let subscription = world.engine.item("SubscriptionsTable", subscription).await;

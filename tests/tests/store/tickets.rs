@@ -140,9 +140,11 @@ async fn sweeps_at_once_do_no_harm() {
     let pool = pool();
     within(60, async {
         for _ in 0..3 {
-            let sweeps = join_all(stores.iter().map(async |store| {
-                simdock_tests::eventually(async || store.recover_stock(&pool, world.now()).await).await
-            }));
+            let sweeps = join_all(
+                stores
+                    .iter()
+                    .map(async |store| simdock_tests::eventually(async || store.recover_stock(&pool, world.now()).await).await),
+            );
             sweeps.await;
         }
     })
@@ -160,8 +162,9 @@ async fn a_sweep_that_was_cut_short_is_carried_on() {
     let store = world.store_through(&proxy).await;
     leak(&world, 20).await;
     sweep(&world).await;
-    for operation in ["DeleteItem", "TransactWriteItems", "UpdateItem"] {
-        proxy.next(operation, [Fault::Lose; 14]);
+    // Fourteen tries each; the twenty deletes go out at once.
+    for (operation, tries) in [("TransactWriteItems", 14), ("DeleteItem", 14 * 20), ("UpdateItem", 14)] {
+        proxy.next(operation, vec![Fault::Lose; tries]);
         let cut = within(30, store.recover_stock(&pool(), world.now())).await;
         assert!(matches!(cut, Err(StoreError::Busy(_))), "{operation}: {cut:?}");
     }
