@@ -24,7 +24,7 @@ pub struct Verdict {
     pub errors: Vec<ImportError>,
 }
 
-/// What a column holds. Suppliers name columns in their own ways; case, spaces, `_` and `-` do not matter.
+/// What a column holds. Suppliers name columns in their own ways; case, spaces, `_`, `-` and `+` do not matter.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 enum Column {
     Iccid,
@@ -47,7 +47,6 @@ const NAMES: &[(&str, Column)] = &[
     ("qrcode", Column::Code),
     ("smdpaddress", Column::SmDpAddress),
     ("smdp", Column::SmDpAddress),
-    ("smdp+", Column::SmDpAddress),
     ("activationcode", Column::MatchingId),
     ("matchingid", Column::MatchingId),
     ("mobilenumber", Column::MobileNumber),
@@ -71,7 +70,8 @@ fn fault(code: &'static str, reason: impl std::fmt::Display) -> Fault {
 
 /// Judges every line; the header, if it cannot be used, refuses the whole file.
 pub async fn judge(store: &Store, file: &str, defaults: &Defaults, now: Timestamp) -> Result<Verdict, Problem> {
-    let file = file.strip_prefix('\u{feff}').unwrap_or(file);
+    let file = file.strip_prefix('\u{feff}').unwrap_or(file).replace("\r\n", "\n").replace('\r', "\n");
+    let mut lines = Lines { file: &file, at: 0, line: 1 };
     let delimiter = delimiter(file.lines().next().unwrap_or_default());
     let mut reader = ReaderBuilder::new().delimiter(delimiter).flexible(true).trim(csv::Trim::All).from_reader(file.as_bytes());
     let headers = reader.headers().map_err(|_| Problem::invalid_csv("The header cannot be read."))?.clone();
@@ -85,12 +85,12 @@ pub async fn judge(store: &Store, file: &str, defaults: &Defaults, now: Timestam
         let record = match record {
             Ok(record) => record,
             Err(error) => {
-                let line = error.position().map_or(0, csv::Position::line);
+                let line = lines.of(error.position());
                 errors.push(error_at(line, None, fault("unreadable", "the line cannot be read as CSV")));
                 continue;
             }
         };
-        let line = record.position().map_or(0, csv::Position::line);
+        let line = lines.of(record.position());
         let fields = Fields { record: &record, columns: &columns };
         let iccid = fields.get(Column::Iccid).map(|text| text.chars().take(32).collect());
         let mut card = if record.len() == headers.len() {
@@ -106,14 +106,14 @@ pub async fn judge(store: &Store, file: &str, defaults: &Defaults, now: Timestam
             }
             let provisioning = operators[&name];
             card = card.and_then(|read| fits_operator(read, provisioning)).and_then(|read| {
-                match seen.insert(read.iccid.clone(), position(line)) {
+                match seen.insert(read.iccid.clone(), line) {
                     None => Ok(read),
                     Some(first) => Err(fault("duplicate", format!("the card stands in line {first} already"))),
                 }
             });
         }
         match card {
-            Ok(card) => good.push(ImportLine { line: position(line), card }),
+            Ok(card) => good.push(ImportLine { line, card }),
             Err(fault) => errors.push(error_at(line, iccid, fault)),
         }
     }
@@ -135,12 +135,28 @@ pub async fn judge(store: &Store, file: &str, defaults: &Defaults, now: Timestam
     Ok(Verdict { good, errors })
 }
 
-fn position(line: u64) -> usize {
-    usize::try_from(line).unwrap_or(usize::MAX)
+/// Counts the lines of a file as an editor does. The reader's own count stops at the end of the record before, ahead of blank
+/// lines.
+struct Lines<'a> {
+    file: &'a str,
+    at: usize,
+    line: usize,
 }
 
-fn error_at(line: u64, iccid: Option<String>, fault: Fault) -> ImportError {
-    ImportError { line: position(line), iccid, code: fault.code.to_owned(), reason: fault.reason }
+impl Lines<'_> {
+    /// The line in which the record begins that is read from a position; positions only grow.
+    fn of(&mut self, position: Option<&csv::Position>) -> usize {
+        let from = position.and_then(|position| usize::try_from(position.byte()).ok()).unwrap_or(self.at);
+        let rest = &self.file[from..];
+        let begin = from + rest.len() - rest.trim_start_matches('\n').len();
+        self.line += self.file[self.at..begin].matches('\n').count();
+        self.at = begin;
+        self.line
+    }
+}
+
+fn error_at(line: usize, iccid: Option<String>, fault: Fault) -> ImportError {
+    ImportError { line, iccid, code: fault.code.to_owned(), reason: fault.reason }
 }
 
 /// What the header's columns are set apart by.
@@ -157,7 +173,7 @@ fn columns(headers: &StringRecord) -> Result<HashMap<Column, usize>, Problem> {
     let mut columns = HashMap::new();
     for (index, header) in headers.iter().enumerate() {
         let plain: String =
-            header.chars().filter(|character| !matches!(character, ' ' | '_' | '-')).flat_map(char::to_lowercase).collect();
+            header.chars().filter(|character| !matches!(character, ' ' | '_' | '-' | '+')).flat_map(char::to_lowercase).collect();
         let Some((_, column)) = NAMES.iter().find(|(name, _)| *name == plain) else {
             let header: String = header.chars().filter(|character| !character.is_control()).take(64).collect();
             return Err(Problem::invalid_csv(format!("The header names a column {header:?} that is not known.")));

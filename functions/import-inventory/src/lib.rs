@@ -5,7 +5,7 @@ mod judge;
 use judge::{Defaults, judge};
 use lambda_http::http::StatusCode;
 use lambda_http::{Body, Request, Response};
-use simdock_api::{ErrorView, ImportView, Problem, authenticate, body_text, handle, json, manager, query_parameters};
+use simdock_api::{ErrorView, ImportView, Problem, authenticate, body_of, handle, json, manager, query_parameters};
 use simdock_domain::FormFactor;
 use simdock_runtime::{Config, ConfigError};
 use simdock_store::{Import, ImportStatus, Store};
@@ -50,7 +50,8 @@ impl App {
         };
         let defaults =
             Defaults { operator: parameters.remove("operator"), imsi_profile: parameters.remove("imsiProfile"), form_factor };
-        let file = body_text(request, "text/csv", MAX_FILE)?;
+        let file = body_of(request, "text/csv", MAX_FILE)?;
+        let file = std::str::from_utf8(file).map_err(|_| Problem::invalid_csv("The file is not UTF-8."))?;
 
         let id = Store::import_id(manager, &options, file);
         // The same file again is the same import, as far as it got.

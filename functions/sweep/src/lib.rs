@@ -58,7 +58,8 @@ impl App {
         Ok(Self { queues: Queues::new(config)?, store: Store::new(config).await? })
     }
 
-    /// Sweeps once. What fails is logged and does not keep the rest from being swept.
+    /// Sweeps once. What fails is logged and does not keep the rest from being swept; the sweep then counts as failed, which
+    /// raises its alarm.
     pub async fn handle(&self, event: LambdaEvent<Value>) -> Result<Swept, Error> {
         let span = tracing::info_span!("sweep", function = "sweep", requestId = event.context.request_id);
         async {
@@ -69,7 +70,7 @@ impl App {
             self.imports(until, &mut swept).await;
             let Swept { voided, requeued, leaked, returned, stale, imports, failed, unfinished } = swept;
             tracing::info!(voided, requeued, leaked, returned, stale, imports, failed, unfinished, "swept");
-            Ok(swept)
+            if failed > 0 { Err(format!("{failed} things are left to the next sweep").into()) } else { Ok(swept) }
         }
         .instrument(span)
         .await

@@ -119,7 +119,10 @@ fn parse_run(arguments: impl Iterator<Item = String>) -> Result<Command, StackEr
         };
         match flag.as_str() {
             "--help" | "-h" => return Ok(Command::Help),
-            "--port" => settings.port = Some(value()?.parse().context("--port")?),
+            "--port" => {
+                let port = value()?.parse().map_err(|_| StackError::new("--port must be a whole number from 0 to 65535"))?;
+                settings.port = Some(port);
+            }
             "--data" => settings.data = Some(value()?.into()),
             "--clock" => settings.clock = Some(value()?.parse().context("--clock")?),
             "--inventory" => settings.inventory = Some(value()?.into()),

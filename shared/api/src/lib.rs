@@ -13,7 +13,7 @@ pub use fields::Fields;
 pub use handler::handle;
 pub use problem::Problem;
 pub use request::{
-    MAX_BODY, body_text, cursor, header, idempotency_key, json_object, order_num, path_parameter, query_parameters, write_cursor,
+    MAX_BODY, body_of, cursor, header, idempotency_key, json_object, order_num, path_parameter, query_parameters, write_cursor,
 };
 pub use show::{list_entry, show};
 pub use view::{CardView, ErrorView, ImportView, InventoryView, ListView, OrderView, PlanView, json};

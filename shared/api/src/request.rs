@@ -15,8 +15,8 @@ pub fn header<'a>(request: &'a Request, name: &str) -> Option<&'a str> {
     request.headers().get(name)?.to_str().ok()
 }
 
-/// The body as text, if it is of the type and size that the route takes.
-pub fn body_text<'a>(request: &'a Request, media_type: &str, most: usize) -> Result<&'a str, Problem> {
+/// The body, if it is of the type and size that the route takes.
+pub fn body_of<'a>(request: &'a Request, media_type: &str, most: usize) -> Result<&'a [u8], Problem> {
     if request.body().len() > most {
         return Err(Problem::body_too_large(most));
     }
@@ -24,13 +24,13 @@ pub fn body_text<'a>(request: &'a Request, media_type: &str, most: usize) -> Res
     if !content_type.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(media_type) {
         return Err(Problem::unsupported_media_type(media_type));
     }
-    std::str::from_utf8(request.body()).map_err(|_| Problem::malformed_json("The body is not UTF-8."))
+    Ok(request.body())
 }
 
 /// The body as a JSON object, with a text that is the same for every way to write it.
 pub fn json_object(request: &Request) -> Result<(Fields, String), Problem> {
-    let text = body_text(request, "application/json", MAX_BODY)?;
-    let value: Value = serde_json::from_str(text).map_err(|error| {
+    let body = body_of(request, "application/json", MAX_BODY)?;
+    let value: Value = serde_json::from_slice(body).map_err(|error| {
         Problem::malformed_json(format!("The body is not JSON: line {}, column {}.", error.line(), error.column()))
     })?;
     let canonical = value.to_string();
@@ -45,10 +45,11 @@ pub fn idempotency_key(request: &Request) -> Result<&str, Problem> {
     let name = "Idempotency-Key";
     let mut values = request.headers().get_all(name).iter();
     let value = values.next().ok_or_else(Problem::idempotency_key_missing)?;
-    let text = value.to_str().unwrap_or_default();
+    let invalid = || Problem::invalid_field(name, "must be given once and have 1 to 255 visible characters");
+    let text = value.to_str().map_err(|_| invalid())?;
     let key = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text);
     if values.next().is_some() || key.len() > 255 || !key.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') {
-        return Err(Problem::invalid_field(name, "must be given once and have 1 to 255 visible characters"));
+        return Err(invalid());
     }
     if key.trim().is_empty() { Err(Problem::idempotency_key_missing()) } else { Ok(key) }
 }

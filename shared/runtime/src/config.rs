@@ -17,7 +17,6 @@ pub struct Config {
 }
 
 /// A variable that is missing or cannot be used. The function does not start.
-#[derive(Debug)]
 pub struct ConfigError {
     name: String,
     problem: String,
@@ -110,6 +109,13 @@ impl ConfigError {
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "environment variable {} {}", self.name, self.problem)
+    }
+}
+
+/// The same as a person reads, since this is what a `main` shows that ends with an error.
+impl fmt::Debug for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
