@@ -1,0 +1,334 @@
+//! Provokes every answer that the contract documents.
+
+use crate::api::openapi::Contract;
+use crate::api::{Answer, By, Site, csv, draft, list, stripe_event, unique};
+use crate::between::{Between, Way};
+use hyper::Method;
+use serde_json::{Value, json};
+use simdock_payments::{sign_standard, sign_stripe};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What the contract promises and this test cannot see, by name and why. What the gateway answers by itself is left out as well;
+/// see [`Contract::gateways`].
+const NOT_SEEN: &[(&str, &[&str])] = &[
+    (
+        "cancelling, refunding and ending come with the functions that do it",
+        &[
+            "Order.status = 2",
+            "Order.status = 4",
+            "Order.status = 5",
+            "Order.statusName = cancelled",
+            "Order.statusName = partial_unsubscribed",
+            "Order.statusName = ended",
+            "Refund.status = succeeded",
+            "Card.status = active",
+            "Card.status = ended",
+            "Card.status = cancelling",
+            "Card.status = cancelled",
+            "Refundable.code = cancelling",
+            "Refundable.code = cancelled",
+            "Refundable.code = ended",
+        ],
+    ),
+    ("renewals come with the function that makes them", &["Order.renew = 1", "Order.mainOrderNum"]),
+];
+
+/// What lasts for a moment only, so that it may be seen or not.
+const FLEETING: &[&str] = &["Email.status = sending"];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_documented_answer_is_given_and_no_other() {
+    let contract = Arc::new(Contract::load());
+    tokio::join!(requests(&contract), orders(&contract), time(&contract), trouble(&contract), slow_import(&contract));
+
+    let seen = contract.seen();
+    let excused: BTreeSet<String> = NOT_SEEN.iter().flat_map(|(_, names)| names.iter()).map(|name| (*name).to_owned()).collect();
+    let gateways: BTreeSet<String> = contract
+        .operations()
+        .iter()
+        .flat_map(|operation| contract.gateways(operation))
+        .chain(["GatewayMessage.message".to_owned()])
+        .collect();
+    let promised = contract.promised();
+    let may_miss = |name: &String| excused.contains(name) || gateways.contains(name) || FLEETING.contains(&name.as_str());
+    let missing: Vec<_> = promised.difference(&seen).filter(|name| !may_miss(name)).collect();
+    assert!(missing.is_empty(), "documented, but never seen: {missing:#?}");
+    let stale: Vec<_> = excused.iter().filter(|name| seen.contains(*name) || !promised.contains(*name)).collect();
+    assert!(stale.is_empty(), "excused without need: {stale:#?}");
+}
+
+async fn site(contract: &Arc<Contract>, options: simdock_local::Options) -> Site {
+    let mut site = Site::with(options).await;
+    site.contract = Arc::clone(contract);
+    site
+}
+
+/// What is answered to requests by themselves.
+async fn requests(contract: &Arc<Contract>) {
+    let site = site(contract, simdock_local::Options::default()).await;
+    let unknown_order = "/v1/orders/EPZYXWVTSRQPNMKJHG";
+    for path in ["/v1/orders", unknown_order, "/v1/plans", "/v1/inventory", "/v1/inventory/imports/IM0"] {
+        site.get(path).send().await.problem(401, "unauthenticated", None);
+        let unknown = site.get(format!("{path}?page=2")).by(By::Manager).send().await;
+        unknown.problem(400, "unknown_field", Some("page"));
+    }
+    for path in ["/v1/inventory", "/v1/inventory/imports/IM0"] {
+        site.get(path).by(By::Partner).send().await.problem(403, "forbidden", None);
+    }
+    for path in [unknown_order, "/v1/inventory/imports/IM0"] {
+        site.get(path).by(By::Manager).send().await.problem(404, "not_found", None);
+    }
+    site.get("/v1/plans").by(By::Manager).send().await.expect(200);
+
+    // Lists.
+    site.get("/v1/orders?partnerId=x").by(By::Partner).send().await.problem(403, "forbidden", None);
+    site.get("/v1/orders").by(By::Manager).send().await.problem(400, "missing_field", Some("partnerId"));
+    site.get("/v1/orders?limit=0").by(By::Partner).send().await.problem(400, "invalid_field", Some("limit"));
+    site.get("/v1/orders?cursor=x").by(By::Partner).send().await.problem(400, "invalid_cursor", Some("cursor"));
+
+    // Orders.
+    let good = draft("eu-5gb-30d");
+    let with = |name: &str, value: Value| {
+        let mut draft = good.clone();
+        draft[name] = value;
+        draft
+    };
+    site.ordering(&good).header("Authorization", "Bearer nobody").send().await.problem(401, "unauthenticated", None);
+    site.ordering(&good).by(By::Manager).send().await.problem(403, "forbidden", None);
+    site.ordering(&with("count", json!(0))).send().await.problem(400, "invalid_field", Some("count"));
+    site.ordering(&with("count", json!(null))).send().await.problem(400, "missing_field", Some("count"));
+    site.ordering(&with("colour", json!(1))).send().await.problem(400, "unknown_field", Some("colour"));
+    site.ordering(&good).body("application/json", "{").send().await.problem(400, "malformed_json", None);
+    let without_key = site.post("/v1/orders").by(By::Partner).json(&good);
+    without_key.send().await.problem(400, "idempotency_key_missing", Some("Idempotency-Key"));
+    site.ordering(&with("planId", json!("none"))).send().await.problem(404, "plan_not_found", Some("planId"));
+    site.ordering(&with("addOnIds", json!(["none"]))).send().await.problem(404, "add_on_not_found", Some("addOnIds"));
+    site.ordering(&good).body("text/plain", "{}").send().await.problem(415, "unsupported_media_type", Some("Content-Type"));
+    let large = "x".repeat(256 * 1024 + 1);
+    site.ordering(&good).body("application/json", large.clone()).send().await.problem(413, "body_too_large", None);
+    site.ordering(&good).header("Idempotency-Key", "once").send().await.expect(201);
+    let replay = site.ordering(&good).header("Idempotency-Key", "once").send().await;
+    replay.expect(200);
+    let other = site.ordering(&with("count", json!(2))).header("Idempotency-Key", "once").send().await;
+    other.problem(422, "idempotency_key_reused", Some("Idempotency-Key"));
+
+    // Imports.
+    let imports = "/v1/inventory/imports?operator=meridian&imsiProfile=7";
+    let import = |query: &str, file: String| site.post(format!("{imports}{query}")).by(By::Manager).csv(file);
+    site.post(imports).csv("iccid\n").send().await.problem(401, "unauthenticated", None);
+    import("", String::new()).by(By::Partner).send().await.problem(403, "forbidden", None);
+    import("&formFactor=nano", csv(0, 1)).send().await.problem(400, "invalid_field", Some("formFactor"));
+    import("&page=2", csv(0, 1)).send().await.problem(400, "unknown_field", Some("page"));
+    import("", "x".repeat(5 * 1024 * 1024 + 1)).send().await.problem(413, "body_too_large", None);
+    let json_file = import("", String::new()).body("application/json", "{}");
+    json_file.send().await.problem(415, "unsupported_media_type", Some("Content-Type"));
+    import("", String::new()).send().await.problem(422, "invalid_csv", None);
+    let bad = import("", format!("{}8949,\n", csv(0, 1))).send().await.problem(422, "invalid_csv", None);
+    assert_eq!((&bad["lines"], &bad["rejected"]), (&json!(2), &json!(1)));
+    let some = import("&skipInvalid=true", format!("{}8949,\n", csv(0, 1))).send().await.expect(201);
+    let path = format!("/v1/inventory/imports/{}", some["importId"].as_str().unwrap());
+    site.get(path).by(By::Manager).send().await.expect(200);
+    import("&formFactor=physical", csv(10, 1)).send().await.expect(201);
+    site.get("/v1/inventory").by(By::Manager).send().await.expect(200);
+
+    // Webhooks.
+    let path = "/v1/webhooks/payments/stripe";
+    site.post("/v1/webhooks/payments/none").json(&json!({})).send().await.problem(404, "not_found", None);
+    site.post(path).json(&json!({})).send().await.problem(400, "bad_signature", None);
+    let long_ago = sign_stripe(site.stack.clock().now().plus_seconds(-301), b"{}", &site.stripe_secret());
+    let stale = site.post(path).header("Stripe-Signature", long_ago).json(&json!({})).send().await;
+    stale.problem(400, "signature_stale", None);
+    site.stripe_call("{".to_owned()).send().await.problem(400, "malformed_json", None);
+    site.stripe_call(large).send().await.problem(413, "body_too_large", None);
+    let event = |change: &dyn Fn(&mut Value)| {
+        let mut event = stripe_event(&json!({"orderNum": "EPZYXWVTSRQPNMKJHG", "price": {"amount": 1, "currency": "EUR"}}));
+        change(&mut event);
+        event
+    };
+    assert_eq!(site.stripe(&event(&|_| {})).await, "unknown_order");
+    assert_eq!(site.stripe(&event(&|event| event["data"]["object"]["metadata"] = json!({}))).await, "no_order_number");
+    assert_eq!(site.stripe(&event(&|event| event["type"] = "payment_intent.created".into())).await, "ignored");
+    let nameless = event(&|event| event["data"]["object"]["id"] = "".into());
+    site.stripe_call(nameless.to_string()).send().await.problem(400, "invalid_field", Some("data.object.id"));
+    let money = event(&|event| event["data"]["object"]["currency"] = "xxq".into());
+    site.stripe_call(money.to_string()).send().await.problem(500, "internal", None);
+    site.stop().await;
+}
+
+/// What orders look like in all the states that they can reach without time going by.
+async fn orders(contract: &Arc<Contract>) {
+    let site = site(contract, simdock_local::Options::default()).await;
+    let europe = draft("eu-5gb-30d");
+
+    // Everything that can be asked for; the reasons for which a payment goes back.
+    for channel in ["web", "mobile_app", "partner", "admin", "other"] {
+        let mut rich = europe.clone();
+        rich["channel"] = channel.into();
+        rich["addOnIds"] = json!(["data-1gb", "voice-eu-60"]);
+        (rich["lineName"], rich["otherOrderId"], rich["otherItemId"]) = (json!("Spain"), json!("shop-1"), json!("1"));
+        site.order(&rich).await;
+    }
+    site.get("/v1/orders?limit=2").by(By::Partner).send().await.expect(200);
+    let order = site.order(&europe).await;
+    let event = |change: &dyn Fn(&mut Value)| {
+        let mut event = stripe_event(&order);
+        change(&mut event["data"]["object"]);
+        event
+    };
+    assert_eq!(site.stripe(&event(&|payment| payment["amount_received"] = 1.into())).await, "owed_back");
+    assert_eq!(site.stripe(&event(&|payment| payment["currency"] = "usd".into())).await, "owed_back");
+    let good = event(&|_| {});
+    assert_eq!(site.stripe(&good).await, "paid");
+    assert_eq!(site.stripe(&good).await, "known");
+    assert_eq!(site.pay(&order).await, "owed_back");
+    let order = site.settled(&order).await;
+    assert_eq!(order["statusName"], "normal");
+
+    // The other ways to pay.
+    let mut balance = europe.clone();
+    balance["payment"] = "balance".into();
+    site.settled(&site.order(&balance).await).await;
+    let mut japan = draft("japan-1gb-8d");
+    japan["payment"] = "balance".into();
+    assert_eq!(site.order(&japan).await["voidReason"], "insufficient_balance");
+    site.order(&draft("eu-trial-100mb-1d")).await;
+    let order = site.order(&europe).await;
+    assert_eq!(standard(&site, &order).await.expect(200)["result"], "paid");
+    assert_eq!(site.read(&order).await["payments"][0]["provider"], "standard");
+
+    japan["payment"] = "card".into();
+    site.sell_out("japan-1gb-8d", "meridian.10.esim").await;
+    let late = site.order(&japan).await;
+    assert_eq!(site.pay(&late).await, "owed_back");
+    assert_eq!(site.read(&late).await["voidReason"], "sold_out");
+
+    // An operator that refuses, for one card of two and for the only one.
+    let mut sandbox = draft("sandbox-1gb-7d");
+    for (count, status) in [(2, 7), (1, 6)] {
+        sandbox["count"] = count.into();
+        site.local("operator", json!({"mode": "refuse", "times": 1})).await;
+        let order = site.paid(&sandbox).await;
+        let order = site.until(&order, "refused", |order| order["fulfilment"] != "fulfilling").await;
+        assert_eq!(order["status"], status);
+    }
+    // One that is out of order for now.
+    site.local("operator", json!({"mode": "fail", "times": 1})).await;
+    let order = site.paid(&sandbox).await;
+    let delayed = |order: &Value| list(order, "history").iter().any(|entry| entry["event"] == "provisioning_delayed");
+    site.until(&order, "put off", delayed).await;
+
+    // What becomes of mails.
+    for who in ["bounce", "suppressed", "complaint", "delay", "reject"] {
+        let mut draft = europe.clone();
+        draft["subscriber"]["email"] = format!("{who}@simulator.test").into();
+        let order = site.paid(&draft).await;
+        let reported = |order: &Value| {
+            let mails = list(order, "emails").iter().filter(|mail| mail["kind"] != "manager");
+            mails.clone().count() == 2 && mails.into_iter().all(|mail| !mail["event"].is_null())
+        };
+        site.until(&order, "reported", reported).await;
+    }
+    site.stop().await;
+}
+
+/// A payment through a provider that speaks Standard Webhooks.
+async fn standard(site: &Site, order: &Value) -> Answer {
+    let event = json!({
+        "type": "payment.succeeded", "timestamp": "2026-11-22T10:00:00Z",
+        "data": {
+            "paymentId": format!("pay_{}", unique()), "orderNum": order["orderNum"],
+            "amount": order["price"]["amount"], "currency": order["price"]["currency"],
+        },
+    });
+    let (id, now, secret) = (format!("msg_{}", unique()), site.stack.clock().now(), site.standard_secret());
+    let body = event.to_string();
+    site.post("/v1/webhooks/payments/standard")
+        .header("webhook-timestamp", now.unix().to_string())
+        .header("webhook-signature", sign_standard(&id, now, body.as_bytes(), &secret))
+        .header("webhook-id", id)
+        .body("application/json", body)
+        .send()
+        .await
+}
+
+/// What orders come to when time goes by.
+async fn time(contract: &Arc<Contract>) {
+    let site = site(contract, simdock_local::Options::default()).await;
+    let unpaid = site.order(&draft("eu-5gb-30d")).await;
+    let asia = site.paid(&draft("asia-3gb-30d")).await;
+    let trial = site.order(&draft("eu-trial-100mb-1d")).await;
+    let mut throttled = draft("eu-5gb-30d");
+    throttled["subscriber"]["email"] = "throttle@simulator.test".into();
+    let throttled = site.paid(&throttled).await;
+    site.settled(&asia).await;
+    site.settled(&trial).await;
+
+    // Each of two mails is tried fifteen times, with up to an hour between.
+    let mut hours = 0;
+    while list(&site.read(&throttled).await, "emails").iter().filter(|mail| mail["status"] == "failed").count() < 2 {
+        assert!(hours < 100, "the mails are never given up");
+        hours += 1;
+        site.advance("PT1H").await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(site.pay(&unpaid).await, "owed_back");
+    assert_eq!(site.read(&unpaid).await["voidReason"], "not_paid_in_time");
+    site.advance("P14D").await;
+    assert_eq!(site.read(&asia).await["cards"][0]["refundable"]["code"], "period_over");
+
+    site.local("pause", json!({"source": "provision", "paused": true})).await;
+    let paused = site.paid(&draft("eu-5gb-30d")).await;
+    assert_eq!(site.read(&paused).await["cards"][0]["status"], "provisioning");
+    site.local("pause", json!({"source": "send-email", "paused": true})).await;
+    let mut unsent = draft("eu-5gb-30d");
+    unsent["subscriber"]["language"] = "es".into();
+    assert_eq!(site.read(&site.paid(&unsent).await).await["emails"][0]["status"], "pending");
+    site.stop().await;
+}
+
+/// What is answered when the tables are in trouble: to every operation.
+async fn trouble(contract: &Arc<Contract>) {
+    let between = Between::start().await;
+    let site = site(contract, between.options()).await;
+    for (way, status, code) in [(Way::Refused, 500, "internal"), (Way::Throttled, 503, "unavailable")] {
+        between.set(way);
+        let asked = contract.operations().into_iter().map(async |operation| {
+            let path = operation.path.replace("{orderNum}", "EPZYXWVTSRQPNMKJHG").replace("{importId}", "IM0");
+            let call = match operation.id.as_str() {
+                "createOrder" => site.ordering(&draft("eu-5gb-30d")),
+                "importInventory" => site.post(path).by(By::Manager).csv(csv(0, 1)),
+                "receivePaymentWebhook" => {
+                    let order = json!({"orderNum": "EPZYXWVTSRQPNMKJHG", "price": {"amount": 1, "currency": "EUR"}});
+                    site.stripe_call(stripe_event(&order).to_string())
+                }
+                _ => site.call(Method::GET, path).by(By::Manager),
+            };
+            call.send().await.problem(status, code, None);
+        });
+        futures_util::future::join_all(asked).await;
+    }
+    site.stop().await;
+}
+
+/// An import that outlasts its request, because the tables take their time; the sweep finishes it.
+async fn slow_import(contract: &Arc<Contract>) {
+    let between = Between::start().await;
+    let site = site(contract, between.options()).await;
+    let before = site.available("meridian.7.esim").await;
+    between.set(Way::After(Duration::from_millis(900)));
+    let file = csv(1_000, 600);
+    let import = site.post("/v1/inventory/imports?operator=meridian&imsiProfile=7").by(By::Manager).csv(file.clone());
+    let running = import.send().await.expect(202);
+    assert_eq!((&running["status"], &running["accepted"]), (&json!("running"), &json!(600)));
+    assert!(running["added"].as_u64().unwrap() < 600, "{running}");
+    between.set(Way::After(Duration::ZERO));
+    let path = format!("/v1/inventory/imports/{}", running["importId"].as_str().unwrap());
+    assert_eq!(site.get(&path).by(By::Manager).send().await.expect(200)["status"], "running");
+    site.local("sweep", json!({})).await;
+    let done = site.get(&path).by(By::Manager).send().await.expect(200);
+    assert_eq!((&done["status"], &done["added"]), (&json!("done"), &json!(600)));
+    assert_eq!(site.available("meridian.7.esim").await, before + 600);
+    site.stop().await;
+}

@@ -1,0 +1,106 @@
+//! Lists of orders: pages, filters, bounds.
+
+use crate::api::{By, Site, draft, list, num};
+use serde_json::{Value, json};
+
+async fn page(site: &Site, query: &str) -> Value {
+    site.get(format!("/v1/orders?{query}")).by(By::Partner).send().await.expect(200)
+}
+
+/// The numbers on all pages, and how long each page was.
+async fn all(site: &Site, query: &str) -> (Vec<String>, Vec<usize>) {
+    let (mut nums, mut lengths, mut cursor) = (Vec::new(), Vec::new(), String::new());
+    loop {
+        let page = page(site, &format!("{query}{cursor}")).await;
+        let items = list(&page, "items");
+        lengths.push(items.len());
+        nums.extend(items.iter().map(|order| num(order).to_owned()));
+        match page["nextCursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => return (nums, lengths),
+        }
+    }
+}
+
+#[tokio::test]
+async fn pages_hold_every_order_once_and_the_newest_first() {
+    let site = Site::still().await;
+    let mut orders = Vec::new();
+    for number in 0..25 {
+        let mut draft = draft("eu-5gb-30d");
+        draft["otherOrderId"] = format!("shop-{}", number % 2).into();
+        draft["otherItemId"] = format!("{}", number % 3).into();
+        if number % 5 == 0 {
+            site.stack.clock().advance(std::time::Duration::from_mins(1));
+        }
+        orders.push(site.order(&draft).await);
+    }
+    let (nums, lengths) = all(&site, "limit=10").await;
+    assert_eq!(lengths, [10, 10, 5]);
+    // Within a second, the sequence is any, but fixed.
+    let mut expected = orders.clone();
+    expected.sort_by_key(|order| std::cmp::Reverse((order["createdAt"].to_string(), num(order).to_owned())));
+    let expected: Vec<String> = expected.iter().map(|order| num(order).to_owned()).collect();
+    assert_eq!(nums, expected);
+    assert_eq!(all(&site, "limit=100").await.0, expected);
+    assert_eq!(list(&page(&site, "").await, "items").len(), 20);
+    assert_eq!(all(&site, "limit=1").await.0, expected);
+    assert_eq!(all(&site, "limit=25").await.0, expected);
+    assert_eq!(list(&page(&site, "limit=3").await, "items")[0]["cards"], Value::Null);
+
+    // By the partner's own numbers.
+    let own = |holds: &dyn Fn(&Value) -> bool| -> Vec<String> {
+        let ours = |number: &&String| orders.iter().any(|order| num(order) == number.as_str() && holds(order));
+        expected.iter().filter(ours).cloned().collect()
+    };
+    let (nums, lengths) = all(&site, "otherOrderId=shop-1&limit=5").await;
+    assert_eq!(nums, own(&|order| order["otherOrderId"] == "shop-1"));
+    assert_eq!(lengths.iter().sum::<usize>(), 12);
+    let nums = all(&site, "otherOrderId=shop-1&otherItemId=2&limit=2").await.0;
+    assert_eq!(nums, own(&|order| order["otherOrderId"] == "shop-1" && order["otherItemId"] == "2"));
+    assert_eq!(all(&site, "otherOrderId=shop-2").await.0, Vec::<String>::new());
+    assert_eq!(all(&site, "otherOrderId=shop").await.0, Vec::<String>::new());
+
+    // By time: the first bound is in, the second is not.
+    let times: Vec<&str> = orders.iter().map(|order| order["createdAt"].as_str().unwrap()).collect();
+    let between = |from: &str, to: &str| own(&|order| (from..to).contains(&order["createdAt"].as_str().unwrap()));
+    let (from, to) = (times[5], times[15]);
+    assert!(from < to);
+    assert_eq!(all(&site, &format!("from={from}&to={to}&limit=4")).await.0, between(from, to));
+    assert_eq!(all(&site, &format!("from={from}")).await.0, between(from, "3"));
+    assert_eq!(all(&site, &format!("to={to}")).await.0, between("0", to));
+    assert_eq!(all(&site, &format!("from={from}&to={from}")).await.0, Vec::<String>::new());
+    assert_eq!(all(&site, &format!("from={to}&to={from}")).await.0, Vec::<String>::new());
+    let tagged = all(&site, &format!("from={from}&to={to}&otherOrderId=shop-0&limit=2")).await.0;
+    assert_eq!(
+        tagged,
+        own(&|order| order["otherOrderId"] == "shop-0" && (from..to).contains(&order["createdAt"].as_str().unwrap()))
+    );
+
+    for (query, code, field) in [
+        ("limit=0", "invalid_field", "limit"),
+        ("limit=101", "invalid_field", "limit"),
+        ("limit=ten", "invalid_field", "limit"),
+        ("limit=5&limit=6", "invalid_field", "limit"),
+        ("from=yesterday", "invalid_field", "from"),
+        ("to=2026-11-22", "invalid_field", "to"),
+        ("cursor=", "invalid_cursor", "cursor"),
+        ("cursor=%20", "invalid_cursor", "cursor"),
+        ("cursor=bm9uc2Vuc2U", "invalid_cursor", "cursor"),
+        ("otherItemId=1", "invalid_field", "otherItemId"),
+        ("status=0", "unknown_field", "status"),
+    ] {
+        site.get(format!("/v1/orders?{query}")).by(By::Partner).send().await.problem(400, code, Some(field));
+    }
+    // Numbers as partners may have them.
+    let mut odd = draft("eu-5gb-30d");
+    odd["otherOrderId"] = "a,b & c+d=é#/?%".into();
+    let odd = site.order(&odd).await;
+    assert_eq!(all(&site, "otherOrderId=a%2Cb%20%26+c%2Bd%3D%C3%A9%23/%3F%25").await.0, [num(&odd)]);
+
+    // A cursor leads only through the list of whoever asks.
+    let next = page(&site, "limit=10").await["nextCursor"].as_str().unwrap().to_owned();
+    let theirs = site.get(format!("/v1/orders?cursor={next}")).by(By::OtherPartner).send().await.expect(200);
+    assert_eq!(theirs, json!({"items": [], "nextCursor": null}));
+    site.stop().await;
+}
