@@ -66,6 +66,7 @@ impl App {
         match self.store.receive_payment(&order.num, &receipt).await? {
             Paid::Recorded(order) | Paid::Known(order) | Paid::GivenUp(order, _) => Ok(*order),
             Paid::NoOrder => Err(Problem::unavailable("the order is not there yet")),
+            Paid::Elsewhere(other) => Err(Problem::internal(format!("an order's own payment belongs to {other}"))),
         }
     }
 }

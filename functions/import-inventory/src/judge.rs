@@ -80,6 +80,7 @@ pub async fn judge(store: &Store, file: &str, defaults: &Defaults, now: Timestam
     let mut good: Vec<ImportLine> = Vec::new();
     let mut errors: Vec<ImportError> = Vec::new();
     let mut seen: HashMap<Iccid, usize> = HashMap::new();
+    let mut codes: HashMap<(String, String), usize> = HashMap::new();
     let mut operators: BTreeMap<String, Option<Provisioning>> = BTreeMap::new();
     for record in reader.records() {
         let record = match record {
@@ -110,6 +111,13 @@ pub async fn judge(store: &Store, file: &str, defaults: &Defaults, now: Timestam
                     None => Ok(read),
                     Some(first) => Err(fault("duplicate", format!("the card stands in line {first} already"))),
                 }
+            });
+            // Two cards with one code would be one profile sold twice; an empty matching id leaves it to the SM-DP+.
+            let profile =
+                |card: &NewCard| card.activation_code.as_ref().filter(|code| !code.matching_id().is_empty()).map(profile_of);
+            card = card.and_then(|read| match profile(&read).and_then(|profile| codes.insert(profile, line)) {
+                None => Ok(read),
+                Some(first) => Err(fault("duplicate_code", format!("the code stands in line {first} already"))),
             });
         }
         match card {
@@ -256,6 +264,11 @@ fn deadline(text: &str, now: Timestamp) -> Result<Timestamp, Fault> {
     let time = text.parse::<Timestamp>().or_else(|_| format!("{text}T00:00:00Z").parse());
     let time = time.map_err(|_| fault("activate_before", "is neither a date such as 2027-03-01 nor an RFC 3339 time"))?;
     if time <= now { Err(fault("activate_before", "the deadline is over")) } else { Ok(time) }
+}
+
+/// What a code stands for: a matching id at an SM-DP+, whose name does not heed case.
+fn profile_of(code: &ActivationCode) -> (String, String) {
+    (code.sm_dp_address().to_ascii_lowercase(), code.matching_id().to_owned())
 }
 
 fn fits_operator(card: NewCard, provisioning: Option<Provisioning>) -> Result<NewCard, Fault> {

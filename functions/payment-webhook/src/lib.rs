@@ -73,7 +73,8 @@ impl App {
 
     async fn paid(&self, provider: Provider, paid: PaidNotice) -> Result<&'static str, Problem> {
         let Some(num) = paid.order_num else {
-            tracing::warn!(eventId = paid.event_id, "payment without an order number");
+            let (payment_id, received) = (paid.payment_id, paid.received);
+            tracing::error!(eventId = paid.event_id, payment_id, %received, "payment without an order number");
             return Ok("no_order_number");
         };
         tracing::Span::current().record("orderNum", num.as_str());
@@ -91,8 +92,14 @@ impl App {
             }
             Paid::Known(_) => "known",
             Paid::NoOrder => {
-                tracing::error!(eventId = paid.event_id, received = %receipt.received, "payment for an order that does not exist");
+                let Receipt { payment_id, received, .. } = receipt;
+                tracing::error!(eventId = paid.event_id, payment_id, %received, "payment for an order that does not exist");
                 "unknown_order"
+            }
+            Paid::Elsewhere(other) => {
+                let payment_id = receipt.payment_id;
+                tracing::error!(eventId = paid.event_id, payment_id, other, "payment that belongs to another order");
+                "other_order"
             }
         })
     }
@@ -110,7 +117,7 @@ fn unsigned(error: SignatureError) -> Problem {
 fn unreadable(error: ParseError) -> Problem {
     match error {
         ParseError::Json { line, column } => {
-            Problem::malformed_json(format!("The body is not JSON: line {line}, column {column}."))
+            Problem::malformed_json(format!("The body is not the provider's JSON: line {line}, column {column}."))
         }
         ParseError::Field(field) => Problem::invalid_field(field, "is missing or not what the provider's events have there"),
         // Money came in that cannot be booked: the provider is to try again until somebody has looked.

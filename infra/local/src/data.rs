@@ -57,7 +57,7 @@ impl Data {
     pub fn open(directory: Option<&Path>) -> Result<Self, StackError> {
         let Some(directory) = directory else { return Ok(Self { file: None, keys: Keys::random(), _lock: None }) };
         let shown = directory.display();
-        std::fs::create_dir_all(directory).context(format!("the data directory {shown} cannot be made"))?;
+        private_directory(directory).context(format!("the data directory {shown} cannot be made"))?;
         let lock = private(&directory.join("lock"), false).context(format!("the data directory {shown} cannot be used"))?;
         match lock.try_lock() {
             Ok(()) => {}
@@ -83,6 +83,14 @@ impl Data {
     pub fn keys(&self) -> &Keys {
         &self.keys
     }
+}
+
+/// Makes a directory that only its owner may look into: the data holds names, addresses and codes.
+fn private_directory(path: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.recursive(true).create(path)
 }
 
 /// A file that only its owner may read.

@@ -1,8 +1,9 @@
 //! `cargo run`: Simdock on this machine.
 
-use simdock_local::{parse, run};
+use simdock_local::{Command, parse, run};
 use simdock_runtime::log_json_lines;
 use std::process::ExitCode;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
 fn main() -> ExitCode {
@@ -11,7 +12,9 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     };
     let result = parse(std::env::args().skip(1)).and_then(|command| {
-        log_json_lines(BoxMakeWriter::new(std::io::stderr));
+        // The demo tells its story itself.
+        let level = if matches!(command, Command::Demo(_)) { LevelFilter::ERROR } else { LevelFilter::INFO };
+        log_json_lines(BoxMakeWriter::new(std::io::stderr), level);
         runtime.block_on(run(command))
     });
     match result {

@@ -3,9 +3,12 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use lambda_http::http::header;
 use lambda_http::{Request, RequestExt};
-use serde_json::Value;
+use serde::de::{Error, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
 use simdock_domain::OrderNum;
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// The largest body in bytes, except for imports.
 pub const MAX_BODY: usize = 256 * 1024;
@@ -30,8 +33,9 @@ pub fn body_of<'a>(request: &'a Request, media_type: &str, most: usize) -> Resul
 /// The body as a JSON object, with a text that is the same for every way to write it.
 pub fn json_object(request: &Request) -> Result<(Fields, String), Problem> {
     let body = body_of(request, "application/json", MAX_BODY)?;
-    let value: Value = serde_json::from_slice(body).map_err(|error| {
-        Problem::malformed_json(format!("The body is not JSON: line {}, column {}.", error.line(), error.column()))
+    let OneOfEach(value) = serde_json::from_slice(body).map_err(|error| {
+        let what = if error.is_data() { "names a field twice" } else { "is not JSON" };
+        Problem::malformed_json(format!("The body {what}: line {}, column {}.", error.line(), error.column()))
     })?;
     let canonical = value.to_string();
     match value {
@@ -40,15 +44,80 @@ pub fn json_object(request: &Request) -> Result<(Fields, String), Problem> {
     }
 }
 
+/// JSON in which no object names a field twice: readers differ in which one they would take.
+struct OneOfEach(Value);
+
+impl<'de> Deserialize<'de> for OneOfEach {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(OneOfEachVisitor).map(Self)
+    }
+}
+
+struct OneOfEachVisitor;
+
+impl<'de> Visitor<'de> for OneOfEachVisitor {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut values: A) -> Result<Value, A::Error> {
+        let mut array = Vec::new();
+        while let Some(OneOfEach(value)) = values.next_element()? {
+            array.push(value);
+        }
+        Ok(Value::Array(array))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Value, A::Error> {
+        let mut object = Map::new();
+        while let Some((name, OneOfEach(value))) = fields.next_entry::<String, _>()? {
+            if object.insert(name, value).is_some() {
+                return Err(A::Error::custom("a field is named twice"));
+            }
+        }
+        Ok(Value::Object(object))
+    }
+}
+
 /// The `Idempotency-Key` header, quoted as the draft wants it or plain as most send it: 1 to 255 visible characters.
 pub fn idempotency_key(request: &Request) -> Result<&str, Problem> {
     let name = "Idempotency-Key";
     let mut values = request.headers().get_all(name).iter();
     let value = values.next().ok_or_else(Problem::idempotency_key_missing)?;
-    let invalid = || Problem::invalid_field(name, "must be given once and have 1 to 255 visible characters");
+    let invalid = || {
+        Problem::invalid_field(name, "must be given once and have 1 to 255 visible characters, without commas and quotes in it")
+    };
     let text = value.to_str().map_err(|_| invalid())?;
     let key = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text);
-    if values.next().is_some() || key.len() > 255 || !key.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') {
+    // The gateway joins what came in several headers with commas.
+    let plain = |byte: u8| (byte.is_ascii_graphic() || byte == b' ') && !matches!(byte, b',' | b'"');
+    if values.next().is_some() || key.len() > 255 || !key.bytes().all(plain) {
         return Err(invalid());
     }
     if key.trim().is_empty() { Err(Problem::idempotency_key_missing()) } else { Ok(key) }
@@ -91,5 +160,21 @@ pub fn cursor(text: &str) -> Result<String, Problem> {
     match list_key.split_once('#') {
         Some((time, num)) if time.parse::<simdock_domain::Timestamp>().is_ok() && num.parse::<OrderNum>().is_ok() => Ok(list_key),
         _ => Err(Problem::invalid_cursor()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_is_named_once() {
+        let read = |text: &str| serde_json::from_str::<OneOfEach>(text).map(|OneOfEach(value)| value);
+        let good = r#"{"a": [1, -2, 0.5, null, true, {"a": "b"}], "b": {}}"#;
+        assert_eq!(read(good).unwrap(), serde_json::from_str::<Value>(good).unwrap());
+        for twice in [r#"{"a": 1, "a": 1}"#, r#"{"b": {"a": 1, "a": 2}}"#, r#"[{"a": 1, "\u0061": 2}]"#] {
+            assert!(read(twice).unwrap_err().is_data(), "{twice}");
+        }
+        assert!(read("1e400").is_err());
     }
 }

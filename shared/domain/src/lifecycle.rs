@@ -324,7 +324,9 @@ pub fn next_attention(order: &Order) -> Option<Timestamp> {
     if !order.is_paid() && order.void.is_none() {
         return Some(order.pay_until);
     }
-    outstanding(order).iter().map(|outstanding| outstanding.at.plus_seconds(QUIET)).min()
+    // The end of somebody's time is late enough by itself.
+    let look = |outstanding: &Outstanding| if outstanding.claimed { outstanding.at } else { outstanding.at.plus_seconds(QUIET) };
+    outstanding(order).iter().map(look).min()
 }
 
 fn severity(report: MailReport) -> u8 {

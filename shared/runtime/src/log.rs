@@ -4,12 +4,12 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 /// Sends what is logged to `writer` as JSON lines, with the fields of the invocation's span in each. `RUST_LOG` (or
-/// `AWS_LAMBDA_LOG_LEVEL`) sets the level by its plain name; without it, it is `info`. A second call changes nothing.
-pub fn log_json_lines(writer: BoxMakeWriter) {
+/// `AWS_LAMBDA_LOG_LEVEL`) sets the level by its plain name; without it, it is `default`. A second call changes nothing.
+pub fn log_json_lines(writer: BoxMakeWriter, default: LevelFilter) {
     let level = ["RUST_LOG", "AWS_LAMBDA_LOG_LEVEL"]
         .iter()
         .find_map(|name| std::env::var(name).ok()?.parse::<LevelFilter>().ok())
-        .unwrap_or(LevelFilter::INFO);
+        .unwrap_or(default);
     let lines = tracing_subscriber::fmt::layer()
         .json()
         .flatten_event(true)
@@ -22,5 +22,5 @@ pub fn log_json_lines(writer: BoxMakeWriter) {
 
 /// Sends what is logged to standard output, where Lambda takes it from.
 pub fn log_to_stdout() {
-    log_json_lines(BoxMakeWriter::new(std::io::stdout));
+    log_json_lines(BoxMakeWriter::new(std::io::stdout), LevelFilter::INFO);
 }

@@ -142,6 +142,11 @@ pub fn ledger_entry(partner_id: &str, reference: &str) -> Item {
     pair(ledger(partner_id), reference)
 }
 
+/// Table `partners`: the order that a provider's payment belongs to.
+pub fn payment(provider: &str, payment_id: &str) -> Item {
+    pair(format!("payment#{provider}#{payment_id}"), "payment")
+}
+
 /// Table `plans`: the partition of a plan.
 pub fn plan(id: &str) -> String {
     format!("plan#{id}")
@@ -247,6 +252,7 @@ mod tests {
             ("partner", partner("acme")),
             ("balance", balance("acme", "EUR".parse().unwrap())),
             ("ledger entry", ledger_entry("acme", "EP0123456789ABCDEF#payment")),
+            ("payment", payment("stripe", "pi_3PxA")),
             ("plan", plan_entry("eu-5gb-30d")),
             ("version of a plan", plan_version("eu-5gb-30d", 2)),
             ("operator", operator("meridian")),

@@ -1,10 +1,12 @@
 //! Paying: a payment meets an order, tickets are drawn, and one transaction makes the order paid and each card sold.
 
-use crate::item::{number, number_of, text};
+use crate::item::{number, number_of, text, text_of};
 use crate::stock::{Draw, Ticket, built};
-use crate::write::TransactError;
+use crate::write::{SendError, TransactError, Twice, send};
 use crate::{Store, StoreError, keys};
-use aws_sdk_dynamodb::types::{Put, TransactWriteItem, Update};
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::types::{Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update};
+use futures_util::future::join;
 use simdock_domain::{
     Cards, Command, FormFactor, Intake, Money, Order, OrderNum, Plan, Provider, Rejected, Timestamp, VoidReason, decide,
 };
@@ -37,6 +39,8 @@ pub enum Paid {
     Known(Box<Order>),
     /// There is no such order.
     NoOrder,
+    /// It is on record with another order; one payment pays once.
+    Elsewhere(String),
     /// The order was given up for this reason, without any money having moved.
     GivenUp(Box<Order>, VoidReason),
 }
@@ -49,7 +53,7 @@ impl Store {
         let outcome = self.settle(num, receipt, &mut held).await;
         let sold: &[_] = match &outcome {
             Ok(Paid::Recorded(order) | Paid::Known(order) | Paid::GivenUp(order, _)) => &order.lines,
-            Ok(Paid::NoOrder) => &[],
+            Ok(Paid::NoOrder | Paid::Elsewhere(_)) => &[],
             // Whether the sale happened is not known; the sweep finds out.
             Err(_) => return outcome,
         };
@@ -66,6 +70,8 @@ impl Store {
 
     async fn settle(&self, num: &OrderNum, receipt: &Receipt, held: &mut Vec<Ticket>) -> Result<Paid, StoreError> {
         let mut looked_twice = false;
+        // A balance or a price of nothing is bound to its order by its id already.
+        let mut claimed = matches!(receipt.provider, Provider::Balance | Provider::Free);
         for _ in 0..ROUNDS {
             let now = self.clock.now();
             let Some(order) = self.order(num).await? else { return Ok(Paid::NoOrder) };
@@ -76,10 +82,20 @@ impl Store {
                 Intake::Returns(_) if from_balance || receipt.provider == Provider::Free => {
                     return Ok(Paid::Known(Box::new(order)));
                 }
-                Intake::Returns(_) => Cards::NotDrawn,
+                Intake::Returns(_) => {
+                    if let Some(other) = self.claim(receipt, num, &mut claimed).await? {
+                        return Ok(Paid::Elsewhere(other));
+                    }
+                    Cards::NotDrawn
+                }
                 Intake::Pays(count) => {
                     let plan = self.plan_version(&order.plan_id, order.plan_version).await?;
-                    if self.draw_all(&plan, count, held, now).await? {
+                    let (other, drawn) =
+                        join(self.claim(receipt, num, &mut claimed), self.draw_all(&plan, count, held, now)).await;
+                    if let Some(other) = other? {
+                        return Ok(Paid::Elsewhere(other));
+                    }
+                    if drawn? {
                         Cards::Drawn(held[..count].iter().map(|ticket| ticket.iccid.clone()).collect())
                     } else if !looked_twice && self.back_on_sale(&order, &plan, count - held.len()).await? {
                         looked_twice = true;
@@ -131,6 +147,36 @@ impl Store {
             }
         }
         Err(StoreError::Busy(format!("order {num} and its cards kept changing")))
+    }
+
+    /// Claims a payment for an order, once; answers the order that has it, if that is another one. The order itself remembers its
+    /// payments, but not those of others: without this, two events that name different orders could spend one payment twice.
+    async fn claim(&self, receipt: &Receipt, num: &OrderNum, claimed: &mut bool) -> Result<Option<String>, StoreError> {
+        if *claimed {
+            return Ok(None);
+        }
+        let mut item = keys::payment(receipt.provider.name(), &receipt.payment_id);
+        item.insert("orderNum".to_owned(), text(num.as_str()));
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.tables.partners)
+            .set_item(Some(item))
+            .condition_expression("attribute_not_exists(pk) OR orderNum = :order")
+            .expression_attribute_values(":order", text(num.as_str()))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        match send(Twice::Harmless, || put.clone().send()).await {
+            Ok(_) => {
+                *claimed = true;
+                Ok(None)
+            }
+            Err(SendError::Refused(PutItemError::ConditionalCheckFailedException(refused))) => {
+                let item = refused.item.unwrap_or_default();
+                Ok(Some(text_of(&item, "orderNum").unwrap_or("another order").to_owned()))
+            }
+            Err(SendError::Refused(other)) => Err(StoreError::Broken(other.to_string())),
+            Err(SendError::Failed(error)) => Err(error),
+        }
     }
 
     /// Waits a moment after a pool was found empty; answers whether trying again makes sense, since the order changed or a pool

@@ -182,6 +182,9 @@ async fn orders(contract: &Arc<Contract>) {
     let good = event(&|_| {});
     assert_eq!(site.stripe(&good).await, "paid");
     assert_eq!(site.stripe(&good).await, "known");
+    let mut again = good.clone();
+    again["data"]["object"]["metadata"]["orderNum"] = site.order(&europe).await["orderNum"].clone();
+    assert_eq!(site.stripe(&again).await, "other_order", "one payment pays once");
     assert_eq!(site.pay(&order).await, "owed_back");
     let order = site.settled(&order).await;
     assert_eq!(order["statusName"], "normal");

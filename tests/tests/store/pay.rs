@@ -96,7 +96,7 @@ async fn money_that_cannot_pay_is_owed_back_as_it_came() {
         ("dollars and cents", usd(1), ReturnReason::WrongCurrency),
     ] {
         let created = world.order(case, 1).await;
-        let wrong = Receipt { received, payment_id: "pi_wrong".to_owned(), ..receipt(&created) };
+        let wrong = Receipt { received, payment_id: format!("pi_wrong_{}", created.num), ..receipt(&created) };
         let order = recorded(world.store.receive_payment(&created.num, &wrong).await.unwrap());
         assert_eq!(order.status(world.now()), Status::Unpaid, "{case}");
         assert_eq!((order.refunds[0].reason, order.owed()), (reason, vec![received]), "{case}");
@@ -108,6 +108,28 @@ async fn money_that_cannot_pay_is_owed_back_as_it_came() {
     let order = recorded(world.store.receive_payment(&order.num, &receipt(&order)).await.unwrap());
     assert_eq!((order.status(world.now()), order.owed()), (Status::Normal, vec![eur(1449)]));
     assert_eq!(available(&world).await, 4);
+    audit(&world.engine).await;
+}
+
+/// Two events of one payment may name different orders; only one of them was paid for.
+#[tokio::test]
+async fn one_payment_pays_one_order() {
+    let world = World::with_cards(5).await;
+    let paid = world.paid_order("first", 1).await;
+    let other = world.order("other", 1).await;
+    let same = Receipt { payment_id: receipt(&paid).payment_id, ..receipt(&other) };
+    let outcome = world.store.receive_payment(&other.num, &same).await.unwrap();
+    assert!(matches!(outcome, Paid::Elsewhere(num) if num == paid.num.as_str()));
+    assert_eq!(world.read(&other.num).await, other);
+    assert_eq!(available(&world).await, 4, "the ticket drawn meanwhile is back on sale");
+
+    let pair = [world.order("left", 1).await, world.order("right", 1).await];
+    let both = pair.iter().map(async |order| {
+        let shared = Receipt { payment_id: "pi_shared".to_owned(), ..receipt(order) };
+        world.store.receive_payment(&order.num, &shared).await.unwrap()
+    });
+    let paid = join_all(both).await.iter().filter(|outcome| matches!(outcome, Paid::Recorded(_))).count();
+    assert_eq!((paid, available(&world).await), (1, 3));
     audit(&world.engine).await;
 }
 
