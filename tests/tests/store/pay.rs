@@ -123,8 +123,8 @@ async fn one_payment_pays_one_order() {
     assert_eq!(world.read(&other.num).await, other);
     assert_eq!(available(&world).await, 4, "the ticket drawn meanwhile is back on sale");
 
-    let pair = [world.order("left", 1).await, world.order("right", 1).await];
-    let both = pair.iter().map(async |order| {
+    let orders = [world.order("left", 1).await, world.order("right", 1).await];
+    let both = orders.iter().map(async |order| {
         let shared = Receipt { payment_id: "pi_shared".to_owned(), ..receipt(order) };
         world.store.receive_payment(&order.num, &shared).await.unwrap()
     });
