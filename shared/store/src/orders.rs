@@ -1,4 +1,5 @@
 use crate::item::{Item, from_item, number, text, to_item};
+use crate::stock::built;
 use crate::write::{SENDS, SendError, Twice, pause, send};
 use crate::{Conflict, Store, StoreError, keys};
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
@@ -136,10 +137,8 @@ impl Store {
     /// The write of an order over the version before, for a transaction.
     pub(crate) fn order_put(&self, next: &Order) -> Result<Put, StoreError> {
         let put = Put::builder().table_name(&self.tables.orders).set_item(Some(order_item(next)?));
-        put.condition_expression("version = :before")
-            .expression_attribute_values(":before", number(next.version - 1))
-            .build()
-            .map_err(|error| StoreError::Broken(error.to_string()))
+        let put = put.condition_expression("version = :before").expression_attribute_values(":before", number(next.version - 1));
+        built(put.build())
     }
 
     /// Lists a partner's orders, the newest first.
@@ -226,11 +225,7 @@ impl Store {
                 pause(sends).await;
             }
             sends += 1;
-            let batch = KeysAndAttributes::builder()
-                .set_keys(Some(wanted))
-                .consistent_read(consistent)
-                .build()
-                .map_err(|error| StoreError::Broken(error.to_string()))?;
+            let batch = built(KeysAndAttributes::builder().set_keys(Some(wanted)).consistent_read(consistent).build())?;
             let request = self.client.batch_get_item().request_items(table, batch.clone());
             let mut answer = send(Twice::Harmless, || request.clone().send()).await.map_err(SendError::unconditional)?;
             if let Some(found) = answer.responses.as_mut().and_then(|tables| tables.remove(table)) {

@@ -116,23 +116,31 @@ impl Store {
             .set_key(Some(keys::balance(partner_id, amount.currency)))
             .update_expression("ADD balance :amount")
             .expression_attribute_values(":amount", number(amount.amount));
-        let mut entry = keys::ledger_entry(partner_id, reference);
-        entry.insert("at".to_owned(), number(now.unix()));
-        entry.insert("amount".to_owned(), number(amount.amount));
-        entry.insert("currency".to_owned(), text(amount.currency.as_str()));
-        let entry = Put::builder()
-            .table_name(&self.tables.partners)
-            .set_item(Some(entry))
-            .condition_expression("attribute_not_exists(pk)");
         let items = vec![
             TransactWriteItem::builder().update(built(balance.build())?).build(),
-            TransactWriteItem::builder().put(built(entry.build())?).build(),
+            self.ledger_put(partner_id, amount, reference, now)?,
         ];
         match self.transact(items).await {
             Ok(()) => Ok(true),
             Err(TransactError::Refused(_)) => Ok(false),
             Err(TransactError::Failed(error)) => Err(error),
         }
+    }
+
+    /// The ledger's entry of money that moves, for a transaction: once per reference.
+    pub(crate) fn ledger_put(
+        &self,
+        partner_id: &str,
+        amount: Money,
+        reference: &str,
+        now: Timestamp,
+    ) -> Result<TransactWriteItem, StoreError> {
+        let mut entry = keys::ledger_entry(partner_id, reference);
+        entry.insert("at".to_owned(), number(now.unix()));
+        entry.insert("amount".to_owned(), number(amount.amount));
+        entry.insert("currency".to_owned(), text(amount.currency.as_str()));
+        let put = Put::builder().table_name(&self.tables.partners).set_item(Some(entry));
+        Ok(TransactWriteItem::builder().put(built(put.condition_expression("attribute_not_exists(pk)").build())?).build())
     }
 
     /// Everything that moved on a partner's balances, by reference.

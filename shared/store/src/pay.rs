@@ -5,7 +5,7 @@ use crate::stock::{Draw, Ticket, built};
 use crate::write::{SendError, TransactError, Twice, send};
 use crate::{Store, StoreError, keys};
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::types::{Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update};
 use futures_util::future::join;
 use simdock_domain::{
     Cards, Command, FormFactor, Intake, Money, Order, OrderNum, Plan, Provider, Rejected, Timestamp, VoidReason, decide,
@@ -239,17 +239,10 @@ impl Store {
             .update_expression("SET balance = balance - :price")
             .condition_expression("balance >= :price")
             .expression_attribute_values(":price", number(price.amount));
-        let mut entry = keys::ledger_entry(&order.partner_id, &format!("{}#payment", order.num));
-        entry.insert("at".to_owned(), number(now.unix()));
-        entry.insert("amount".to_owned(), number(-price.amount));
-        entry.insert("currency".to_owned(), text(price.currency.as_str()));
-        let entry = Put::builder()
-            .table_name(&self.tables.partners)
-            .set_item(Some(entry))
-            .condition_expression("attribute_not_exists(pk)");
+        let taken = Money { amount: -price.amount, ..price };
         Ok([
             TransactWriteItem::builder().update(built(balance.build())?).build(),
-            TransactWriteItem::builder().put(built(entry.build())?).build(),
+            self.ledger_put(&order.partner_id, taken, &format!("{}#payment", order.num), now)?,
         ])
     }
 
