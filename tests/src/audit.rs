@@ -31,12 +31,13 @@ fn list<'a>(item: &'a Value, name: &str) -> impl Iterator<Item = &'a Value> {
 
 /// Audits an engine's tables:
 /// every card in an order belongs to that order alone, and says so itself; every payment that did not pay is owed back in
-/// full; every card for sale stands in the slot that it names; the counters add up; the balances are the sums of their ledgers.
+/// full, no more goes back than came in, and the ledger has what went back to a balance; every card for sale stands in the slot that it names; the counters add up; the balances are the sums of their ledgers.
 pub async fn audit(engine: &Engine) -> Audit {
     let mut audit = Audit::default();
     let orders = engine.scan("OrdersTable").await;
     let sims = engine.scan("SimsTable").await;
     let pools = engine.scan("PoolsTable").await;
+    let partners = engine.scan("PartnersTable").await;
 
     let mut owner: BTreeMap<&str, &str> = BTreeMap::new();
     for order in &orders {
@@ -53,10 +54,23 @@ pub async fn audit(engine: &Engine) -> Audit {
                 (reason, None) => panic!("{num}: {reason}, but nothing is owed back"),
             }
         }
+        let back =
+            |place: usize| list(order, "rf").filter(move |refund| number(refund, "p") == i64::try_from(place).unwrap_or(-1));
+        for (place, payment) in payments.iter().enumerate() {
+            let out: i64 = back(place).map(|refund| number(&refund["m"]["M"], "amount")).sum();
+            assert!(out <= number(&payment["r"]["M"], "amount"), "{num}: more goes back than came in");
+            if text(payment, "p") == "b" {
+                let succeeded = back(place).filter(|refund| text(refund, "s") == "s");
+                let succeeded: i64 = succeeded.map(|refund| number(&refund["m"]["M"], "amount")).sum();
+                let credited = partners.iter().filter(|entry| text(entry, "sk").starts_with(&format!("{num}#RF")));
+                assert_eq!(credited.map(|entry| number(entry, "amount")).sum::<i64>(), succeeded, "{num}: the ledger's credits");
+            }
+        }
         for line in list(order, "li") {
             let iccid = text(line, "i");
             assert_eq!(!iccid.is_empty(), paid == 1, "{num}: cards and payment go together");
-            if !iccid.is_empty() {
+            // The card of a cancelled line may be somebody else's by now.
+            if !iccid.is_empty() && text(line, "s") != "x" {
                 audit.allocated += 1;
                 let other = owner.insert(iccid, num);
                 assert_eq!(other, None, "{iccid} is sold to {num} as well");
@@ -109,9 +123,9 @@ pub async fn audit(engine: &Engine) -> Audit {
     }
 
     let mut moved: BTreeMap<(String, String), i64> = BTreeMap::new();
-    for item in engine.scan("PartnersTable").await {
-        if let Some(partner) = text(&item, "pk").strip_prefix("ledger#") {
-            *moved.entry((partner.to_owned(), text(&item, "currency").to_owned())).or_default() += number(&item, "amount");
+    for item in &partners {
+        if let Some(partner) = text(item, "pk").strip_prefix("ledger#") {
+            *moved.entry((partner.to_owned(), text(item, "currency").to_owned())).or_default() += number(item, "amount");
         }
     }
     for ((partner, currency), sum) in moved {

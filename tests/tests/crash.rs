@@ -164,13 +164,15 @@ struct Acknowledged {
     orders: BTreeSet<String>,
     /// Payments: the order, and what was received in which currency, by the provider's id.
     payments: BTreeMap<String, (String, i64, String)>,
+    /// Cancellations: of one card of an order, or of all.
+    cancelled: BTreeMap<String, Option<String>>,
     /// Cards in stock.
     cards: BTreeSet<String>,
     /// Requests that had to be sent again.
     retries: u32,
 }
 
-/// A shop: orders, pays in all the ways that payments come in, and begins anew.
+/// A shop: orders, pays in all the ways that payments come in, now and then wants its money back, and begins anew.
 async fn shop(api: Api, number: u64, seed: u64) -> Acknowledged {
     let mut rng = Rng::with_seed(seed + number);
     let mut done = Acknowledged::default();
@@ -182,7 +184,7 @@ async fn shop(api: Api, number: u64, seed: u64) -> Acknowledged {
         let plan = ["eu-5gb-30d", "eu-5gb-30d", "asia-3gb-30d", "sandbox-1gb-7d", "eu-trial-100mb-1d"][rng.usize(..5)];
         let payment = if rng.u8(..4) == 0 { "balance" } else { "card" };
         let order = json!({
-            "planId": plan, "count": rng.u8(1..=3), "payment": payment, "otherOrderId": key,
+            "planId": plan, "count": rng.u8(1..=3), "payment": payment, "otherOrderId": key, "sendEmail": rng.u8(..4) > 0,
             "subscriber": {"email": "ana@example.com", "name": "Ana", "language": "en"},
         });
         let (status, order, sends) = api.send(Method::POST, "/v1/orders", Auth::Once(&key), &order.to_string()).await;
@@ -217,8 +219,35 @@ async fn shop(api: Api, number: u64, seed: u64) -> Acknowledged {
             }
             done.payments.extend(payments.into_iter().map(|(id, amount)| (id, (num.clone(), amount, currency.to_owned()))));
         }
+        if rng.u8(..3) == 0 {
+            cancel(&api, &mut rng, &num, &mut done).await;
+        }
     }
     done
+}
+
+/// Cancels an order or one card of it, now and then several times at once.
+async fn cancel(api: &Api, rng: &mut Rng, num: &str, done: &mut Acknowledged) {
+    let path = format!("/v1/orders/{num}");
+    let mut request = json!({"reason": "changed plans"});
+    let mut card = None;
+    if rng.bool() {
+        // Whoever reads the order sees its codes: such a card is never sold again.
+        let order = api.get(&path, Auth::Partner).await;
+        let Some(iccid) = order["cards"][0]["iccid"].as_str() else { return };
+        request["iccids"] = json!([iccid]);
+        card = Some(iccid.to_owned());
+    }
+    let (path, request) = (format!("{path}/refund"), request.to_string());
+    let times = rng.u8(1..=3);
+    let answers = join_all((0..times).map(|_| api.send(Method::POST, &path, Auth::Partner, &request))).await;
+    for (status, answer, sends) in answers {
+        done.retries += sends - 1;
+        match status {
+            StatusCode::OK | StatusCode::ACCEPTED => drop(done.cancelled.insert(num.to_owned(), card.clone())),
+            _ => assert_eq!((status, &answer["code"]), (StatusCode::CONFLICT, &json!("not_refundable")), "{num}: {answer}"),
+        }
+    }
 }
 
 /// One of the events by which Stripe tells of a payment.
@@ -300,9 +329,10 @@ async fn settle(api: &Api) {
         let orders = orders(api).await;
         let at_rest = |order: &Value| {
             let mails = order["emails"].as_array().expect("mails");
-            order["status"] != -1
+            [0, 2, 3, 4].iter().any(|status| order["status"] == *status)
                 && order["fulfilment"] != "fulfilling"
-                && mails.iter().all(|mail| mail["status"] == "sent" || mail["status"] == "failed")
+                && order["owed"] == json!([])
+                && mails.iter().all(|mail| mail["status"] == "sent" || (mail["status"] == "sending" && order["status"] == 2))
         };
         if orders.values().all(at_rest) {
             // What leaked last is found by the second sweep that sees it.
@@ -318,7 +348,7 @@ async fn settle(api: &Api) {
 async fn queues_are_empty(api: &Api) -> bool {
     let queues = api.get("/_local/queues", Auth::Manager).await;
     let work = queues["queues"].as_array().expect("queues").iter();
-    let mut work = work.filter(|queue| ["provision", "mail"].iter().any(|name| ends_with(queue, name)));
+    let mut work = work.filter(|queue| ["provision", "mail", "refund"].iter().any(|name| ends_with(queue, name)));
     work.all(|queue| queue["visible"] == 0 && queue["inFlight"] == 0)
 }
 
@@ -392,6 +422,7 @@ async fn a_stack_that_is_killed_loses_nothing_and_does_nothing_twice() {
     for mut part in clients.join_all().await {
         done.orders.append(&mut part.orders);
         done.payments.append(&mut part.payments);
+        done.cancelled.append(&mut part.cancelled);
         done.cards.append(&mut part.cards);
         done.retries += part.retries;
     }
@@ -402,19 +433,21 @@ async fn a_stack_that_is_killed_loses_nothing_and_does_nothing_twice() {
     let mailbox = api.get("/mailbox.json", Auth::Manager).await;
     let queues = api.get("/_local/queues", Auth::Manager).await;
     let inventory = api.get("/v1/inventory", Auth::Manager).await;
+    let made = api.get("/_local/stripe", Auth::Manager).await;
     check_the_api(&api, &done, &shown, &mailbox).await;
     for queue in queues["queues"].as_array().expect("queues") {
         assert_eq!((&queue["visible"], &queue["inFlight"]), (&json!(0), &json!(0)), "{queue}");
     }
     drop(running);
-    let summary = check_the_tables(&folder, &done, &inventory).await;
+    let summary = check_the_tables(&folder, &done, &inventory, &made).await;
     let log = std::fs::read_to_string(folder.join("log")).expect("the log");
     let swept = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let leaked: u64 = swept.filter_map(|line| line["leaked"].as_u64()).sum();
     println!(
-        "{} orders, {} payments, {} cards brought in, {} requests sent again; {} mails; {leaked} leaked tickets recovered; {summary}; {after_load:?} + {:?}",
+        "{} orders, {} payments, {} cancellations, {} cards brought in, {} requests sent again; {} mails; {leaked} leaked tickets recovered; {summary}; {after_load:?} + {:?}",
         done.orders.len(),
         done.payments.len(),
+        done.cancelled.len(),
         done.cards.len(),
         done.retries,
         mailbox.as_array().map_or(0, Vec::len),
@@ -441,22 +474,29 @@ async fn check_the_api(api: &Api, done: &Acknowledged, shown: &BTreeMap<String, 
         let order = api.get(&format!("/v1/orders/{num}"), Auth::Partner).await;
         assert_eq!(order["status"], listed["status"], "{num}");
         let cards = order["cards"].as_array().expect("cards");
-        if order["status"] == 0 {
-            assert_eq!(order["fulfilment"], "completed", "{order}");
-            assert_eq!(json!(cards.len()), order["count"], "{order}");
-            for card in cards {
-                assert_eq!(card["status"], "ready", "{order}");
-                assert!(card["code"].as_str().is_some_and(|code| code.starts_with("LPA:1$")), "{order}");
-                let iccid = card["iccid"].as_str().expect("a card number").to_owned();
+        if order["status"] == 3 {
+            assert_eq!(cards.len(), 0, "{order}");
+            assert!(!mails.contains_key(&(num.as_str(), "qr")), "{num} is void and got cards by mail");
+            continue;
+        }
+        assert_eq!(order["fulfilment"], "completed", "{order}");
+        assert_eq!(json!(cards.len()), order["count"], "{order}");
+        let mut ready = 0;
+        for card in cards {
+            let iccid = card["iccid"].as_str().expect("a card number").to_owned();
+            let cancelled = done.cancelled.get(num).is_some_and(|only| only.as_ref().is_none_or(|only| *only == iccid));
+            assert_eq!(card["status"], if cancelled { "cancelled" } else { "ready" }, "{order}");
+            assert_eq!(card["code"].as_str().is_some_and(|code| code.starts_with("LPA:1$")), !cancelled, "{order}");
+            if !cancelled {
+                ready += 1;
                 assert_eq!(holders.insert(iccid, num), None, "{order} has another's card");
             }
-            for kind in ["qr", "confirmation"] {
-                assert!(mails.contains_key(&(num.as_str(), kind)), "{num} is paid and got no {kind} mail");
-            }
-        } else {
-            assert_eq!((&order["status"], cards.len()), (&json!(3), 0), "{order}");
-            assert!(!mails.contains_key(&(num.as_str(), "qr")), "{num} is void and got cards by mail");
         }
+        let status = if ready == cards.len() { 0 } else { [2, 4][usize::from(ready > 0)] };
+        assert_eq!(order["status"], status, "{order}");
+        let mailed = |kind| mails.contains_key(&(num.as_str(), kind));
+        assert_eq!(mailed("confirmation"), order["sendEmail"] == true, "{order}");
+        assert!(mailed("qr") || ready == 0 || order["sendEmail"] == false, "{num} has cards and got no QR codes");
     }
     for (id, (num, amount, currency)) in &done.payments {
         let payments = shown[num]["payments"].as_array().expect("payments").iter();
@@ -467,8 +507,8 @@ async fn check_the_api(api: &Api, done: &Acknowledged, shown: &BTreeMap<String, 
 }
 
 /// What has to be true of the tables, whatever happened.
-async fn check_the_tables(folder: &Path, done: &Acknowledged, inventory: &Value) -> String {
-    let paused = ["relay", "provision", "send-email", "mail-events", "sweep"].map(str::to_owned).to_vec();
+async fn check_the_tables(folder: &Path, done: &Acknowledged, inventory: &Value, made: &Value) -> String {
+    let paused = ["relay", "provision", "settle-refund", "send-email", "mail-events", "sweep"].map(str::to_owned).to_vec();
     let options =
         Options { data: Some(folder.join("data")), inventory: Some(folder.join("inventory.csv")), paused, ..Options::default() };
     let stack = Stack::start(options).await.expect("a stack");
@@ -481,7 +521,14 @@ async fn check_the_tables(folder: &Path, done: &Acknowledged, inventory: &Value)
 
     let orders: Vec<Order> =
         scan(&stack, "ORDERS_TABLE").await.into_iter().map(|item| order_in_image(item).expect("an order")).collect();
-    let (mut paid, mut twice, mut spent) = (0, 0, 0);
+    let at_provider = made["refunds"].as_array().map_or(0, Vec::len);
+    let (mut paid, mut twice, mut spent, mut given_back) = (0, 0, 0, 0);
+    let mut made: BTreeMap<&str, &Value> = made["refunds"]
+        .as_array()
+        .expect("refunds")
+        .iter()
+        .map(|refund| (refund["metadata"]["refundId"].as_str().expect("a refund of ours"), refund))
+        .collect();
     let mut sold: BTreeMap<Iccid, &Order> = BTreeMap::new();
     for order in &orders {
         let num = &order.num;
@@ -490,10 +537,28 @@ async fn check_the_tables(folder: &Path, done: &Acknowledged, inventory: &Value)
         for (place, payment) in order.payments.iter().enumerate() {
             let owed: Vec<_> = order.refunds.iter().filter(|refund| refund.payment == place).collect();
             match payment.returned {
-                None => assert_eq!((payment.received, owed.len()), (order.price(), 0), "{num}"),
+                None => {
+                    assert_eq!(payment.received, order.price(), "{num}");
+                    for line in
+                        order.lines.iter().enumerate().filter(|(_, line)| line.state == LineState::Cancelled && line.amount > 0)
+                    {
+                        let of_line: Vec<_> = owed.iter().filter(|refund| refund.line == Some(line.0)).collect();
+                        assert_eq!((of_line.len(), of_line[0].amount.amount), (1, line.1.amount), "{num}");
+                    }
+                }
                 Some(reason) => {
                     assert_eq!(owed.len(), 1, "{num}: {reason:?}");
-                    assert_eq!((owed[0].amount, owed[0].state), (payment.received, RefundState::Due), "{num}: {reason:?}");
+                    assert_eq!(owed[0].amount, payment.received, "{num}: {reason:?}");
+                }
+            }
+            for (index, refund) in order.refunds.iter().enumerate().filter(|(_, refund)| refund.payment == place) {
+                assert_eq!(refund.state, RefundState::Succeeded, "{num}");
+                if payment.provider == Provider::Balance {
+                    given_back += refund.amount.amount;
+                } else {
+                    let there = made.remove(order.refund_id(index).as_str()).expect("a refund at the provider");
+                    let expected = (json!(payment.id), json!(refund.amount.amount));
+                    assert_eq!((there["paymentIntent"].clone(), there["amount"].clone()), expected, "{num}");
                 }
             }
             let by_provider = payment.provider == Provider::Stripe;
@@ -502,18 +567,27 @@ async fn check_the_tables(folder: &Path, done: &Acknowledged, inventory: &Value)
         }
         paid += applied.len();
         for line in &order.lines {
-            let expected = if applied.is_empty() { LineState::Pending } else { LineState::Live };
+            let expected = match (applied.is_empty(), line.state) {
+                (true, _) => LineState::Pending,
+                (false, LineState::Cancelled) => LineState::Cancelled,
+                (false, _) => LineState::Live,
+            };
             assert_eq!((line.state, line.iccid.is_some()), (expected, applied.len() == 1), "{num}");
-            if let Some(iccid) = &line.iccid {
+            if line.state == LineState::Live
+                && let Some(iccid) = &line.iccid
+            {
                 let other = sold.insert(iccid.clone(), order);
                 assert!(other.is_none(), "{iccid} is sold to {num} and to another");
             }
         }
         for kind in [MailKind::Confirmation, MailKind::Qr] {
             let mail = order.mail(kind);
-            assert_eq!(mail.is_some(), applied.len() == 1, "{num}: {kind:?}");
+            assert!(mail.is_none() || (order.send_email && applied.len() == 1), "{num}: {kind:?}");
             let Some(mail) = mail else { continue };
-            assert!(matches!(mail.state, MailState::Sent(_)), "{num}: {kind:?}");
+            // Whoever vanished while sending codes is not followed by another when their cards are cancelled.
+            let left = kind == MailKind::Qr && order.lines.iter().all(|line| line.state == LineState::Cancelled);
+            let done = matches!(mail.state, MailState::Sent(_)) || (left && matches!(mail.state, MailState::Sending(_)));
+            assert!(done, "{num}: {kind:?}");
             twice += usize::from(mail.attempts > 1);
         }
     }
@@ -526,13 +600,16 @@ async fn check_the_tables(folder: &Path, done: &Acknowledged, inventory: &Value)
         match text("state").as_str() {
             "stocked" => *stocked.entry(text("pool")).or_default() += 1,
             "active" => assert_eq!(sold.get(&iccid).map(|order| order.num.to_string()), Some(text("order")), "{iccid}"),
+            "set_aside" => assert!(!sim["disclosed"].is_null(), "{iccid} could be sold again"),
             other => panic!("{iccid} is {other}"),
         }
         assert_eq!(text("state") == "active", sold.contains_key(&iccid), "{iccid}");
         known.insert(iccid.to_string());
     }
     assert!(done.cards.is_subset(&known), "acknowledged cards are missing: {:?}", done.cards.difference(&known));
-    let subscriptions = scan(&stack, "SUBSCRIPTIONS_TABLE").await;
+    assert_eq!(made, BTreeMap::new(), "refunds at the provider that no order knows of");
+    let mut subscriptions = scan(&stack, "SUBSCRIPTIONS_TABLE").await;
+    subscriptions.retain(|item| item["endedAt"].is_null());
     let subscribed: BTreeSet<&str> = subscriptions.iter().filter_map(|item| item["iccid"]["S"].as_str()).collect();
     assert_eq!((subscriptions.len(), subscribed.len()), (sold.len(), sold.len()), "one subscription for each card");
 
@@ -549,10 +626,15 @@ async fn check_the_tables(folder: &Path, done: &Acknowledged, inventory: &Value)
     assert_eq!(ledger.iter().map(|entry| entry.amount.amount).sum::<i64>(), balance.amount, "the balance and its ledger");
     let debits: i64 = ledger.iter().map(|entry| entry.amount.amount.min(0)).sum();
     assert_eq!(-debits, spent, "the ledger and the orders that it paid");
+    let credits = ledger.iter().filter(|entry| entry.reference.contains("#RF")).map(|entry| entry.amount.amount);
+    assert_eq!(credits.sum::<i64>(), given_back, "the ledger and the refunds that went back to it");
     stack.stop().await;
     let available: u64 =
         inventory["items"].as_array().expect("levels").iter().filter_map(|level| level["available"].as_u64()).sum();
-    format!("{paid} orders paid, {} cards sold, {available} left, {twice} mails begun twice", sold.len())
+    format!(
+        "{paid} orders paid, {} cards sold, {available} left, {at_provider} refunds at the provider, {twice} mails begun twice",
+        sold.len()
+    )
 }
 
 /// Every item of a table, in `DynamoDB`'s JSON, by the variable that names the table.

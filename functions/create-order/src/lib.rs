@@ -74,7 +74,7 @@ impl App {
 fn read_draft(mut fields: Fields) -> Result<(String, Draft), Problem> {
     let plan_id = fields.text("planId", 64)?;
     let count = fields.whole("count", 1, MAX_COUNT)?;
-    let add_on_ids = fields.texts("addOnIds", 64, 64)?;
+    let add_on_ids = fields.texts("addOnIds", 64, 64)?.unwrap_or_default();
     let methods: Vec<&str> = PaymentMethod::ALL.iter().map(|method| method.name()).collect();
     let payment_method = fields.choice("payment", &methods, PaymentMethod::from_name)?;
     let payment_method = payment_method.ok_or_else(|| Problem::missing_field("payment"))?;

@@ -4,12 +4,13 @@ use lambda_http::http::StatusCode;
 use lambda_http::{Body, Request, Response};
 use serde_json::json;
 use simdock_api::{MAX_BODY, Problem, handle, header, json as answer, path_parameter};
-use simdock_domain::Provider;
+use simdock_domain::{Command, Order, OrderNum, Provider, Rejected, decide};
 use simdock_payments::{
-    Notice, PaidNotice, ParseError, Secret, SignatureError, parse_standard, parse_stripe, verify_standard, verify_stripe,
+    DisputeNotice, Notice, PaidNotice, ParseError, RefundNotice, RefundProgress, Secret, SignatureError, parse_standard,
+    parse_stripe, verify_standard, verify_stripe,
 };
 use simdock_runtime::{Config, ConfigError};
-use simdock_store::{Paid, Receipt, Store};
+use simdock_store::{Change, Paid, Receipt, Store};
 
 /// The function and what it holds on to between requests.
 #[derive(Debug)]
@@ -48,6 +49,8 @@ impl App {
                 "ignored"
             }
             Notice::Paid(paid) => self.paid(provider, paid).await?,
+            Notice::Refund(refund) => self.refund(provider, refund).await?,
+            Notice::Dispute(dispute) => self.dispute(provider, dispute).await?,
         };
         Ok(answer(StatusCode::OK, &json!({"received": true, "result": result})))
     }
@@ -102,6 +105,72 @@ impl App {
                 "other_order"
             }
         })
+    }
+}
+
+impl App {
+    /// What the provider says about a refund: one that was asked for here, or one made at the provider.
+    async fn refund(&self, provider: Provider, notice: RefundNotice) -> Result<&'static str, Problem> {
+        let RefundNotice { event_id, order_num, payment_id, provider_id, refund_id, amount, progress } = notice;
+        let command = |order: &Order| {
+            let ours = |index: &usize| {
+                let refund = &order.refunds[*index];
+                refund_id.as_ref() == Some(&order.refund_id(*index)) || refund.provider_id.as_ref() == Some(&provider_id)
+            };
+            let provider_id = provider_id.clone();
+            match ((0..order.refunds.len()).find(ours), &progress) {
+                (Some(refund), RefundProgress::Succeeded) => {
+                    Some(Command::RefundSucceeded { refund, provider_id: Some(provider_id) })
+                }
+                (Some(refund), RefundProgress::Pending) => Some(Command::RefundTaken { refund, provider_id }),
+                (Some(refund), RefundProgress::Failed(reason)) => {
+                    Some(Command::RefundRefused { refund, provider_id: Some(provider_id), reason: reason.clone() })
+                }
+                (None, RefundProgress::Succeeded) => {
+                    Some(Command::RefundedElsewhere { payment_id: payment_id.clone(), provider_id, amount })
+                }
+                (None, RefundProgress::Pending | RefundProgress::Failed(_)) => None,
+            }
+        };
+        self.note(provider, &event_id, &payment_id, order_num, command).await
+    }
+
+    async fn dispute(&self, provider: Provider, notice: DisputeNotice) -> Result<&'static str, Problem> {
+        let DisputeNotice { event_id, order_num, payment_id, reason } = notice;
+        tracing::error!(eventId = event_id, paymentId = payment_id, reason, "payment is disputed");
+        let command = |_: &Order| Some(Command::Disputed { payment_id: payment_id.clone(), reason: reason.clone() });
+        self.note(provider, &event_id, &payment_id, order_num, command).await
+    }
+
+    /// Carries out what an event says about an order's payment. The order is the one that has claimed the payment; what the event
+    /// itself names counts only without that, since a person may have typed it in at the provider.
+    async fn note(
+        &self,
+        provider: Provider,
+        event_id: &str,
+        payment_id: &str,
+        named: Option<OrderNum>,
+        command: impl Fn(&Order) -> Option<Command>,
+    ) -> Result<&'static str, Problem> {
+        let Some(num) = self.store.order_of_payment(provider, payment_id).await?.or(named) else {
+            tracing::error!(eventId = event_id, paymentId = payment_id, "refund or dispute of a payment that no order has");
+            return Ok("no_order_number");
+        };
+        tracing::Span::current().record("orderNum", num.as_str());
+        let now = self.store.clock().now();
+        let decided = |order: &Order| decide(order, command(order).ok_or(Rejected::Done)?, now);
+        match self.store.change_order(&num, decided).await? {
+            Change::Made(_) => Ok("recorded"),
+            Change::Refused(_, Rejected::Done) => Ok("known"),
+            // Its event may still be under way: the provider is to tell of this again.
+            Change::Refused(_, Rejected::NotDue | Rejected::NotAllowed | Rejected::NotRefundable(_)) => {
+                Err(Problem::unavailable("the order does not know of the payment yet"))
+            }
+            Change::NoOrder => {
+                tracing::error!(eventId = event_id, paymentId = payment_id, "refund or dispute for an order that does not exist");
+                Ok("unknown_order")
+            }
+        }
     }
 }
 

@@ -1,4 +1,7 @@
-//! Works provisioning jobs: has the carrier activate each pending card of an order, and records what came of it.
+//! Works the carrier's jobs: has it activate the pending cards of an order, or revoke those being cancelled, and records what came
+//! of it.
+
+mod revoke;
 
 use futures_util::future::join_all;
 use lambda_runtime::{Error, LambdaEvent};
@@ -53,11 +56,17 @@ impl App {
             let Some(order) = self.store.order(&message.order_num).await? else {
                 return Err(JobFailed("there is no such order".to_owned()));
             };
-            if !due(&order, self.store.clock().now()).contains(&Job::Provision) {
+            if !due(&order, self.store.clock().now()).contains(&message.job) {
                 return Ok(());
             }
-            let answers = self.ask(&order).await?;
-            self.record(order, &answers).await?;
+            match message.job {
+                Job::Provision => {
+                    let answers = self.ask(&order).await?;
+                    self.record(order, &answers).await?;
+                }
+                Job::Revoke => self.revoke(order).await?,
+                Job::Mail { .. } | Job::Refund => return Err(JobFailed("not a job for the carrier".to_owned())),
+            }
         }
     }
 
@@ -84,10 +93,7 @@ impl App {
 
     async fn activate(&self, order: &Order, line: usize, sim: &Sim) -> Result<Result<Provisioned, CarrierError>, JobFailed> {
         let operator = &sim.pool.operator;
-        let provisioning = self.store.operator(operator).await?.map(|operator| operator.provisioning);
-        if provisioning == Some(Provisioning::Http) && !self.carriers.speaks_to(operator) {
-            // Cards that only the operator can make work must not pass for working ones.
-            let reason = format!("operator {operator} has no endpoint in CARRIERS");
+        if let Some(reason) = self.unreachable(operator).await? {
             return Ok(Err(CarrierError::Retryable { reason, retry_after: None }));
         }
         let paid_at = order.paid_by().map_or(order.created_at, |payment| order.payments[payment].at);
@@ -103,13 +109,20 @@ impl App {
         Ok(self.carriers.provision(operator, &request, self.store.clock().now()).await)
     }
 
+    /// Why an operator that has to be asked cannot be. Cards that only it can make work, or stop, must not pass for preloaded.
+    async fn unreachable(&self, operator: &str) -> Result<Option<String>, JobFailed> {
+        let provisioning = self.store.operator(operator).await?.map(|operator| operator.provisioning);
+        let missing = provisioning == Some(Provisioning::Http) && !self.carriers.speaks_to(operator);
+        Ok(missing.then(|| format!("operator {operator} has no endpoint in CARRIERS")))
+    }
+
     /// Records the answers in one transaction; where the order changed meanwhile, decides again.
     async fn record(&self, mut order: Order, answers: &[Answer]) -> Result<(), JobFailed> {
         for _ in 0..DECISIONS {
             let now = self.store.clock().now();
             let next = match decide_all(&order, commands(&order, answers), now) {
                 Ok(next) => next,
-                Err(Rejected::Done | Rejected::NotDue | Rejected::NotAllowed) => return Ok(()),
+                Err(Rejected::Done | Rejected::NotDue | Rejected::NotAllowed | Rejected::NotRefundable(_)) => return Ok(()),
             };
             if self.write(&order, &next, answers, now).await? {
                 return Ok(());

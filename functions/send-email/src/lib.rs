@@ -6,7 +6,7 @@ use aws_sdk_sesv2::operation::send_email::SendEmailError;
 use aws_sdk_sesv2::primitives::Blob;
 use aws_sdk_sesv2::types::{EmailContent, MessageTag, RawMessage};
 use lambda_runtime::{Error, LambdaEvent};
-use simdock_domain::{Command, EmailAddress, Iccid, Job, LineState, MailKind, MailState, Order, Plan, decide};
+use simdock_domain::{Command, EmailAddress, Iccid, Job, LineState, MailKind, MailState, Order, Plan, ReturnReason, decide};
 use simdock_jobs::JobMessage;
 use simdock_mail::{
     ConfirmationMail, Envelope, Language, MailError, ManagerMail, QrCard, QrMail, Sender, confirmation_mail, manager_mail,
@@ -182,17 +182,25 @@ fn add_ons(order: &Order, plan: &Plan) -> Vec<String> {
     order.add_on_ids.iter().filter_map(display).collect()
 }
 
-/// What a manager has to know: the trouble on record, the latest last.
+/// What a manager has to know: the trouble on record, the latest last, and how things stand.
 fn reasons(order: &Order) -> Vec<String> {
     use simdock_domain::Event;
     let trouble = order.history.iter().filter(|entry| match entry.event {
-        Event::ProvisioningFailed | Event::MailFailed | Event::MailReported => true,
+        Event::ProvisioningFailed
+        | Event::CancellationRefused
+        | Event::RefundFailed
+        | Event::Disputed
+        | Event::MailFailed
+        | Event::MailReported => true,
         Event::Created
         | Event::Paid
         | Event::PaymentReturned
         | Event::Voided
         | Event::Provisioned
         | Event::ProvisioningDelayed
+        | Event::CancellationRequested
+        | Event::Cancelled
+        | Event::Refunded
         | Event::MailSent => false,
     });
     let mut reasons: Vec<String> = trouble
@@ -201,6 +209,10 @@ fn reasons(order: &Order) -> Vec<String> {
             entry.note.as_ref().map_or_else(|| format!("{}: {what}", entry.at), |note| format!("{}: {what}: {note}", entry.at))
         })
         .collect();
+    let waiting = order.lines.iter().filter(|line| line.state == LineState::Cancelling);
+    reasons.extend(waiting.filter_map(|line| line.iccid.as_ref()).map(|iccid| format!("not revoked yet: {iccid}")));
+    let by_hand = order.refunds.iter().filter(|refund| refund.reason == ReturnReason::Elsewhere);
+    reasons.extend(by_hand.map(|refund| format!("given back at the provider: {} ({})", refund.amount, refund.state.name())));
     reasons.extend(order.owed().iter().map(|owed| format!("owed back: {owed}")));
     reasons
 }

@@ -112,7 +112,9 @@ impl App {
         let order = match self.store.change_order(num, |order| decide(order, Command::Expire, now)).await? {
             Change::Made(_) => return Ok(Looked::Voided),
             Change::Refused(order, Rejected::Done) => order,
-            Change::Refused(_, Rejected::NotDue | Rejected::NotAllowed) | Change::NoOrder => return Ok(Looked::Queued(0)),
+            Change::Refused(_, Rejected::NotDue | Rejected::NotAllowed | Rejected::NotRefundable(_)) | Change::NoOrder => {
+                return Ok(Looked::Queued(0));
+            }
         };
         let message = |job| Queued { message: JobMessage { order_num: num.clone(), job }, delay: 0 };
         let jobs: Vec<Queued> = due(&order, now).into_iter().map(message).collect();

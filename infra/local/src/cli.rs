@@ -26,10 +26,12 @@ Simdock on this machine, without an AWS account.
   --memory          keeps data in memory only
   --clock TIME      begins at this time, such as 2026-11-22T10:30:00Z
   --inventory FILE  stock from this CSV instead of the demo's
-  --pause SOURCE    begins with relay, provision, send-email, mail-events or sweep paused; may be repeated
+  --pause SOURCE    begins with relay, provision, settle-refund, send-email, mail-events or sweep paused; may be repeated
   --ready-file FILE writes addresses and keys as JSON once it serves
   --out DIR         where the demo writes its mail (default .)
   --help            shows this
+
+The variables STRIPE_URL and STRIPE_SECRET_KEY, set together, name another Stripe than the sandbox for refunds.
 ";
 
 /// What to do.
@@ -151,7 +153,7 @@ pub async fn run(command: Command) -> Result<(), StackError> {
         Command::Administer(stage, task) => administer(&stage, task).await,
         Command::Demo(settings) => {
             let out = settings.out.clone().unwrap_or_else(|| ".".into());
-            let stack = Stack::start(options(settings, true)).await?;
+            let stack = Stack::start(options(settings, true)?).await?;
             let result = demo(&stack, &out).await;
             stack.stop().await;
             result
@@ -159,23 +161,32 @@ pub async fn run(command: Command) -> Result<(), StackError> {
     }
 }
 
-fn options(settings: Settings, throw_away: bool) -> Options {
+fn options(settings: Settings, throw_away: bool) -> Result<Options, StackError> {
     let data = settings.data.unwrap_or_else(|| ".simdock".into());
-    Options {
+    let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let stripe = match (variable("STRIPE_URL"), variable("STRIPE_SECRET_KEY")) {
+        (Some(url), Some(key)) => Some((url, key)),
+        (Some(_), None) => return Err(StackError::new("STRIPE_URL needs STRIPE_SECRET_KEY")),
+        // A key alone may have been meant for something else.
+        (None, _) => None,
+    };
+    Ok(Options {
+        stripe,
         port: settings.port.unwrap_or(if throw_away { 0 } else { DEFAULT_PORT }),
         data: (!settings.memory && !throw_away).then_some(data),
         clock: settings.clock,
         inventory: settings.inventory,
         paused: settings.paused,
         ..Options::default()
-    }
+    })
 }
 
 async fn serve(settings: Settings) -> Result<(), StackError> {
     let mut signals = Signals::new()?;
     let ready_file = settings.ready_file.clone();
+    let options = options(settings, false)?;
     let stack = tokio::select! {
-        stack = Stack::start(options(settings, false)) => stack?,
+        stack = Stack::start(options) => stack?,
         () = signals.any() => return Ok(()),
     };
     if let Some(ready_file) = ready_file {

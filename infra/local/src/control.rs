@@ -1,16 +1,20 @@
 //! What only a local stack can do: `/_local/…`.
 
 use crate::clock::parse_duration;
+use crate::error::{Context, StackError};
 use crate::http::{Request, Response, json, read_body, refusal};
-use crate::operator::Behaviour;
 use crate::stack::Shared;
+use crate::stripe::Ending;
+use bytes::Bytes;
 use hyper::{Method, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use simdock_domain::Timestamp;
+use simdock_payments::http::{Client, client, send};
+use std::num::NonZeroU8;
 
-/// Largest body of a control request, in bytes.
+/// Largest body of a control request, and of an answer to an event, in bytes.
 const LARGEST_BODY: usize = 64 * 1024;
 /// Messages of a queue that are shown.
 const MESSAGES_SHOWN: usize = 100;
@@ -29,6 +33,16 @@ struct Pause {
     paused: bool,
 }
 
+#[derive(Deserialize)]
+struct OperatorEvent {
+    iccid: String,
+    /// How often it is sent.
+    repeat: Option<NonZeroU8>,
+    /// Sent as it is.
+    #[serde(flatten)]
+    event: Map<String, Value>,
+}
+
 /// Why a control request did nothing.
 struct Refusal(StatusCode, String);
 
@@ -38,8 +52,8 @@ impl Refusal {
     }
 }
 
-impl From<crate::StackError> for Refusal {
-    fn from(error: crate::StackError) -> Self {
+impl From<StackError> for Refusal {
+    fn from(error: StackError) -> Self {
         Self(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
     }
 }
@@ -84,9 +98,25 @@ async fn carry_out(stack: &Shared, request: Request) -> Result<Value, Refusal> {
         (&Method::GET, "queues") => Ok(json!({ "queues": stack.queues.depths() })),
         (&Method::GET, "operator") => Ok(stack.operator.report().await?),
         (&Method::POST, "operator") => {
-            let behaviour: Behaviour = read(&body)?;
+            let behaviour = read(&body)?;
             stack.operator.behave(behaviour);
             Ok(json!(behaviour))
+        }
+        (&Method::POST, "operator/events") => send_event(stack, read(&body)?).await,
+        (&Method::GET, "stripe") => Ok(stack.stripe.report().await?),
+        (&Method::POST, "stripe") => {
+            let behaviour = read(&body)?;
+            stack.stripe.behave(behaviour);
+            Ok(json!(behaviour))
+        }
+        (&Method::POST, "stripe/events") => {
+            let ending: Ending = read(&body)?;
+            let lost = ending.lost;
+            let event = stack.stripe.event(&stack.base_url, ending).await.map_err(|error| Refusal::bad(error.to_string()))?;
+            if lost {
+                return Ok(json!({}));
+            }
+            Ok(deliver(&client(false).context("Stripe's client")?, event).await?)
         }
         (&Method::GET, path) => match path.strip_prefix("queues/") {
             Some(queue) if stack.queues.has(queue) => Ok(json!({ "messages": stack.queues.peek(queue, MESSAGES_SHOWN)? })),
@@ -105,9 +135,26 @@ fn clock(stack: &Shared) -> Value {
 }
 
 fn pauses(stack: &Shared) -> Value {
-    json!(
-        stack.pauses.iter().map(|(source, paused)| (source.clone(), json!(*paused.borrow()))).collect::<serde_json::Map<_, _>>()
-    )
+    json!(stack.pauses.iter().map(|(source, paused)| (source.clone(), json!(*paused.borrow()))).collect::<Map<_, _>>())
+}
+
+/// Has the sandbox operator send an event about a card to the API, and returns the last answer.
+async fn send_event(stack: &Shared, request: OperatorEvent) -> Result<Value, Refusal> {
+    let OperatorEvent { iccid, repeat, event } = request;
+    let client = client(false).context("the operator's client")?;
+    let request = stack.operator.event(&stack.base_url, &iccid, event).await.map_err(|error| Refusal::bad(error.to_string()))?;
+    for _ in 1..repeat.map_or(1, NonZeroU8::get) {
+        deliver(&client, request.clone()).await?;
+    }
+    Ok(deliver(&client, request).await?)
+}
+
+/// Sends an event to the API; its status and body.
+async fn deliver(client: &Client, event: hyper::Request<Bytes>) -> Result<Value, StackError> {
+    let answer = send(client, "the API", event, LARGEST_BODY).await.map_err(StackError::new)?;
+    let body = String::from_utf8_lossy(answer.body());
+    let body = serde_json::from_str(&body).unwrap_or_else(|_not_json| json!(body));
+    Ok(json!({ "status": answer.status().as_u16(), "body": body }))
 }
 
 /// Moves the clock and returns once the schedules that this made due have run.

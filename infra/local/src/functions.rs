@@ -30,6 +30,8 @@ pub async fn load(package: &str, config: &Config) -> Result<Handler, StackError>
         "payment-webhook" => http!(simdock_payment_webhook),
         "import-inventory" => http!(simdock_import_inventory),
         "read" => http!(simdock_read),
+        "refund-order" => http!(simdock_refund_order),
+        "settle-refund" => event!(simdock_settle_refund),
         "relay" => event!(simdock_relay),
         "provision" => event!(simdock_provision),
         "send-email" => event!(simdock_send_email),

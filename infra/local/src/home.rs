@@ -10,7 +10,8 @@ pub fn show(stack: &Shared) -> Response {
     let mut body = format!(
         "<p>A local Simdock. It shows {} and keeps its data {}. What stands in for AWS here ends at this machine.</p>\
          <p><a href=\"/mailbox\">Mailbox</a> · <a href=\"/_local/queues\">Queues</a> · <a href=\"/_local/clock\">Clock</a> · \
-         <a href=\"/_local/operator\">Sandbox operator</a> · <a href=\"/_local/pause\">Sources</a></p><h2>Routes</h2><table>",
+         <a href=\"/_local/operator\">Sandbox operator</a> · <a href=\"/_local/stripe\">Sandbox Stripe</a> · \
+         <a href=\"/_local/pause\">Sources</a></p><h2>Routes</h2><table>",
         stack.clock.now(),
         if stack.in_memory { "in memory" } else { "in a file" },
     );
@@ -25,7 +26,8 @@ pub fn show(stack: &Shared) -> Response {
          <h2>Controls</h2><pre>curl -X POST {base}/_local/clock -d '{{\"advance\": \"PT20M\"}}'\n\
          curl -X POST {base}/_local/sweep\n\
          curl -X POST {base}/_local/pause -d '{{\"source\": \"relay\", \"paused\": true}}'\n\
-         curl -X POST {base}/_local/operator -d '{{\"mode\": \"fail\", \"times\": 1}}'</pre>"
+         curl -X POST {base}/_local/operator -d '{{\"mode\": \"fail\", \"times\": 1}}'\n\
+         curl -X POST {base}/_local/stripe -d '{{\"mode\": \"pending\", \"times\": 1}}'</pre>"
     );
     page("Simdock", &body)
 }

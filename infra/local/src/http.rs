@@ -8,7 +8,7 @@ use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
-use std::convert::Infallible;
+use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -46,7 +46,15 @@ where
         connections.spawn(async move {
             let service = service_fn(move |request| {
                 let answer = handle(request, peer);
-                async move { Ok::<_, Infallible>(answer.await) }
+                async move {
+                    let answer = answer.await;
+                    // An error closes the connection.
+                    if answer.extensions().get::<HangUp>().is_some() {
+                        Err(io::Error::other("told to hang up"))
+                    } else {
+                        Ok(answer)
+                    }
+                }
             });
             let mut connection =
                 std::pin::pin!(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service));
@@ -63,6 +71,17 @@ where
         while connections.try_join_next().is_some() {}
     }
     let _ = tokio::time::timeout(GRACE, async { while connections.join_next().await.is_some() {} }).await;
+}
+
+/// Marks an answer that is not given.
+#[derive(Clone)]
+struct HangUp;
+
+/// Closes the connection instead of answering.
+pub fn hang_up() -> Response {
+    let mut response = Response::default();
+    response.extensions_mut().insert(HangUp);
+    response
 }
 
 /// Why a body was not read.

@@ -6,6 +6,7 @@
 //! several instances of a function, cold starts, and transaction conflicts.
 
 mod admin;
+mod behaviour;
 mod cli;
 mod clock;
 mod control;
@@ -30,6 +31,7 @@ mod sources;
 mod sqs;
 mod stack;
 mod state;
+mod stripe;
 mod template;
 
 pub use cli::{Command, USAGE, parse, run};

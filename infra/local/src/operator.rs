@@ -1,16 +1,22 @@
-//! A sandbox operator: activates profiles over the contract of `simdock-carrier`, and misbehaves when it is told to.
+//! A sandbox operator: activates, changes and revokes profiles over the contract of `simdock-carrier`, tells what happens to their
+//! cards, and misbehaves when it is told to.
 
+mod profiles;
+
+use crate::behaviour::{Behaviour, Told};
 use crate::clock::StackClock;
 use crate::error::{Context, StackError};
-use crate::http::{Response, answer, json};
-use crate::ids::random;
-use crate::state::{Change, State};
-use hyper::http::request::Parts;
+use crate::http::{Response, answer};
+use crate::ids::uuid;
+use crate::state::State;
+use bytes::Bytes;
+use hyper::header::CONTENT_TYPE;
 use hyper::{HeaderMap, StatusCode};
+use profiles::{Action, Profiles, RevocationRequest};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
-use simdock_payments::{Secret, verify_standard};
-use std::sync::{Arc, Mutex, PoisonError};
+use serde_json::{Map, Value, json};
+use simdock_payments::{Secret, sign_standard, verify_standard};
 use std::time::Duration;
 
 /// The operator's name in the inventory.
@@ -23,69 +29,64 @@ const LATE: Duration = Duration::from_secs(7);
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
-    /// Activates and says so.
+    /// Does what it is asked and says so.
     #[default]
     Ok,
     /// 503, which may be tried again.
     Fail,
-    /// 422, which is final.
+    /// 409 to a revocation that is not forced, since the profile is installed, and otherwise 422; both are final.
     Refuse,
     /// Does nothing and does not answer in time.
     Stall,
-    /// Activates, but does not answer in time.
+    /// Does what it is asked, but does not answer in time.
     Late,
-}
-
-/// How the operator is to answer next.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
-pub struct Behaviour {
-    /// The mode.
-    pub mode: Mode,
-    /// For how many requests; for all that follow when not given. Afterwards it is `ok` again.
-    pub times: Option<u32>,
 }
 
 /// The operator.
 #[derive(Clone)]
 pub struct Operator {
-    state: State,
+    profiles: Profiles,
     clock: StackClock,
     secret: Secret,
-    behaviour: Arc<Mutex<Behaviour>>,
-    /// Held while a profile is activated, so that two requests at once activate it once.
-    activating: Arc<tokio::sync::Mutex<()>>,
+    told: Told<Mode>,
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Request {
-    order_num: String,
-    subscription_id: String,
+struct Asked<T> {
     iccid: String,
-    plan_id: String,
-    imsi_profile: String,
+    #[serde(flatten)]
+    what: T,
 }
 
-/// A profile that was activated.
-#[derive(Deserialize, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Activation {
-    iccid: String,
-    order_num: String,
-    subscription_id: String,
-    plan_id: String,
-    imsi_profile: String,
-    idempotency_key: String,
-    #[serde(rename = "activationCode")]
-    code: String,
-    msisdn: String,
-    activated_at: String,
-    requests: u32,
+/// Why a request is not carried out.
+struct Problem {
+    status: StatusCode,
+    title: &'static str,
+    detail: String,
 }
 
-fn problem(status: StatusCode, title: &str, detail: &str) -> Response {
-    let body = json!({"type": "about:blank", "title": title, "status": status.as_u16(), "detail": detail});
-    answer(status, "application/problem+json", body.to_string())
+impl Problem {
+    fn new(status: StatusCode, title: &'static str, detail: impl Into<String>) -> Self {
+        Self { status, title, detail: detail.into() }
+    }
+
+    fn not_understood(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "Not understood", detail)
+    }
+
+    fn refused(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Refused", detail)
+    }
+
+    fn installed() -> Self {
+        Self::new(StatusCode::CONFLICT, "Installed", "the profile is installed on a device")
+    }
+}
+
+impl From<StackError> for Problem {
+    fn from(error: StackError) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Out of order", error.to_string())
+    }
 }
 
 fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
@@ -93,120 +94,125 @@ fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 }
 
 impl Operator {
-    /// An operator that shares a secret with its customer, and remembers what it activated.
+    /// An operator that shares a secret with its customer, and remembers what it did.
     pub fn new(state: State, clock: StackClock, secret: &str) -> Result<Self, StackError> {
         let secret = Secret::standard(secret).context("the sandbox operator")?;
-        Ok(Self { state, clock, secret, behaviour: Arc::default(), activating: Arc::default() })
+        Ok(Self { profiles: Profiles::new(state, clock.clone()), clock, secret, told: Told::default() })
     }
 
     /// Tells it how to answer from now on.
-    pub fn behave(&self, behaviour: Behaviour) {
-        *self.behaviour.lock().unwrap_or_else(PoisonError::into_inner) = behaviour;
+    pub fn behave(&self, behaviour: Behaviour<Mode>) {
+        self.told.tell(behaviour);
     }
 
-    /// The mode for one request.
-    fn mode(&self) -> Mode {
-        let mut behaviour = self.behaviour.lock().unwrap_or_else(PoisonError::into_inner);
-        let current = *behaviour;
-        match current.times {
-            None => {}
-            Some(0 | 1) => *behaviour = Behaviour::default(),
-            Some(times) => behaviour.times = Some(times - 1),
-        }
-        if current.times == Some(0) { Mode::Ok } else { current.mode }
-    }
-
-    /// How it behaves, and every profile that it activated.
+    /// How it behaves, and every profile that it activated, revoked or changed.
     pub async fn report(&self) -> Result<Value, StackError> {
-        let activated: Vec<_> =
-            self.state.all::<Activation>("operator").await?.into_iter().map(|(_, activation)| activation).collect();
-        let behaviour = *self.behaviour.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(json!({ "mode": behaviour.mode, "times": behaviour.times, "activated": activated }))
+        let mut report = self.profiles.report().await?;
+        let Behaviour { mode, times } = self.told.behaviour();
+        report["mode"] = json!(mode);
+        report["times"] = json!(times);
+        Ok(report)
     }
 
-    /// Answers `POST /v1/profiles/{iccid}/activation`.
-    pub async fn activate(&self, parts: &Parts, iccid: &str, body: &[u8]) -> Response {
-        let headers = &parts.headers;
-        let verified = verify_standard(
+    /// Answers `POST /v1/profiles/{iccid}/{action}`.
+    pub async fn handle(&self, headers: &HeaderMap, iccid: &str, action: &str, body: &[u8]) -> Response {
+        self.carry_out(headers, iccid, action, body).await.unwrap_or_else(|Problem { status, title, detail }| {
+            let body = json!({"type": "about:blank", "title": title, "status": status.as_u16(), "detail": detail});
+            answer(status, "application/problem+json", body.to_string())
+        })
+    }
+
+    async fn carry_out(&self, headers: &HeaderMap, iccid: &str, action: &str, body: &[u8]) -> Result<Response, Problem> {
+        let profiles = &self.profiles;
+        let refusal = Problem::refused("the sandbox operator was told to refuse");
+        match (action, Action::from_name(action)) {
+            ("activation", _) => {
+                let (asked, key) = self.read(headers, iccid, body)?;
+                self.as_told(profiles.activate(iccid, asked, key), refusal).await
+            }
+            ("revocation", _) => {
+                let (asked, key) = self.read::<RevocationRequest>(headers, iccid, body)?;
+                let refusal = if asked.force { refusal } else { Problem::installed() };
+                self.as_told(profiles.revoke(iccid, asked, key), refusal).await
+            }
+            (_, Some(action)) => {
+                let (asked, key) = self.read(headers, iccid, body)?;
+                self.as_told(profiles.alter(iccid, action, asked, key), refusal).await
+            }
+            (_, None) => Err(Problem::new(StatusCode::NOT_FOUND, "Not found", "a profile has no such action")),
+        }
+    }
+
+    /// What is asked about this card, and the request's key, if our customer signed it.
+    fn read<'a, T: DeserializeOwned>(&self, headers: &'a HeaderMap, iccid: &str, body: &[u8]) -> Result<(T, &'a str), Problem> {
+        verify_standard(
             header(headers, "webhook-id"),
             header(headers, "webhook-timestamp"),
             header(headers, "webhook-signature"),
             body,
             std::slice::from_ref(&self.secret),
             self.clock.now(),
-        );
-        if let Err(error) = verified {
-            return problem(StatusCode::UNAUTHORIZED, "Signature refused", &error.to_string());
+        )
+        .map_err(|error| Problem::new(StatusCode::UNAUTHORIZED, "Signature refused", error.to_string()))?;
+        let asked: Asked<T> = serde_json::from_slice(body).map_err(|error| Problem::not_understood(error.to_string()))?;
+        if asked.iccid != iccid {
+            return Err(Problem::not_understood("path and body name different cards"));
         }
-        let request: Request = match serde_json::from_slice(body) {
-            Ok(request) => request,
-            Err(error) => return problem(StatusCode::BAD_REQUEST, "Not understood", &error.to_string()),
-        };
-        let Some(key) = header(headers, "idempotency-key") else {
-            return problem(StatusCode::BAD_REQUEST, "Not understood", "an Idempotency-Key is required");
-        };
-        if request.iccid != iccid {
-            return problem(StatusCode::BAD_REQUEST, "Not understood", "path and body name different cards");
-        }
-        match self.mode() {
-            Mode::Ok => self.activated(request, key).await,
-            Mode::Fail => problem(StatusCode::SERVICE_UNAVAILABLE, "Out of order", "the sandbox operator was told to fail"),
-            Mode::Refuse => problem(StatusCode::UNPROCESSABLE_ENTITY, "Refused", "the sandbox operator was told to refuse"),
+        let key = header(headers, "idempotency-key").ok_or_else(|| Problem::not_understood("an Idempotency-Key is required"))?;
+        Ok((asked.what, key))
+    }
+
+    /// Does the work in the way that it was told to.
+    async fn as_told(
+        &self,
+        work: impl Future<Output = Result<Response, Problem>>,
+        refusal: Problem,
+    ) -> Result<Response, Problem> {
+        match self.told.take() {
+            Mode::Ok => work.await,
+            Mode::Fail => {
+                Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "Out of order", "the sandbox operator was told to fail"))
+            }
+            Mode::Refuse => Err(refusal),
             Mode::Stall => {
                 tokio::time::sleep(LATE).await;
-                problem(StatusCode::GATEWAY_TIMEOUT, "Too late", "the sandbox operator was told to stall")
+                Err(Problem::new(StatusCode::GATEWAY_TIMEOUT, "Too late", "the sandbox operator was told to stall"))
             }
             Mode::Late => {
-                let answer = self.activated(request, key).await;
+                let outcome = work.await;
                 tokio::time::sleep(LATE).await;
-                answer
+                outcome
             }
         }
     }
 
-    async fn activated(&self, request: Request, key: &str) -> Response {
-        let _activating = self.activating.lock().await;
-        match self.activate_once(request, key).await {
-            Ok(Some(activation)) => {
-                let body = json!({"status": "active", "activationCode": activation.code, "msisdn": activation.msisdn});
-                json(StatusCode::OK, &body)
-            }
-            Ok(None) => problem(StatusCode::UNPROCESSABLE_ENTITY, "Refused", "the card is active for another order"),
-            Err(error) => problem(StatusCode::INTERNAL_SERVER_ERROR, "Out of order", &error.to_string()),
+    /// The signed request by which this operator tells of a card at the API of `base_url`: `POST /v1/sims/{iccid}/events`. The
+    /// event gets an `eventId` and the time `at` unless it has them. One of an install is remembered: from then on the profile is
+    /// only revoked by force.
+    pub async fn event(
+        &self,
+        base_url: &str,
+        iccid: &str,
+        mut event: Map<String, Value>,
+    ) -> Result<hyper::Request<Bytes>, StackError> {
+        let now = self.clock.now();
+        let id = event.entry("eventId").or_insert_with(|| uuid().into());
+        let id = id.as_str().ok_or_else(|| StackError::new("eventId must be a text"))?.to_owned();
+        event.entry("at").or_insert_with(|| now.to_string().into());
+        let installed = event.get("type").is_some_and(|kind| kind == "installed");
+        let body = Value::Object(event).to_string();
+        let request = hyper::Request::post(format!("{base_url}/v1/sims/{iccid}/events"))
+            .header(CONTENT_TYPE, "application/json")
+            .header("webhook-timestamp", now.unix())
+            .header("webhook-signature", sign_standard(&id, now, body.as_bytes(), &self.secret))
+            .header("webhook-id", id)
+            .body(body.into())
+            .context("iccid or eventId")?;
+        if installed {
+            self.profiles.install(iccid).await?;
         }
+        Ok(request)
     }
-
-    /// What this key activated, now or before; none if another one did.
-    async fn activate_once(&self, request: Request, key: &str) -> Result<Option<Activation>, StackError> {
-        let activation = match self.state.get::<Activation>("operator", &request.iccid).await? {
-            Some(activation) if activation.idempotency_key == key => {
-                Activation { requests: activation.requests + 1, ..activation }
-            }
-            Some(_) => return Ok(None),
-            None => Activation {
-                idempotency_key: key.to_owned(),
-                code: format!("LPA:1$rsp.sandbox.simdock.test${}", matching_id()),
-                // No country has the code 999.
-                msisdn: format!("+9990{:08}", u32::from_le_bytes(random()) % 100_000_000),
-                activated_at: self.clock.now().to_string(),
-                requests: 1,
-                iccid: request.iccid,
-                order_num: request.order_num,
-                subscription_id: request.subscription_id,
-                plan_id: request.plan_id,
-                imsi_profile: request.imsi_profile,
-            },
-        };
-        self.state.write(vec![Change::put("operator", &activation.iccid, &activation)?]).await?;
-        Ok(Some(activation))
-    }
-}
-
-/// Four groups of five, as in the examples of GSMA SGP.22.
-fn matching_id() -> String {
-    const LETTERS: &[u8; 32] = b"0123456789ABCDEFGHJKLMNPQRSTUVWX";
-    let letters: Vec<_> = random::<20>().iter().map(|byte| char::from(LETTERS[usize::from(byte % 32)])).collect();
-    letters.chunks(5).map(|group| group.iter().collect::<String>()).collect::<Vec<_>>().join("-")
 }
 
 #[cfg(test)]
@@ -215,44 +221,260 @@ mod tests {
     use crate::engine::Engine;
     use crate::ids::webhook_secret;
     use http_body_util::BodyExt;
-    use simdock_payments::sign_standard;
+    use std::sync::Arc;
 
-    async fn post(operator: &Operator, secret: &Secret, order: &str, iccid: &str) -> (StatusCode, Value) {
-        let key = format!("{order}-{iccid}");
-        let body = json!({"orderNum": order, "subscriptionId": "sub", "iccid": iccid, "planId": "p", "imsiProfile": "m", "requestedAt": "x"});
-        let body = body.to_string();
-        let now = operator.clock.now();
-        let request = hyper::Request::post("/")
-            .header("webhook-id", &key)
-            .header("webhook-timestamp", now.unix())
-            .header("webhook-signature", sign_standard(&key, now, body.as_bytes(), secret))
-            .header("idempotency-key", format!("\"{key}\""))
-            .body(())
-            .unwrap();
-        let response = operator.activate(&request.into_parts().0, iccid, body.as_bytes()).await;
-        let status = response.status();
-        (status, serde_json::from_slice(&response.into_body().collect().await.unwrap().to_bytes()).unwrap())
+    struct Customer {
+        operator: Operator,
+        secret: Secret,
+        _engine: Engine,
+    }
+
+    fn customer() -> Customer {
+        let engine = Engine::start(None, &[State::table()]).unwrap();
+        let secret = webhook_secret();
+        let operator = Operator::new(State::new(engine.database()), StackClock::new(0), &secret).unwrap();
+        Customer { operator, secret: Secret::standard(&secret).unwrap(), _engine: engine }
+    }
+
+    impl Customer {
+        async fn activate(&self, order: &str, iccid: &str) -> (StatusCode, Value) {
+            self.activate_for(&format!("SU-{order}"), order, iccid).await
+        }
+
+        async fn activate_for(&self, subscription: &str, order: &str, iccid: &str) -> (StatusCode, Value) {
+            let body = json!({"orderNum": order, "subscriptionId": subscription, "iccid": iccid, "planId": "p", "imsiProfile": "m", "requestedAt": "x"});
+            self.post(iccid, "activation", &format!("{order}-{iccid}"), &body).await
+        }
+
+        async fn revoke(&self, order: &str, iccid: &str) -> (StatusCode, Value) {
+            let body = json!({"orderNum": order, "iccid": iccid, "requestedAt": "x"});
+            self.post(iccid, "revocation", &format!("{order}-{iccid}-revocation"), &body).await
+        }
+
+        async fn force(&self, order: &str, iccid: &str) -> (StatusCode, Value) {
+            let body = json!({"orderNum": order, "iccid": iccid, "force": true, "requestedAt": "x"});
+            self.post(iccid, "revocation", &format!("{order}-{iccid}-forced-revocation"), &body).await
+        }
+
+        /// Asks for a change of a card of the subscription `SU-EP1`.
+        async fn alter(&self, action: &str, reference: &str, iccid: &str) -> (StatusCode, Value) {
+            let mut body = json!({"reference": reference, "subscriptionId": "SU-EP1", "iccid": iccid, "requestedAt": "x"});
+            if action.starts_with("plan") {
+                body["planId"] = "q".into();
+                body["addOnIds"] = json!(["a"]);
+            }
+            self.post(iccid, action, &format!("{reference}-{iccid}-{action}"), &body).await
+        }
+
+        /// What is reported of a profile: what its plans were added for, and whether it is suspended.
+        async fn profile(&self, iccid: &str) -> (Vec<String>, bool) {
+            let report = self.operator.report().await.unwrap();
+            let profile = report["activated"].as_array().unwrap().iter().find(|profile| profile["iccid"] == iccid).unwrap();
+            let plans = profile["plans"].as_array().unwrap().iter();
+            let references = plans.map(|plan| plan["reference"].as_str().unwrap().to_owned()).collect();
+            (references, profile["suspended"].as_bool().unwrap())
+        }
+
+        /// Has the operator tell of a card, and checks that it signed what it tells.
+        async fn event(&self, iccid: &str, event: Value) -> Value {
+            let Value::Object(event) = event else { panic!("{event}") };
+            let request = self.operator.event("http://127.0.0.1:1", iccid, event).await.unwrap();
+            assert_eq!((request.method().as_str(), request.uri().path()), ("POST", &*format!("/v1/sims/{iccid}/events")));
+            let header = |name| header(request.headers(), name);
+            let signed = [header("webhook-id"), header("webhook-timestamp"), header("webhook-signature")];
+            let secrets = std::slice::from_ref(&self.secret);
+            let now = self.operator.clock.now();
+            assert_eq!(verify_standard(signed[0], signed[1], signed[2], request.body(), secrets, now), Ok(()));
+            let body: Value = serde_json::from_slice(request.body()).unwrap();
+            assert_eq!(body["eventId"].as_str(), signed[0]);
+            body
+        }
+
+        async fn post(&self, iccid: &str, action: &str, key: &str, body: &Value) -> (StatusCode, Value) {
+            let body = body.to_string();
+            let now = self.operator.clock.now();
+            let request = hyper::Request::post("/")
+                .header("webhook-id", key)
+                .header("webhook-timestamp", now.unix())
+                .header("webhook-signature", sign_standard(key, now, body.as_bytes(), &self.secret))
+                .header("idempotency-key", format!("\"{key}\""))
+                .body(())
+                .unwrap();
+            let response = self.operator.handle(request.headers(), iccid, action, body.as_bytes()).await;
+            let status = response.status();
+            (status, serde_json::from_slice(&response.into_body().collect().await.unwrap().to_bytes()).unwrap())
+        }
     }
 
     #[tokio::test]
     async fn one_key_is_one_activation() {
-        let engine = Engine::start(None, &[State::table()]).unwrap();
-        let secret = webhook_secret();
-        let operator = Operator::new(State::new(engine.database()), StackClock::new(0), &secret).unwrap();
-        let secret = Secret::standard(&secret).unwrap();
-
-        let first = post(&operator, &secret, "EP1", "8949").await;
+        let mut customer = customer();
+        let first = customer.activate("EP1", "8949").await;
         assert_eq!((first.0, &first.1["status"]), (StatusCode::OK, &json!("active")));
-        assert_eq!(post(&operator, &secret, "EP1", "8949").await, first);
-        assert_eq!(post(&operator, &secret, "EP2", "8949").await.0, StatusCode::UNPROCESSABLE_ENTITY);
-        let other = Secret::standard(&webhook_secret()).unwrap();
-        assert_eq!(post(&operator, &other, "EP1", "8949").await.0, StatusCode::UNAUTHORIZED);
+        assert_eq!(customer.activate("EP1", "8949").await, first);
+        assert_eq!(customer.activate("EP2", "8949").await.0, StatusCode::UNPROCESSABLE_ENTITY);
 
-        operator.behave(Behaviour { mode: Mode::Fail, times: Some(1) });
-        assert_eq!(post(&operator, &secret, "EP3", "8950").await.0, StatusCode::SERVICE_UNAVAILABLE);
-        assert_eq!(post(&operator, &secret, "EP3", "8950").await.0, StatusCode::OK);
-        let report = operator.report().await.unwrap();
+        customer.operator.behave(Behaviour { mode: Mode::Fail, times: Some(1) });
+        assert_eq!(customer.activate("EP3", "8950").await.0, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(customer.activate("EP3", "8950").await.0, StatusCode::OK);
+        let report = customer.operator.report().await.unwrap();
         assert_eq!(report["activated"].as_array().unwrap().len(), 2);
         assert_eq!(report["activated"][0]["requests"], 2);
+        assert_eq!(report["revoked"], json!([]));
+
+        customer.secret = Secret::standard(&webhook_secret()).unwrap();
+        assert_eq!(customer.activate("EP1", "8949").await.0, StatusCode::UNAUTHORIZED);
+        assert_eq!(customer.revoke("EP1", "8949").await.0, StatusCode::UNAUTHORIZED);
+    }
+
+    #[tokio::test]
+    async fn a_revoked_card_is_not_activated_again_for_its_order() {
+        let customer = customer();
+        let revoked = (StatusCode::OK, json!({"status": "revoked"}));
+        customer.activate("EP1", "8949").await;
+        assert_eq!(customer.revoke("EP2", "8949").await.0, StatusCode::UNPROCESSABLE_ENTITY);
+        assert_eq!(customer.revoke("EP1", "8949").await, revoked);
+        assert_eq!(customer.revoke("EP1", "8949").await, revoked);
+        assert_eq!(customer.activate("EP1", "8949").await.0, StatusCode::UNPROCESSABLE_ENTITY);
+        assert_eq!(customer.activate("EP2", "8949").await.0, StatusCode::OK, "it was sold again");
+        assert_eq!(customer.activate("EP5", "8949").await.0, StatusCode::UNPROCESSABLE_ENTITY);
+        assert_eq!(customer.revoke("EP5", "8949").await.0, StatusCode::UNPROCESSABLE_ENTITY);
+
+        assert_eq!(customer.revoke("EP3", "8950").await, revoked);
+        assert_eq!(customer.activate("EP3", "8950").await.0, StatusCode::UNPROCESSABLE_ENTITY);
+        assert_eq!(customer.activate("EP4", "8950").await.0, StatusCode::OK);
+        assert_eq!(customer.revoke("EP3", "8950").await, revoked);
+
+        let report = customer.operator.report().await.unwrap();
+        let revoked: Vec<_> =
+            report["revoked"].as_array().unwrap().iter().map(|card| (&card["iccid"], &card["requests"])).collect();
+        assert_eq!(revoked, [(&json!("8949"), &json!(2)), (&json!("8950"), &json!(2))]);
+        assert_eq!(report["revoked"][0]["idempotencyKey"], "\"EP1-8949-revocation\"");
+    }
+
+    #[tokio::test]
+    async fn a_revocation_is_answered_as_told() {
+        let customer = Arc::new(customer());
+        customer.activate("EP1", "8949").await;
+        customer.operator.behave(Behaviour { mode: Mode::Fail, times: Some(1) });
+        assert_eq!(customer.revoke("EP1", "8949").await.0, StatusCode::SERVICE_UNAVAILABLE);
+        customer.operator.behave(Behaviour { mode: Mode::Refuse, times: Some(1) });
+        let (status, problem) = customer.revoke("EP1", "8949").await;
+        assert_eq!((status, &problem["title"]), (StatusCode::CONFLICT, &json!("Installed")));
+        assert_eq!(problem["detail"], "the profile is installed on a device");
+        assert_eq!(customer.activate("EP1", "8949").await.0, StatusCode::OK);
+
+        customer.operator.behave(Behaviour { mode: Mode::Late, times: Some(1) });
+        let late = Arc::clone(&customer);
+        let late = tokio::spawn(async move { late.revoke("EP1", "8949").await });
+        while customer.operator.report().await.unwrap()["revoked"] == json!([]) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert!(!late.is_finished());
+        late.abort();
+        assert_eq!(customer.revoke("EP1", "8949").await.0, StatusCode::OK);
+        assert_eq!(customer.operator.report().await.unwrap()["revoked"][0]["requests"], 2);
+    }
+    #[tokio::test]
+    async fn plans_come_and_go_by_what_they_were_added_for() {
+        let customer = customer();
+        customer.activate("EP1", "8949").await;
+        let suspended = (StatusCode::OK, json!({"status": "suspended"}));
+        assert_eq!(customer.alter("suspension", "W1", "8949").await, suspended);
+        for _ in 0..2 {
+            assert_eq!(customer.alter("plans", "EP2", "8949").await, (StatusCode::OK, json!({"status": "added"})));
+        }
+        assert_eq!(customer.profile("8949").await, (vec!["EP1".to_owned(), "EP2".to_owned()], true));
+        assert_eq!(customer.alter("resumption", "W2", "8949").await, (StatusCode::OK, json!({"status": "resumed"})));
+        assert_eq!(customer.alter("suspension", "W1", "8949").await, suspended, "said again, not done again");
+        assert!(!customer.profile("8949").await.1);
+
+        for reference in ["EP2", "EP2", "EP3"] {
+            let removed = (StatusCode::OK, json!({"status": "removed"}));
+            assert_eq!(customer.alter("plan-removal", reference, "8949").await, removed);
+        }
+        assert_eq!(customer.alter("plans", "EP3", "8949").await.0, StatusCode::UNPROCESSABLE_ENTITY, "its removal came first");
+        assert_eq!(customer.profile("8949").await, (vec!["EP1".to_owned()], false));
+
+        let report = customer.operator.report().await.unwrap();
+        let changed: Vec<_> = report["changed"].as_array().unwrap().iter().collect();
+        let of = |reference, action| {
+            changed.iter().find(|change| change["reference"] == reference && change["action"] == action).unwrap()
+        };
+        assert_eq!(changed.len(), 5);
+        assert_eq!((&of("EP2", "plans")["requests"], &of("W1", "suspension")["requests"]), (&json!(2), &json!(2)));
+        assert_eq!((&of("EP2", "plans")["planId"], &of("EP2", "plans")["addOnIds"]), (&json!("q"), &json!(["a"])));
+        assert_eq!(of("EP2", "plan-removal")["idempotencyKey"], "\"EP2-8949-plan-removal\"");
+    }
+
+    #[tokio::test]
+    async fn only_an_active_profile_changes() {
+        let mut customer = customer();
+        customer.activate("EP1", "8949").await;
+        customer.revoke("EP1", "8949").await;
+        customer.activate("EP9", "8951").await;
+        for (iccid, removal) in [("8949", 404), ("8950", 404), ("8951", 422)] {
+            for action in ["plans", "suspension", "resumption"] {
+                assert_eq!(customer.alter(action, "EP2", iccid).await.0, 422, "{action} {iccid}");
+            }
+            assert_eq!(customer.alter("plan-removal", "EP2", iccid).await.0, removal, "{iccid}");
+        }
+        assert_eq!(customer.alter("plan-removal", "EP2", "8950").await.1, json!({"status": "unknown"}));
+        assert_eq!(customer.alter("explosion", "EP2", "8949").await.0, StatusCode::NOT_FOUND);
+        assert_eq!(customer.operator.report().await.unwrap()["changed"], json!([]));
+        customer.secret = Secret::standard(&webhook_secret()).unwrap();
+        assert_eq!(customer.alter("plans", "EP2", "8951").await.0, StatusCode::UNAUTHORIZED);
+    }
+
+    #[tokio::test]
+    async fn a_change_is_answered_as_told() {
+        let customer = customer();
+        customer.activate("EP1", "8949").await;
+        for (mode, status) in [(Mode::Fail, 503), (Mode::Refuse, 422)] {
+            customer.operator.behave(Behaviour { mode, times: Some(4) });
+            for action in ["plans", "plan-removal", "suspension", "resumption"] {
+                assert_eq!(customer.alter(action, "EP2", "8949").await.0, status, "{action}");
+            }
+            assert_eq!(customer.operator.report().await.unwrap()["changed"], json!([]));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_swapped_card_takes_number_and_plans_along() {
+        let customer = customer();
+        let first = customer.activate("EP1", "8949").await.1;
+        customer.alter("plans", "EP2", "8949").await;
+        customer.alter("suspension", "W1", "8949").await;
+        let (status, second) = customer.activate_for("SU-EP1", "EP3", "8950").await;
+        assert_eq!((status, &second["msisdn"]), (StatusCode::OK, &first["msisdn"]));
+        assert_ne!(second["activationCode"], first["activationCode"]);
+        assert_eq!(customer.activate_for("SU-EP1", "EP3", "8950").await.1, second);
+        for iccid in ["8949", "8950"] {
+            assert_eq!(customer.profile(iccid).await, (vec!["EP1".to_owned(), "EP2".to_owned()], true), "{iccid}");
+        }
+        assert_eq!(customer.force("EP1", "8949").await.0, StatusCode::OK);
+        assert_eq!(customer.alter("plan-removal", "EP2", "8950").await.0, StatusCode::OK);
+        assert_eq!(customer.profile("8950").await, (vec!["EP1".to_owned()], true));
+        assert_ne!(customer.activate("EP4", "8951").await.1["msisdn"], first["msisdn"]);
+    }
+
+    #[tokio::test]
+    async fn an_installed_profile_is_only_revoked_by_force() {
+        let customer = customer();
+        customer.activate("EP1", "8949").await;
+        let event = customer.event("8949", json!({"type": "usage", "at": "2026-11-22T10:30:00Z", "usedMb": 12})).await;
+        assert_eq!((&event["at"], &event["usedMb"]), (&json!("2026-11-22T10:30:00Z"), &json!(12)));
+        assert_eq!(event.as_object().unwrap().len(), 4);
+        customer.event("8950", json!({"type": "installed", "eventId": "evt-1"})).await;
+        let event = customer.event("8949", json!({"type": "installed", "eid": "8904"})).await;
+        assert!(event["at"].as_str().unwrap().parse::<simdock_domain::Timestamp>().is_ok());
+        customer.event("8949", json!({"type": "deleted"})).await;
+
+        let (status, problem) = customer.revoke("EP1", "8949").await;
+        assert_eq!((status, &problem["title"]), (StatusCode::CONFLICT, &json!("Installed")));
+        assert_eq!(customer.alter("plans", "EP2", "8949").await.0, StatusCode::OK);
+        let revoked = (StatusCode::OK, json!({"status": "revoked"}));
+        assert_eq!(customer.force("EP1", "8949").await, revoked);
+        assert_eq!(customer.revoke("EP1", "8949").await, revoked, "it is revoked already");
     }
 }

@@ -16,6 +16,7 @@ use crate::ses::Mailbox;
 use crate::sources::{Gate, Schedule, feed_from_queue, feed_from_stream, feed_invocations};
 use crate::sqs;
 use crate::state::{Change, State};
+use crate::stripe::{self, Stripe};
 use crate::template::{FunctionSpec, REGION, TEMPLATE, Template};
 use futures_util::future::{BoxFuture, join_all};
 use hyper::{HeaderMap, Method, StatusCode, header};
@@ -55,6 +56,8 @@ pub struct Options {
     pub clock: Option<Timestamp>,
     /// Stock to put in instead of the demo's: a CSV as the API imports it.
     pub inventory: Option<PathBuf>,
+    /// Stripe's address and key, instead of the sandbox's.
+    pub stripe: Option<(String, String)>,
     /// Begins with empty tables: no catalogue, stock, partners or keys.
     pub empty: bool,
     /// Sources that are paused from the start, by function package.
@@ -74,6 +77,7 @@ pub struct Shared {
     pub(crate) queues: Queues,
     pub(crate) mailbox: Mailbox,
     pub(crate) operator: Operator,
+    pub(crate) stripe: Stripe,
     pub(crate) schedules: Vec<Arc<Schedule>>,
     pub(crate) pauses: BTreeMap<String, watch::Sender<bool>>,
     state: State,
@@ -110,7 +114,8 @@ impl Stack {
         let services = listen(0).await?;
         let base_url = url(&api)?;
         let services_url = url(&services)?;
-        let template = Template::parse(TEMPLATE, &parameters(data.keys(), &services_url), &services_url)?;
+        let refunds_at = options.stripe.unwrap_or_else(|| (services_url.clone(), stripe::KEY.to_owned()));
+        let template = Template::parse(TEMPLATE, &parameters(data.keys(), &services_url, &refunds_at), &services_url)?;
 
         let mut tables = template.tables;
         tables.push(State::table());
@@ -129,10 +134,12 @@ impl Stack {
         let queues = Queues::open(queue_specs, state.clone(), clock.clone()).await?;
         let mailbox = Mailbox::open(state.clone(), clock.clone(), EventBus::new(&template.functions, queues.clone())).await?;
         let operator = Operator::new(state.clone(), clock.clone(), &data.keys().carrier_secret)?;
+        let stripe = Stripe::new(state.clone(), clock.clone(), &data.keys().stripe_secret)?;
 
         let (stop, stopped) = watch::channel(false);
         let mut tasks = JoinSet::new();
-        let service = Services { queues: queues.clone(), mailbox: mailbox.clone(), operator: operator.clone() };
+        let (mail, sandbox) = (mailbox.clone(), stripe.clone());
+        let service = Services { queues: queues.clone(), mailbox: mail, operator: operator.clone(), stripe: sandbox };
         tasks.spawn(serve(services, stopped.clone(), move |request, _| service.clone().handle(request)));
 
         let dynamodb_url = options.dynamodb_proxy.as_ref().map_or_else(|| engine.url().to_owned(), |proxy| proxy(engine.url()));
@@ -167,6 +174,7 @@ impl Stack {
             queues,
             mailbox,
             operator,
+            stripe,
             schedules,
             pauses,
             state: state.clone(),
@@ -189,7 +197,7 @@ impl Stack {
         &self.shared.base_url
     }
 
-    /// Where the stand-ins for SQS and SES and the sandbox operator are.
+    /// Where the stand-ins for SQS and SES and the sandboxes are.
     pub fn services_url(&self) -> &str {
         &self.services_url
     }
@@ -277,7 +285,7 @@ fn url(listener: &TcpListener) -> Result<String, StackError> {
 }
 
 /// The template's parameters for this machine.
-fn parameters(keys: &Keys, services_url: &str) -> BTreeMap<String, String> {
+fn parameters(keys: &Keys, services_url: &str, (stripe_url, stripe_key): &(String, String)) -> BTreeMap<String, String> {
     let carriers = json!({ OPERATOR: { "url": services_url, "secret": keys.carrier_secret } });
     BTreeMap::from(
         [
@@ -285,6 +293,8 @@ fn parameters(keys: &Keys, services_url: &str) -> BTreeMap<String, String> {
             ("SenderAddress", "orders@simdock.test"),
             ("ManagerAddress", "desk@simdock.test"),
             ("StripeWebhookSecrets", &keys.stripe_secret),
+            ("StripeSecretKey", stripe_key),
+            ("StripeUrl", stripe_url),
             ("StandardWebhookSecrets", &keys.standard_secret),
             ("Carriers", &carriers.to_string()),
         ]
@@ -401,12 +411,13 @@ fn from_this_machine(headers: &HeaderMap) -> bool {
     [header::HOST, header::ORIGIN].iter().all(|name| headers.get(name).is_none_or(|value| value.to_str().is_ok_and(local)))
 }
 
-/// The stand-ins for AWS services, and the sandbox operator.
+/// The stand-ins for AWS services, and the sandboxes.
 #[derive(Clone)]
 struct Services {
     queues: Queues,
     mailbox: Mailbox,
     operator: Operator,
+    stripe: Stripe,
 }
 
 impl Services {
@@ -415,18 +426,21 @@ impl Services {
         let Ok(body) = read_body(body, LARGEST_SERVICE_REQUEST).await else {
             return refusal(StatusCode::PAYLOAD_TOO_LARGE, "the request is too large or incomplete");
         };
+        let path = parts.uri.path();
+        if path == stripe::REFUNDS {
+            return self.stripe.handle(&parts.method, &parts.headers, parts.uri.query(), &body).await;
+        }
         if parts.method != Method::POST {
             return refusal(StatusCode::METHOD_NOT_ALLOWED, "the services take POST only");
         }
         if let Some(target) = parts.headers.get("x-amz-target").and_then(|target| target.to_str().ok()) {
             return sqs::handle(&self.queues, target, &body).await;
         }
-        let path = parts.uri.path();
         if path == "/v2/email/outbound-emails" {
             return self.mailbox.send_email(&body).await;
         }
-        match path.strip_prefix("/v1/profiles/").and_then(|rest| rest.strip_suffix("/activation")) {
-            Some(iccid) => self.operator.activate(&parts, iccid, &body).await,
+        match path.strip_prefix("/v1/profiles/").and_then(|rest| rest.split_once('/')) {
+            Some((iccid, action)) => self.operator.handle(&parts.headers, iccid, action, &body).await,
             None => refusal(StatusCode::NOT_FOUND, "no service listens here"),
         }
     }

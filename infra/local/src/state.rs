@@ -1,5 +1,5 @@
 //! What the stack itself has to remember, as JSON in one more table of the same file: queued messages, mails, positions in
-//! streams, what the sandbox operator activated.
+//! streams, what the sandboxes did.
 
 use crate::engine::request;
 use crate::error::{Context, StackError};

@@ -269,10 +269,24 @@ async fn the_clock_runs_what_falls_due_before_it_answers() {
         ("/_local/clock", "{}"),
         ("/_local/pause", "{\"source\": \"read\", \"paused\": true}"),
         ("/_local/operator", "{\"mode\": \"explode\"}"),
+        ("/_local/operator/events", "{}"),
+        ("/_local/operator/events", "{\"iccid\": \"8949\", \"repeat\": 0}"),
+        ("/_local/operator/events", "{\"iccid\": \"8949\", \"eventId\": 1}"),
     ] {
         let (status, answer) = call(Method::POST, format!("{}{path}", stack.base_url()), body).await;
         assert_eq!(status, StatusCode::BAD_REQUEST, "{answer}");
     }
+    stack.stop().await;
+}
+
+#[tokio::test]
+async fn the_sandbox_operators_events_reach_the_api() {
+    let stack = in_memory(&Seen::default()).await;
+    let path = "/v1/sims/8949100012345678902/events";
+    let (status, body) = call(Method::POST, format!("{}{path}", stack.base_url()), "{}").await;
+    let event = json!({"iccid": "8949100012345678902", "type": "installed", "repeat": 2});
+    let answer = post(&stack, "/_local/operator/events", &event).await;
+    assert_eq!(answer, json!({"status": status.as_u16(), "body": serde_json::from_str::<Value>(&body).unwrap()}));
     stack.stop().await;
 }
 

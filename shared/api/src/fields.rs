@@ -68,9 +68,9 @@ impl Fields {
         choice.map(Some).ok_or_else(|| Problem::invalid_field(self.path(name), format!("must be one of {}", names.join(", "))))
     }
 
-    /// A list of texts; empty when not given.
-    pub fn texts(&mut self, name: &str, most: usize, longest: usize) -> Result<Vec<String>, Problem> {
-        let Some(value) = self.take(name) else { return Ok(Vec::new()) };
+    /// A list of up to `most` texts of 1 to `longest` characters.
+    pub fn texts(&mut self, name: &str, most: usize, longest: usize) -> Result<Option<Vec<String>>, Problem> {
+        let Some(value) = self.take(name) else { return Ok(None) };
         let Value::Array(values) = value else {
             return Err(Problem::invalid_field(self.path(name), "must be a list of strings"));
         };
@@ -81,7 +81,7 @@ impl Fields {
             Value::String(text) if !text.is_empty() && text.chars().count() <= longest => Ok(text),
             _ => Err(Problem::invalid_field(self.path(name), format!("must hold strings of 1 to {longest} characters"))),
         };
-        values.into_iter().map(text).collect()
+        values.into_iter().map(text).collect::<Result<_, _>>().map(Some)
     }
 
     /// An object that must be there.

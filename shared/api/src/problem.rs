@@ -1,6 +1,7 @@
 use lambda_http::http::{StatusCode, header};
 use lambda_http::{Body, Response};
 use serde_json::{Map, Value, json};
+use simdock_domain::NotRefundable;
 use simdock_store::StoreError;
 
 /// A refusal, as RFC 9457 wants it told. `code` is what programs go by and never changes; `detail` is for people.
@@ -111,6 +112,12 @@ impl Problem {
     pub fn add_on_not_found(add_on_id: &str) -> Self {
         let detail = format!("The plan has no add-on {add_on_id:?}.");
         Self::new(StatusCode::NOT_FOUND, "add_on_not_found", "Add-on not found", detail).about("addOnIds")
+    }
+
+    /// A card's money cannot be given back. The member `reason` says why: the same stable words as a card's `refundable.code`.
+    pub fn not_refundable(why: NotRefundable) -> Self {
+        let (reason, detail) = why.explain();
+        Self::new(StatusCode::CONFLICT, "not_refundable", "Not refundable", detail).with("reason", reason.into())
     }
 
     /// A request that spends came without its key.

@@ -111,6 +111,10 @@ struct RefundView {
     amount: Money,
     reason: &'static str,
     status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    iccid: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    provider_refund_id: Option<String>,
     created_at: String,
 }
 
@@ -311,6 +315,8 @@ fn refunds(order: &Order) -> Vec<RefundView> {
         amount: refund.amount,
         reason: refund.reason.name(),
         status: refund.state.name(),
+        iccid: refund.line.and_then(|line| order.lines.get(line)?.iccid.as_ref()).map(ToString::to_string),
+        provider_refund_id: refund.provider_id.clone(),
         created_at: refund.at.to_string(),
     };
     order.refunds.iter().enumerate().map(view).collect()
@@ -342,10 +348,15 @@ fn history(order: &Order) -> Vec<EntryView> {
         at: entry.at.to_string(),
         event: entry.event.name(),
         by: match entry.event {
-            Event::Created => "partner",
-            Event::Paid | Event::PaymentReturned => "payment_provider",
+            Event::Created | Event::CancellationRequested if entry.by_manager => "manager",
+            Event::Created | Event::CancellationRequested => "partner",
+            Event::Paid | Event::PaymentReturned | Event::Refunded | Event::RefundFailed | Event::Disputed => "payment_provider",
             Event::Voided => "system",
-            Event::Provisioned | Event::ProvisioningDelayed | Event::ProvisioningFailed => "carrier",
+            Event::Provisioned
+            | Event::ProvisioningDelayed
+            | Event::ProvisioningFailed
+            | Event::Cancelled
+            | Event::CancellationRefused => "carrier",
             Event::MailSent | Event::MailFailed | Event::MailReported => "mail_system",
         },
         note: entry.note.clone(),
@@ -357,6 +368,7 @@ fn attention(attention: Attention) -> AttentionView {
     let detail = match attention {
         Attention::ProvisioningFailed => "A card could not be provisioned and was set aside.",
         Attention::MoneyOwed => "Money is owed back.",
+        Attention::RefundFailed => "The payment provider will not give money back: somebody has to.",
         Attention::MailFailed => "A mail could not be sent.",
         Attention::MailUndelivered => "A mail did not reach its recipient.",
         Attention::MailComplaint => "The recipient complained about a mail.",
@@ -364,7 +376,8 @@ fn attention(attention: Attention) -> AttentionView {
     AttentionView { code: attention.name(), detail }
 }
 
-/// A line's card. Its code is shown once it can be used: when the line is live, or at once if `preloaded`.
+/// A line's card. Its code is shown once it can be used: when the line is live, or at once if `preloaded`. Of a cancelled card
+/// that is back on sale, or somebody else's, nothing is shown but its ICCID.
 pub fn card_view(order: &Order, line: usize, sim: &Sim, plan: &Plan, preloaded: bool, now: Timestamp) -> CardView {
     let state = order.lines[line].state;
     let (status, usable) = match state {
@@ -375,8 +388,9 @@ pub fn card_view(order: &Order, line: usize, sim: &Sim, plan: &Plan, preloaded: 
         LineState::Ended => ("ended", true),
         LineState::Failed => ("failed", false),
     };
-    let code = sim.activation_code.as_ref().filter(|_| usable);
-    let refundable = match order.refundable(line, plan, now) {
+    let ours = Some(sim).filter(|sim| sim.order_num.as_ref() == Some(&order.num));
+    let code = ours.and_then(|sim| sim.activation_code.as_ref()).filter(|_| usable);
+    let refundable = match order.refundable(line, plan.refund_policy, now) {
         Refundable::Yes(amount) => RefundableView { eligible: "yes", code: None, reason: None, amount: Some(amount) },
         Refundable::No(why) => {
             let (code, reason) = NotRefundable::explain(why);
@@ -385,12 +399,12 @@ pub fn card_view(order: &Order, line: usize, sim: &Sim, plan: &Plan, preloaded: 
     };
     CardView {
         iccid: sim.iccid.to_string(),
-        mobile_number: sim.msisdn.as_ref().map(ToString::to_string),
+        mobile_number: ours.and_then(|sim| sim.msisdn.as_ref()).map(ToString::to_string),
         sm_dp_address: code.map(|code| code.sm_dp_address().to_owned()),
         activation_code: code.map(|code| code.matching_id().to_owned()),
         code: code.map(ToString::to_string),
         install_urls: code.map(|code| InstallUrls { ios: code.ios_install_url(), android: code.android_install_url() }),
-        activate_before: sim.activate_before.map(|until| until.to_string()),
+        activate_before: ours.and_then(|sim| sim.activate_before).map(|until| until.to_string()),
         used_mb: 0,
         start_date: None,
         end_date: None,

@@ -1,32 +1,31 @@
 //! What an operator's answer means for the card.
 
+use bytes::Bytes;
 use http::StatusCode;
 use serde::Deserialize;
-use simdock_domain::{ActivationCode, Msisdn, Timestamp};
+use simdock_domain::Timestamp;
+use simdock_payments::http::printable;
 
+use crate::client::Action;
 use crate::{CarrierError, Provisioned};
-
-/// Longest reason in characters.
-const MAX_REASON_LENGTH: usize = 200;
 
 /// Longest wait in seconds that an operator may ask for.
 const MAX_RETRY_AFTER: u32 = 3600;
 
 const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Answer {
-    status: Status,
-    activation_code: Option<ActivationCode>,
-    msisdn: Option<Msisdn>,
+/// What an operator answered.
+pub struct Answer {
+    pub status: StatusCode,
+    /// Seconds.
+    pub retry_after: Option<u32>,
+    /// Empty if it was too long or cut off.
+    pub body: Bytes,
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Status {
-    Active,
-    Pending,
+struct Said {
+    status: String,
 }
 
 /// Problem details, RFC 9457.
@@ -36,42 +35,52 @@ struct Problem {
     detail: Option<String>,
 }
 
-/// What the answer means; the rules stand at [`crate::Carriers::provision`].
-pub fn judge(status: StatusCode, retry_after: Option<u32>, body: &[u8]) -> Result<Provisioned, CarrierError> {
-    let retryable = |reason| Err(CarrierError::Retryable { reason, retry_after });
-    let code = status.as_u16();
-    if matches!(code, 200..=202 | 409) {
-        match serde_json::from_slice(body) {
-            Ok(Answer { status: Status::Active, activation_code, msisdn }) => {
-                return Ok(Provisioned { activation_code, msisdn });
+impl Answer {
+    /// Whether what was asked for is so; the rules stand at [`crate::Carriers::provision`] and the methods after it.
+    pub fn expect(&self, action: &Action) -> Result<(), CarrierError> {
+        let said = self.read().map(|said: Said| said.status);
+        match (self.status.as_u16(), said.as_deref()) {
+            (200..=202 | 409, Some(status)) if status == action.done => Ok(()),
+            (404, Some("unknown")) if action.done_where_unknown => Ok(()),
+            (200..=202 | 409, Some("pending")) => {
+                let reason = "the operator is still working on it".to_owned();
+                Err(CarrierError::Retryable { reason, retry_after: self.retry_after })
             }
-            Ok(Answer { status: Status::Pending, .. }) => return retryable("the operator is still working on it".to_owned()),
-            Err(_) => {}
+            _ => Err(self.failure()),
         }
     }
-    match code {
-        200..=299 => retryable(format!("the operator answered {code} with a body that is too long, cut off or not understood")),
-        400..=499 if retry_after.is_none() && !matches!(code, 401 | 408 | 425 | 429) => {
-            Err(CarrierError::Final { reason: refusal(code, body) })
-        }
-        _ => retryable(refusal(code, body)),
+
+    /// What it adds to an active card.
+    pub fn provisioned(&self) -> Result<Provisioned, CarrierError> {
+        self.read().ok_or_else(|| self.failure())
     }
-}
 
-/// The status code and, of problem details, the title and the detail.
-fn refusal(code: u16, body: &[u8]) -> String {
-    let problem = serde_json::from_slice(body).unwrap_or(Problem { title: None, detail: None });
-    let said = [problem.title, problem.detail].into_iter().flatten();
-    printable(&said.fold(format!("the operator answered {code}"), |reason, part| format!("{reason}: {part}")))
-}
+    fn read<'a, T: Deserialize<'a>>(&'a self) -> Option<T> {
+        serde_json::from_slice(&self.body).ok()
+    }
 
-/// What others wrote as one line for logs and the order's history: at most 200 characters, none of them a control or format
-/// character, and no word that could be part of an activation code (`$`) or a mail address (`@`).
-pub fn printable(text: &str) -> String {
-    let masked = |word: &str| if word.contains(['$', '@']) { "***".to_owned() } else { word.to_owned() };
-    let words: Vec<_> = text.split_whitespace().map(masked).collect();
-    let shown = |character: char| character == ' ' || character.is_ascii_graphic() || character.is_alphanumeric();
-    words.join(" ").chars().map(|character| if shown(character) { character } else { '?' }).take(MAX_REASON_LENGTH).collect()
+    /// Whether to ask again, if the body did not tell what became of the card.
+    fn failure(&self) -> CarrierError {
+        let retry_after = self.retry_after;
+        match self.status.as_u16() {
+            code @ 200..=299 => {
+                let reason = format!("the operator answered {code} with a body that is too long, cut off or not understood");
+                CarrierError::Retryable { reason, retry_after }
+            }
+            code @ 400..=499 if retry_after.is_none() && !matches!(code, 401 | 408 | 425 | 429) => {
+                CarrierError::Final { reason: self.refusal() }
+            }
+            _ => CarrierError::Retryable { reason: self.refusal(), retry_after },
+        }
+    }
+
+    /// The status code and, of problem details, the title and the detail.
+    fn refusal(&self) -> String {
+        let problem = self.read().unwrap_or(Problem { title: None, detail: None });
+        let said = [problem.title, problem.detail].into_iter().flatten();
+        let code = self.status.as_u16();
+        printable(&said.fold(format!("the operator answered {code}"), |reason, part| format!("{reason}: {part}")))
+    }
 }
 
 /// The seconds that a `Retry-After` asks for, written as such or as an HTTP date (RFC 9110 section 10.2.3), at most an hour.
@@ -118,13 +127,5 @@ mod tests {
         ] {
             assert_eq!(retry_after(value, NOW), seconds, "{value}");
         }
-    }
-
-    #[test]
-    fn reasons_are_one_short_line_without_secrets() {
-        assert_eq!(printable("no\r\nsuch\tprofile \u{1b}[31m\u{202e}"), "no such profile ?[31m?");
-        assert_eq!(printable("bad code LPA:1$smdp.example.com$A-B for ana@example.com"), "bad code *** for ***");
-        assert_eq!(printable("プロファイルがありません"), "プロファイルがありません");
-        assert_eq!(printable(&"é".repeat(500)).chars().count(), 200);
     }
 }

@@ -1,56 +1,24 @@
-//! The HTTP client and the one request that it makes.
+//! The requests that operators get.
 
-use std::error::Error;
 use std::fmt;
-use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderName, Method, Request, header};
-use http_body_util::{BodyExt, Full, Limited};
-use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
-use rustls::crypto::aws_lc_rs;
-use rustls::{ClientConfig, RootCertStore};
 use serde::Serialize;
-use simdock_domain::Timestamp;
+use simdock_domain::{Iccid, Timestamp};
+use simdock_payments::http::{Client, send};
 use simdock_payments::{Secret, sign_standard};
 
-use crate::answer::{self, printable};
-use crate::{CarrierError, ConfigError, ProvisionRequest, Provisioned};
+use crate::CarrierError;
+use crate::answer::{self, Answer};
 
 /// Longest answer in bytes that is read.
 const MAX_ANSWER_LENGTH: usize = 64 * 1024;
-
-/// Shorter than the idle limits of common load balancers, so that a pooled connection is rarely found closed.
-const IDLE_CONNECTION: Duration = Duration::from_secs(20);
 
 const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
 const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
 const WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-
-pub type Client = legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
-
-/// The client that all operators share. Reads the system's root certificates only if any operator needs them.
-pub fn build(encrypted: bool) -> Result<Client, ConfigError> {
-    let tls = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| ConfigError::Tls(error.to_string()))?;
-    let tls = if encrypted {
-        tls.with_native_roots().map_err(|error| ConfigError::Tls(error.to_string()))?
-    } else {
-        tls.with_root_certificates(RootCertStore::empty())
-    };
-    let connector =
-        HttpsConnectorBuilder::new().with_tls_config(tls.with_no_client_auth()).https_or_http().enable_http1().build();
-    Ok(legacy::Client::builder(TokioExecutor::new())
-        .pool_timer(TokioTimer::new())
-        .pool_idle_timeout(IDLE_CONNECTION)
-        .build(connector))
-}
 
 /// An operator that is reached over HTTP.
 pub struct Operator {
@@ -60,46 +28,51 @@ pub struct Operator {
     pub client: Client,
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Activation<'a> {
-    order_num: &'a str,
-    subscription_id: &'a str,
-    iccid: &'a str,
-    plan_id: &'a str,
-    imsi_profile: &'a str,
-    requested_at: String,
+/// What is asked of an operator about a card.
+pub struct Action {
+    /// The last part of the path.
+    pub name: &'static str,
+    /// The status in the answer once it is so.
+    pub done: &'static str,
+    /// Whether it is so as well where the operator knows nothing that it could end.
+    pub done_where_unknown: bool,
 }
 
+pub const ACTIVATION: Action = Action { name: "activation", done: "active", done_where_unknown: false };
+pub const REVOCATION: Action = Action { name: "revocation", done: "revoked", done_where_unknown: true };
+pub const PLANS: Action = Action { name: "plans", done: "added", done_where_unknown: false };
+pub const PLAN_REMOVAL: Action = Action { name: "plan-removal", done: "removed", done_where_unknown: true };
+pub const SUSPENSION: Action = Action { name: "suspension", done: "suspended", done_where_unknown: false };
+pub const RESUMPTION: Action = Action { name: "resumption", done: "resumed", done_where_unknown: false };
+
 impl Operator {
-    pub async fn activate(&self, request: &ProvisionRequest, now: Timestamp) -> Result<Provisioned, CarrierError> {
-        let response = self.client.request(self.signed(request, now)).await.map_err(|error| not_reached(&error))?;
+    /// Sends a signed request about a card, and gives the answer if it says that what was asked for is so. Requests with the same
+    /// `id` are the same request to the operator.
+    pub async fn ask(
+        &self,
+        action: &Action,
+        iccid: &Iccid,
+        id: String,
+        body: &impl Serialize,
+        now: Timestamp,
+    ) -> Result<Answer, CarrierError> {
+        let request = self.signed(action, iccid, id, body, now);
+        let response = send(&self.client, "the operator", request, MAX_ANSWER_LENGTH)
+            .await
+            .map_err(|reason| CarrierError::Retryable { reason, retry_after: None })?;
         let (head, body) = response.into_parts();
         let retry_after = head.headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
         let retry_after = retry_after.and_then(|value| answer::retry_after(value, now));
-        let body = match Limited::new(body, MAX_ANSWER_LENGTH).collect().await {
-            Ok(body) => body.to_bytes(),
-            // The status alone still tells a refusal from the rest, and an activation is not believed without its body.
-            Err(_too_long_or_cut_off) => Bytes::new(),
-        };
-        answer::judge(head.status, retry_after, &body)
+        let answer = Answer { status: head.status, retry_after, body };
+        answer.expect(action)?;
+        Ok(answer)
     }
 
-    fn signed(&self, request: &ProvisionRequest, now: Timestamp) -> Request<Full<Bytes>> {
-        let ProvisionRequest { order_num, subscription_id, iccid, plan_id, imsi_profile, requested_at } = request;
-        let body = serde_json::to_vec(&Activation {
-            order_num: order_num.as_str(),
-            subscription_id,
-            iccid: iccid.as_str(),
-            plan_id,
-            imsi_profile,
-            requested_at: requested_at.to_string(),
-        })
-        .expect("strings are JSON");
-        let id = format!("{order_num}-{iccid}");
+    fn signed(&self, action: &Action, iccid: &Iccid, id: String, body: &impl Serialize, now: Timestamp) -> Request<Bytes> {
+        let body = serde_json::to_vec(body).expect("texts, lists and flags are JSON");
         Request::builder()
             .method(Method::POST)
-            .uri(format!("{}/v1/profiles/{iccid}/activation", self.base_url))
+            .uri(format!("{}/v1/profiles/{iccid}/{}", self.base_url, action.name))
             .header(header::CONTENT_TYPE, "application/json")
             .header(header::ACCEPT, "application/json, application/problem+json")
             .header(header::USER_AGENT, concat!("simdock/", env!("CARGO_PKG_VERSION")))
@@ -107,7 +80,7 @@ impl Operator {
             .header(WEBHOOK_TIMESTAMP, now.unix())
             .header(IDEMPOTENCY_KEY, format!("\"{id}\""))
             .header(WEBHOOK_ID, id)
-            .body(Full::from(body))
+            .body(body.into())
             .expect("a checked URL with digits behind it, and headers of printable ASCII")
     }
 }
@@ -116,13 +89,4 @@ impl fmt::Debug for Operator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Operator").field("secret", &self.secret).finish_non_exhaustive()
     }
-}
-
-fn not_reached(error: &legacy::Error) -> CarrierError {
-    let mut cause: &dyn Error = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    let what = if error.is_connect() { "the operator cannot be connected to" } else { "the connection to the operator broke" };
-    CarrierError::Retryable { reason: printable(&format!("{what}: {cause}")), retry_after: None }
 }

@@ -2,17 +2,12 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::net::IpAddr;
 
-use http::Uri;
-use http::uri::Scheme;
 use serde::Deserialize;
+use simdock_payments::http::{base_url, client};
 use simdock_payments::{Secret, SecretError};
 
-use crate::client::{self, Operator};
-
-/// Longest base URL in bytes.
-const MAX_URL_LENGTH: usize = 2048;
+use crate::client::Operator;
 
 /// Why the configured operators cannot be used. Names the operator and repeats no value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,7 +53,7 @@ pub fn operators(json: &str) -> Result<HashMap<String, Operator>, ConfigError> {
     }
 
     let plain = entries.values().all(|entry| entry.url.starts_with("http:"));
-    let client = client::build(!plain)?;
+    let client = client(!plain).map_err(|error| ConfigError::Tls(error.to_string()))?;
     entries
         .into_iter()
         .map(|(operator, Entry { url, secret })| {
@@ -69,21 +64,6 @@ pub fn operators(json: &str) -> Result<HashMap<String, Operator>, ConfigError> {
             }
         })
         .collect()
-}
-
-/// The URL without a slash at its end, if it may be called.
-fn base_url(url: &str) -> Option<String> {
-    let uri: Uri = url.parse().ok().filter(|_| url.len() <= MAX_URL_LENGTH && !url.contains('#'))?;
-    let host = uri.host()?;
-    let plain = uri.scheme() == Some(&Scheme::HTTP) && is_loopback(host);
-    let encrypted = uri.scheme() == Some(&Scheme::HTTPS);
-    let bare = uri.query().is_none() && !uri.authority()?.as_str().contains('@');
-    ((plain || encrypted) && bare && !host.is_empty()).then(|| url.trim_end_matches('/').to_owned())
-}
-
-fn is_loopback(host: &str) -> bool {
-    let address = host.trim_start_matches('[').trim_end_matches(']');
-    host.eq_ignore_ascii_case("localhost") || address.parse().is_ok_and(|address: IpAddr| address.is_loopback())
 }
 
 impl fmt::Display for ConfigError {
@@ -103,38 +83,3 @@ impl fmt::Display for ConfigError {
 }
 
 impl std::error::Error for ConfigError {}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn plain_http_is_for_loopback_only() {
-        for (url, base) in [
-            ("https://sim.example.com", Some("https://sim.example.com")),
-            ("https://sim.example.com/", Some("https://sim.example.com")),
-            ("HTTPS://sim.example.com:8443/tenant/7/", Some("HTTPS://sim.example.com:8443/tenant/7")),
-            ("http://127.0.0.1:8080", Some("http://127.0.0.1:8080")),
-            ("http://127.9.9.9", Some("http://127.9.9.9")),
-            ("http://[::1]:8080", Some("http://[::1]:8080")),
-            ("http://localhost:8080/", Some("http://localhost:8080")),
-            ("http://sim.example.com", None),
-            ("http://10.0.0.1", None),
-            ("http://169.254.169.254", None),
-            ("http://localhost.example.com", None),
-            ("http://127.0.0.1.example.com", None),
-            ("http://127.0.0.1@sim.example.com", None),
-            ("https://user:password@sim.example.com", None),
-            ("https://sim.example.com?key=1", None),
-            ("https://sim.example.com#top", None),
-            ("ftp://127.0.0.1", None),
-            ("sim.example.com", None),
-            ("/v1", None),
-            ("https://", None),
-            ("", None),
-        ] {
-            assert_eq!(base_url(url).as_deref(), base, "{url}");
-        }
-        assert_eq!(base_url(&format!("https://sim.example.com/{}", "a".repeat(MAX_URL_LENGTH))), None);
-    }
-}

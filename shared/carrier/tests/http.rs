@@ -13,9 +13,12 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use simdock_carrier::CarrierError::{Final, Retryable};
-use simdock_carrier::{CarrierError, Carriers, ConfigError, ProvisionRequest, Provisioned};
+use simdock_carrier::{
+    CarrierError, Carriers, Change, ChangeRequest, Changed, ConfigError, ProvisionRequest, Provisioned, RevokeRequest,
+    VerifyError,
+};
 use simdock_domain::Timestamp;
-use simdock_payments::{Secret, SecretError, verify_standard};
+use simdock_payments::{Secret, SecretError, SignatureError, sign_standard, verify_standard};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -37,6 +40,31 @@ fn request() -> ProvisionRequest {
         imsi_profile: "eu-1".into(),
         requested_at: NOW.plus_seconds(-60),
     }
+}
+
+fn revocation() -> RevokeRequest {
+    let ProvisionRequest { order_num, iccid, requested_at, .. } = request();
+    RevokeRequest { order_num, iccid, force: false, requested_at }
+}
+
+/// Every change, with the last part of its path, the status of its success, and what is in its body beside the rest.
+fn changes() -> [(ChangeRequest, &'static str, &'static str, Value); 5] {
+    let (plan_id, add_on_ids) = (Some("eu-5gb-30d".to_owned()), vec!["data-1gb".to_owned()]);
+    let plan = json!({ "planId": "eu-5gb-30d", "addOnIds": ["data-1gb"] });
+    let added = Change::AddPlan { plan_id: plan_id.clone(), add_on_ids: add_on_ids.clone() };
+    let add_ons = Change::AddPlan { plan_id: None, add_on_ids: add_on_ids.clone() };
+    [
+        (change(added), "plans", "added", plan.clone()),
+        (change(add_ons), "plans", "added", json!({ "addOnIds": ["data-1gb"] })),
+        (change(Change::RemovePlan { plan_id, add_on_ids }), "plan-removal", "removed", plan),
+        (change(Change::Suspend), "suspension", "suspended", json!({})),
+        (change(Change::Resume), "resumption", "resumed", json!({})),
+    ]
+}
+
+fn change(change: Change) -> ChangeRequest {
+    let ProvisionRequest { subscription_id, iccid, requested_at, .. } = request();
+    ChangeRequest { reference: ORDER.into(), subscription_id, iccid, change, requested_at }
 }
 
 fn at(scheme: &str, listener: &TcpListener) -> Carriers {
@@ -112,11 +140,23 @@ async fn answered(status: u16, headers: &[(&str, &str)], body: impl Into<Bytes>)
     ask(&operator(status, headers, body).await.0).await
 }
 
+async fn revoke(carriers: &Carriers) -> Result<Changed, CarrierError> {
+    carriers.revoke("acme", &revocation(), NOW).await
+}
+
+async fn revocation_answered(status: u16, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Result<Changed, CarrierError> {
+    revoke(&operator(status, headers, body).await.0).await
+}
+
+async fn change_answered(request: &ChangeRequest, status: u16, body: impl Into<Bytes>) -> Result<Changed, CarrierError> {
+    operator(status, &[], body).await.0.change("acme", request, NOW).await
+}
+
 fn retryable<T>(result: Result<T, CarrierError>) -> (String, Option<u32>) {
     match result {
         Err(Retryable { reason, retry_after }) => (reason, retry_after),
         Err(Final { reason }) => panic!("final: {reason}"),
-        Ok(_) => panic!("provisioned"),
+        Ok(_) => panic!("done"),
     }
 }
 
@@ -131,6 +171,10 @@ async fn preloaded_operators_are_not_called() {
     }
     let (carriers, received) = operator(500, &[], "").await;
     assert_eq!(carriers.provision("other", &request(), NOW).await, Ok(preloaded()));
+    assert_eq!(carriers.revoke("other", &revocation(), NOW).await, Ok(Changed::NotAsked));
+    for (request, ..) in changes() {
+        assert_eq!(carriers.change("other", &request, NOW).await, Ok(Changed::NotAsked));
+    }
     assert!(received.lock().expect("what was received").is_empty());
 }
 
@@ -155,18 +199,7 @@ async fn the_request_is_signed_and_names_the_card() {
     let received = received.lock().unwrap();
     let (head, body) = &received[0];
     assert_eq!((head.method.as_str(), head.uri.path()), ("POST", &*format!("/api/v1/profiles/{ICCID}/activation")));
-    let header = |name: &str| head.headers.get(name).map(|value| value.to_str().unwrap());
-    assert_eq!(header("content-type"), Some("application/json"));
-    assert_eq!(header("idempotency-key"), Some(&*format!("\"{KEY}\"")));
-    assert_eq!(header("webhook-id"), Some(KEY));
-    assert_eq!(header("webhook-timestamp"), Some("1795343400"));
-    let signed = [header("webhook-id"), header("webhook-timestamp"), header("webhook-signature")];
-    let verify = |body: &[u8], secret: &str| {
-        verify_standard(signed[0], signed[1], signed[2], body, &[Secret::standard(secret).unwrap()], NOW)
-    };
-    assert_eq!(verify(body, SECRET), Ok(()));
-    assert!(verify(b"{}", SECRET).is_err());
-    assert!(verify(body, "whsec_bmV3bmV3bmV3bmV3bmV3bmV3bmV3bmV3").is_err());
+    assert_signed(head, body, KEY);
     assert_eq!(
         serde_json::from_slice::<Value>(body).unwrap(),
         json!({
@@ -174,6 +207,21 @@ async fn the_request_is_signed_and_names_the_card() {
             "requestedAt": "2026-11-22T10:29:00Z"
         })
     );
+}
+
+fn assert_signed(head: &Parts, body: &[u8], key: &str) {
+    let header = |name: &str| head.headers.get(name).map(|value| value.to_str().expect("text"));
+    assert_eq!(header("content-type"), Some("application/json"));
+    assert_eq!(header("idempotency-key"), Some(&*format!("\"{key}\"")));
+    assert_eq!(header("webhook-id"), Some(key));
+    assert_eq!(header("webhook-timestamp"), Some("1795343400"));
+    let signed = [header("webhook-id"), header("webhook-timestamp"), header("webhook-signature")];
+    let verify = |body: &[u8], secret: &str| {
+        verify_standard(signed[0], signed[1], signed[2], body, &[Secret::standard(secret).expect("a secret")], NOW)
+    };
+    assert_eq!(verify(body, SECRET), Ok(()));
+    assert!(verify(b"{}", SECRET).is_err());
+    assert!(verify(body, "whsec_bmV3bmV3bmV3bmV3bmV3bmV3bmV3bmV3").is_err());
 }
 
 #[tokio::test]
@@ -341,6 +389,169 @@ async fn https_to_what_speaks_no_tls_is_retryable() {
     });
     let (reason, _) = retryable(ask(&carriers).await);
     assert!(reason.starts_with("the operator cannot be connected to: "), "{reason}");
+}
+
+#[tokio::test]
+async fn a_revocation_is_signed_has_its_own_key_and_repeats_its_body() {
+    let (carriers, received) = operator(200, &[], r#"{"status":"revoked"}"#).await;
+    assert_eq!(revoke(&carriers).await, Ok(Changed::Done));
+    assert_eq!(carriers.revoke("acme", &revocation(), NOW.plus_seconds(600)).await, Ok(Changed::Done));
+
+    let received = received.lock().unwrap();
+    let [(first, body), (second, second_body)] = &received[..] else { panic!("{}", received.len()) };
+    assert_eq!((first.method.as_str(), first.uri.path()), ("POST", &*format!("/api/v1/profiles/{ICCID}/revocation")));
+    assert_signed(first, body, &format!("{KEY}-revocation"));
+    assert_eq!(
+        serde_json::from_slice::<Value>(body).unwrap(),
+        json!({ "orderNum": ORDER, "iccid": ICCID, "requestedAt": "2026-11-22T10:29:00Z" })
+    );
+    assert_eq!(body, second_body);
+    assert_eq!(first.headers["idempotency-key"], second.headers["idempotency-key"]);
+    assert_ne!(first.headers["webhook-signature"], second.headers["webhook-signature"]);
+}
+
+#[tokio::test]
+async fn a_forced_revocation_is_another_request_than_one_that_may_be_refused() {
+    let (carriers, received) = operator(200, &[], r#"{"status":"revoked"}"#).await;
+    let forced = RevokeRequest { force: true, ..revocation() };
+    assert_eq!(carriers.revoke("acme", &forced, NOW).await, Ok(Changed::Done));
+
+    let received = received.lock().unwrap();
+    let (head, body) = &received[0];
+    assert_eq!(head.uri.path(), format!("/api/v1/profiles/{ICCID}/revocation"));
+    assert_signed(head, body, &format!("{KEY}-forced-revocation"));
+    assert_eq!(
+        serde_json::from_slice::<Value>(body).unwrap(),
+        json!({ "orderNum": ORDER, "iccid": ICCID, "force": true, "requestedAt": "2026-11-22T10:29:00Z" })
+    );
+}
+
+#[tokio::test]
+async fn a_card_is_revoked_when_the_operator_says_so_or_never_activated_it() {
+    for status in [200, 201, 202, 409] {
+        let revoked = r#"{"status":"revoked","more":1}"#;
+        assert_eq!(revocation_answered(status, &[], revoked).await, Ok(Changed::Done), "{status}");
+        let pending = revocation_answered(status, &[("retry-after", "30")], r#"{"status":"pending"}"#).await;
+        assert_eq!(retryable(pending), ("the operator is still working on it".into(), Some(30)), "{status}");
+    }
+    assert_eq!(revocation_answered(404, &[], r#"{"status":"unknown"}"#).await, Ok(Changed::Done));
+}
+
+#[tokio::test]
+async fn a_revocation_that_is_refused_is_final() {
+    for (status, body) in [
+        (400, ""),
+        (403, "no"),
+        (404, ""),
+        (404, "<html>"),
+        (404, r#"{"status":404}"#),
+        (404, r#"{"status":"revoked"}"#),
+        (409, ""),
+        (409, r#"{"status":"active"}"#),
+        (409, r#"{"status":"unknown"}"#),
+        (410, r#"{"status":"unknown"}"#),
+        (422, r#"{"status":"revoked"}"#),
+    ] {
+        let reason = format!("the operator answered {status}");
+        assert_eq!(revocation_answered(status, &[], body).await, Err(Final { reason }), "{body}");
+    }
+    let problem = json!({ "title": "Installed", "detail": "the profile is installed on a device", "status": 409 });
+    let reason = "the operator answered 409: Installed: the profile is installed on a device".into();
+    assert_eq!(revocation_answered(409, &[], problem.to_string()).await, Err(Final { reason }));
+}
+
+#[tokio::test]
+async fn a_revocation_whose_end_is_not_known_is_retryable() {
+    for (status, body) in [
+        (200, ""),
+        (200, r#"{"status":"active"}"#),
+        (200, r#"{"status":"unknown"}"#),
+        (204, ""),
+        (302, r#"{"status":"revoked"}"#),
+        (401, ""),
+        (408, ""),
+        (425, ""),
+        (429, ""),
+        (500, r#"{"status":"revoked"}"#),
+        (503, ""),
+    ] {
+        assert_eq!(retryable(revocation_answered(status, &[], body).await).1, None, "{status} {body}");
+    }
+    let (_, retry_after) = retryable(revocation_answered(404, &[("retry-after", "5")], "").await);
+    assert_eq!(retry_after, Some(5));
+
+    let stalling = raw_operator(b"HTTP/1.1 200 OK\r\n", true).await.with_timeout(Duration::from_millis(100));
+    assert_eq!(retryable(revoke(&stalling).await).0, "the operator did not answer within 100 ms");
+    let cut = b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"status\":\"revoked\"}";
+    retryable(revoke(&raw_operator(cut, false).await).await);
+}
+
+#[tokio::test]
+async fn a_change_is_signed_has_its_own_key_and_repeats_its_body() {
+    for (request, action, done, more) in changes() {
+        let (carriers, received) = operator(200, &[], json!({ "status": done }).to_string()).await;
+        for now in [NOW, NOW.plus_seconds(600)] {
+            assert_eq!(carriers.change("acme", &request, now).await, Ok(Changed::Done), "{action}");
+        }
+
+        let received = received.lock().unwrap();
+        let [(first, body), (second, second_body)] = &received[..] else { panic!("{}", received.len()) };
+        assert_eq!((first.method.as_str(), first.uri.path()), ("POST", &*format!("/api/v1/profiles/{ICCID}/{action}")));
+        assert_signed(first, body, &format!("{KEY}-{action}"));
+        let mut expected = json!({
+            "reference": ORDER, "subscriptionId": "sub-1", "iccid": ICCID, "requestedAt": "2026-11-22T10:29:00Z"
+        });
+        expected.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        assert_eq!(serde_json::from_slice::<Value>(body).unwrap(), expected);
+        assert_eq!(body, second_body);
+        assert_eq!(first.headers["idempotency-key"], second.headers["idempotency-key"]);
+        assert_ne!(first.headers["webhook-signature"], second.headers["webhook-signature"]);
+    }
+}
+
+#[tokio::test]
+async fn a_change_is_done_when_the_operator_says_just_that() {
+    let said = |status: &str| json!({ "status": status, "more": 1 }).to_string();
+    for (request, action, done, _) in changes() {
+        for status in [200, 201, 202, 409] {
+            assert_eq!(change_answered(&request, status, said(done)).await, Ok(Changed::Done), "{action} {status}");
+            let pending = change_answered(&request, status, said("pending")).await;
+            assert_eq!(retryable(pending).0, "the operator is still working on it", "{action} {status}");
+        }
+        for other in ["active", "revoked", "added", "removed", "suspended", "resumed", "unknown"] {
+            if other != done {
+                retryable(change_answered(&request, 200, said(other)).await);
+                let reason = "the operator answered 409".into();
+                assert_eq!(change_answered(&request, 409, said(other)).await, Err(Final { reason }), "{action} {other}");
+            }
+        }
+        let refused = Err(Final { reason: "the operator answered 404".into() });
+        let unknown = if action == "plan-removal" { Ok(Changed::Done) } else { refused.clone() };
+        assert_eq!(change_answered(&request, 404, said("unknown")).await, unknown, "{action}");
+        assert_eq!(change_answered(&request, 404, said(done)).await, refused, "{action}");
+        retryable(change_answered(&request, 503, said(done)).await);
+    }
+}
+
+#[test]
+fn an_event_is_believed_when_its_operator_signed_it() {
+    let carriers = carriers("https://sim.example.com");
+    let secret = Secret::standard(SECRET).unwrap();
+    let (body, time) = (b"{}".as_slice(), NOW.unix().to_string());
+    let signature = sign_standard("evt-1", NOW, body, &secret);
+    let verify = |operator: &str, id: Option<&str>, body: &[u8], now| {
+        carriers.verify(operator, id, Some(&time), Some(&signature), body, now)
+    };
+    assert_eq!(verify("acme", Some("evt-1"), body, NOW.plus_seconds(300)), Ok(()));
+    for (refused, why) in [
+        (verify("acme", Some("evt-2"), body, NOW), SignatureError::Mismatch),
+        (verify("acme", Some("evt-1"), b"[]", NOW), SignatureError::Mismatch),
+        (verify("acme", Some("evt-1"), body, NOW.plus_seconds(301)), SignatureError::Stale),
+        (verify("acme", None, body, NOW), SignatureError::Missing),
+    ] {
+        assert_eq!(refused, Err(VerifyError::Signature(why)));
+    }
+    assert_eq!(verify("other", Some("evt-1"), body, NOW), Err(VerifyError::NoSecret));
 }
 
 #[tokio::test]

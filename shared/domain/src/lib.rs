@@ -22,8 +22,8 @@ pub use crate::eid::{Eid, EidError};
 pub use crate::email::{EmailAddress, EmailAddressError};
 pub use crate::iccid::{Iccid, IccidError};
 pub use crate::lifecycle::{
-    Cards, Command, Intake, Job, MAIL_LEASE, MAX_ATTEMPTS, Outstanding, QUIET, Rejected, backoff, decide, decide_all, due,
-    next_attention, outstanding,
+    Cards, Command, Intake, Job, MAIL_LEASE, MAX_ATTEMPTS, Outstanding, QUIET, REFUND_LEASE, REFUND_PATIENCE, Rejected, backoff,
+    decide, decide_all, due, next_attention, outstanding,
 };
 pub use crate::lpa::{ActivationCode, ActivationCodeError};
 pub use crate::money::{Currency, CurrencyError, Money};

@@ -7,13 +7,17 @@ use crate::order::{
     Attempts, Entry, Event, Line, LineState, Mail, MailKind, MailReport, MailState, Order, Payment, Provider, Refund,
     RefundState, ReturnReason, VoidReason,
 };
-use crate::{Iccid, Money, Timestamp};
+use crate::{Iccid, Money, NotRefundable, RefundPolicy, Refundable, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// How long somebody who claimed a mail may take to send it, in seconds.
 pub const MAIL_LEASE: i64 = 120;
 /// How long after a job fell due the sweep looks whether it was done, in seconds.
 pub const QUIET: i64 = 120;
+/// How long somebody who asks a provider for a refund may take, in seconds.
+pub const REFUND_LEASE: i64 = 120;
+/// How long a provider that took a refund on may be silent before it is asked how it went, in seconds.
+pub const REFUND_PATIENCE: i64 = 6 * 3600;
 /// After how many failed attempts a card or a mail is given up. With [`backoff`] that is after a good seven hours.
 pub const MAX_ATTEMPTS: u32 = 15;
 
@@ -51,6 +55,85 @@ pub enum Command {
     ProvisioningFailed {
         /// The line's place in the order.
         line: usize,
+        /// Why, for a person.
+        reason: String,
+    },
+    /// Somebody wants the money of these lines back.
+    Cancel {
+        /// The lines' places in the order.
+        lines: Vec<usize>,
+        /// What the plan's version says about giving money back.
+        policy: RefundPolicy,
+        /// Whether it is a manager, and not the partner.
+        by_manager: bool,
+        /// Who, and why, for a person.
+        note: String,
+    },
+    /// The carrier revoked the card of this line: nobody can use it any more.
+    Revoked {
+        /// The line's place in the order.
+        line: usize,
+    },
+    /// The carrier will not revoke the card of this line.
+    RevocationRefused {
+        /// The line's place in the order.
+        line: usize,
+        /// Whether the card had been activated before; else it still has to be.
+        provisioned: bool,
+        /// Why, for a person.
+        reason: String,
+    },
+    /// The carrier could not be asked: try again, after this many seconds if it said so.
+    RevocationDelayed {
+        /// Seconds.
+        retry_after: Option<u32>,
+    },
+    /// The provider is about to be asked for a refund; from here on it may have acted.
+    AskRefund {
+        /// The refund's place in the order.
+        refund: usize,
+    },
+    /// The provider took a refund on and will say how it ends.
+    RefundTaken {
+        /// The refund's place in the order.
+        refund: usize,
+        /// The provider's own id of it.
+        provider_id: String,
+    },
+    /// The money was given back.
+    RefundSucceeded {
+        /// The refund's place in the order.
+        refund: usize,
+        /// The provider's own id of it, if it has one.
+        provider_id: Option<String>,
+    },
+    /// The provider could not be asked, or did not answer.
+    RefundDelayed {
+        /// The refund's place in the order.
+        refund: usize,
+    },
+    /// The provider will not give the money back, or could not.
+    RefundRefused {
+        /// The refund's place in the order.
+        refund: usize,
+        /// The provider's own id of the refund that failed; none if it did not take one on.
+        provider_id: Option<String>,
+        /// Why, for a person.
+        reason: String,
+    },
+    /// Money was given back at the provider, without this system.
+    RefundedElsewhere {
+        /// The provider's id of the payment.
+        payment_id: String,
+        /// The provider's own id of the refund.
+        provider_id: String,
+        /// How much.
+        amount: Money,
+    },
+    /// The payer disputes a payment.
+    Disputed {
+        /// The provider's id of the payment.
+        payment_id: String,
         /// Why, for a person.
         reason: String,
     },
@@ -107,6 +190,8 @@ pub enum Rejected {
     NotDue,
     /// The order is not where this command could change it.
     NotAllowed,
+    /// A card's money cannot be given back.
+    NotRefundable(NotRefundable),
 }
 
 /// Work that an order needs from somebody outside of it.
@@ -115,6 +200,10 @@ pub enum Rejected {
 pub enum Job {
     /// Have the pending lines' cards activated.
     Provision,
+    /// Have the cancelling lines' cards revoked.
+    Revoke,
+    /// Give back what is owed.
+    Refund,
     /// Send a mail.
     Mail {
         /// Which.
@@ -225,12 +314,160 @@ pub fn decide(order: &Order, command: Command, now: Timestamp) -> Result<Order, 
             Some(LineState::Pending | LineState::Live | LineState::Cancelling | LineState::Cancelled | LineState::Ended)
             | None => return Err(Rejected::NotAllowed),
         },
+        Command::Cancel { lines, policy, by_manager, note } => {
+            let mut cancelling = 0;
+            for index in lines {
+                match order.refundable(index, policy, now) {
+                    Refundable::Yes(_) => {
+                        next.lines[index].state = LineState::Cancelling;
+                        cancelling += 1;
+                    }
+                    Refundable::No(NotRefundable::Cancelling | NotRefundable::Cancelled) => {}
+                    Refundable::No(why) => return Err(Rejected::NotRefundable(why)),
+                }
+            }
+            if cancelling == 0 {
+                return Err(Rejected::Done);
+            }
+            next.revoking = Some(Attempts { failed: 0, next_at: now });
+            let note = format!("{cancelling} of {} cards: {note}", next.lines.len());
+            next.note_by(by_manager, now, Event::CancellationRequested, Some(note));
+        }
+        Command::Revoked { line } => {
+            order.expect_cancelling(line)?;
+            next.lines[line].state = LineState::Cancelled;
+            let amount = Money { amount: order.lines[line].amount, currency: order.currency };
+            if let Some(payment) = order.paid_by() {
+                next.owe(payment, amount, ReturnReason::Cancelled, Some(line), now);
+            }
+            next.note(now, Event::Cancelled, order.card_of(line));
+            next.qr_mail_falls_due(now);
+            next.drop_qr_mail_without_cards();
+        }
+        Command::RevocationRefused { line, provisioned, reason } => {
+            order.expect_cancelling(line)?;
+            next.lines[line].state = if provisioned { LineState::Live } else { LineState::Pending };
+            next.note(now, Event::CancellationRefused, Some(reason));
+            next.qr_mail_falls_due(now);
+        }
+        Command::RevocationDelayed { retry_after } => {
+            let attempts = next.revoking.as_mut().ok_or(Rejected::NotAllowed)?;
+            if attempts.next_at > now {
+                return Err(Rejected::NotDue);
+            }
+            attempts.failed += 1;
+            attempts.next_at = now.plus_seconds(backoff(attempts.failed).max(retry_after.map_or(0, i64::from)));
+            // It is tried for as long as it takes: the line can neither be used nor paid back until the carrier has answered.
+            if attempts.failed == MAX_ATTEMPTS {
+                next.call_manager(now);
+            }
+        }
+        Command::AskRefund { refund } => {
+            if !order.refunds.get(refund).is_some_and(|refund| order.is_owed(refund)) {
+                return Err(Rejected::Done);
+            }
+            let ours = next.refund_mut(refund)?;
+            match ours.state {
+                RefundState::Due(at) if at <= now => {
+                    ours.attempts += 1;
+                    ours.asked_at.get_or_insert(now);
+                    ours.state = RefundState::Due(now.plus_seconds(REFUND_LEASE));
+                }
+                RefundState::Due(_) => return Err(Rejected::NotDue),
+                RefundState::Requested(_) | RefundState::Succeeded | RefundState::Failed => return Err(Rejected::Done),
+            }
+        }
+        Command::RefundTaken { refund, provider_id } => {
+            let ours = next.refund_mut(refund)?;
+            match ours.state {
+                RefundState::Due(_) => ours.provider_id = Some(provider_id),
+                // It was asked how it went, and does not know yet.
+                RefundState::Requested(at) if at.plus_seconds(REFUND_PATIENCE) <= now => {}
+                RefundState::Requested(_) | RefundState::Succeeded | RefundState::Failed => return Err(Rejected::Done),
+            }
+            ours.state = RefundState::Requested(now);
+        }
+        Command::RefundSucceeded { refund, provider_id } => {
+            let ours = next.refund_mut(refund)?;
+            match ours.state {
+                RefundState::Due(_) | RefundState::Requested(_) => {}
+                // What failed at the provider stays failed there, whatever is told late; only another one can succeed.
+                RefundState::Failed if provider_id.is_none() || ours.provider_id != provider_id => {}
+                RefundState::Failed | RefundState::Succeeded => return Err(Rejected::Done),
+            }
+            ours.state = RefundState::Succeeded;
+            ours.provider_id = provider_id.or(ours.provider_id.take());
+            let amount = ours.amount.to_string();
+            next.note(now, Event::Refunded, Some(amount));
+        }
+        Command::RefundDelayed { refund } => {
+            let ours = next.refund_mut(refund)?;
+            match ours.state {
+                RefundState::Due(_) => ours.state = RefundState::Due(now.plus_seconds(backoff(ours.attempts))),
+                RefundState::Requested(_) | RefundState::Succeeded | RefundState::Failed => return Err(Rejected::Done),
+            }
+            if next.refunds[refund].attempts == MAX_ATTEMPTS {
+                next.call_manager(now);
+            }
+        }
+        Command::RefundRefused { refund, provider_id, reason } => {
+            let ours = next.refund_mut(refund)?;
+            match ours.state {
+                RefundState::Due(_) => ours.provider_id = provider_id,
+                // The bank may send money back that the provider had given.
+                RefundState::Requested(_) | RefundState::Succeeded
+                    if provider_id.is_some() && ours.provider_id == provider_id => {}
+                RefundState::Requested(_) | RefundState::Succeeded | RefundState::Failed => return Err(Rejected::Done),
+            }
+            ours.state = RefundState::Failed;
+            let note = format!("{}: {reason}", ours.amount);
+            next.note(now, Event::RefundFailed, Some(note));
+            next.call_manager(now);
+        }
+        Command::RefundedElsewhere { payment_id, provider_id, amount } => {
+            let payment = order.payments.iter().position(|payment| payment.id == payment_id).ok_or(Rejected::NotAllowed)?;
+            if order.refunds.iter().any(|refund| refund.provider_id.as_ref() == Some(&provider_id)) {
+                return Err(Rejected::Done);
+            }
+            // Somebody gave back by hand what the provider had refused here, or had not been asked for yet.
+            let settles = |refund: &Refund| {
+                let open = match refund.state {
+                    RefundState::Due(_) => refund.asked_at.is_none(),
+                    RefundState::Failed => refund.reason != ReturnReason::Elsewhere,
+                    RefundState::Requested(_) | RefundState::Succeeded => false,
+                };
+                open && refund.payment == payment && refund.amount == amount
+            };
+            let index = order.refunds.iter().position(settles).unwrap_or(order.refunds.len());
+            if index == order.refunds.len() {
+                next.refunds.push(Refund::due(payment, amount, ReturnReason::Elsewhere, None, now));
+            }
+            next.refunds[index].state = RefundState::Succeeded;
+            next.refunds[index].provider_id = Some(provider_id);
+            next.note(now, Event::Refunded, Some(format!("{amount}, at the provider")));
+            next.call_manager(now);
+        }
+        Command::Disputed { payment_id, reason } => {
+            if !order.payments.iter().any(|payment| payment.id == payment_id) {
+                return Err(Rejected::NotAllowed);
+            }
+            let note = cut(&format!("{payment_id}: {reason}"));
+            if order.history.iter().any(|entry| entry.event == Event::Disputed && entry.note.as_ref() == Some(&note)) {
+                return Err(Rejected::Done);
+            }
+            next.note(now, Event::Disputed, Some(note));
+            next.call_manager(now);
+        }
         Command::ClaimMail(kind) => {
+            if !order.has_news_for(kind) {
+                return Err(Rejected::NotDue);
+            }
             let mail = next.mail_mut(kind)?;
             match mail.state {
                 MailState::Pending(at) | MailState::Sending(at) if at <= now => {
                     mail.state = MailState::Sending(now.plus_seconds(MAIL_LEASE));
                     mail.attempts += 1;
+                    mail.again = false;
                 }
                 MailState::Pending(_) | MailState::Sending(_) => return Err(Rejected::NotDue),
                 MailState::Sent(_) | MailState::Failed(_) => return Err(Rejected::Done),
@@ -242,6 +479,9 @@ pub fn decide(order: &Order, command: Command, now: Timestamp) -> Result<Order, 
         Command::MailSent(kind) => {
             let mail = next.mail_mut(kind)?;
             match mail.state {
+                MailState::Pending(_) | MailState::Sending(_) | MailState::Failed(_) if mail.again => {
+                    *mail = Mail::pending(kind, now);
+                }
                 MailState::Pending(_) | MailState::Sending(_) | MailState::Failed(_) => mail.state = MailState::Sent(now),
                 MailState::Sent(_) => return Err(Rejected::Done),
             }
@@ -268,6 +508,9 @@ pub fn decide(order: &Order, command: Command, now: Timestamp) -> Result<Order, 
             next.note(now, Event::MailReported, Some(format!("{}: {}", kind.name(), report.name())));
             match report {
                 MailReport::Delayed => {}
+                // Another mail to the managers would come back as well.
+                MailReport::Bounced | MailReport::Suppressed | MailReport::Rejected | MailReport::Complained
+                    if kind == MailKind::Manager => {}
                 MailReport::Bounced | MailReport::Suppressed | MailReport::Rejected | MailReport::Complained => {
                     next.call_manager(now);
                 }
@@ -303,7 +546,21 @@ pub fn outstanding(order: &Order) -> Vec<Outstanding> {
     {
         all.push(Outstanding { job: Job::Provision, at: attempts.next_at, claimed: false });
     }
-    for mail in &order.mails {
+    if let Some(attempts) = order.revoking
+        && order.lines.iter().any(|line| line.state == LineState::Cancelling)
+    {
+        all.push(Outstanding { job: Job::Revoke, at: attempts.next_at, claimed: false });
+    }
+    // One job gives back all that an order owes.
+    let refund_at = |refund: &Refund| match refund.state {
+        RefundState::Due(at) => Some((at, refund.asked_at.is_some())),
+        RefundState::Requested(at) => Some((at.plus_seconds(REFUND_PATIENCE), true)),
+        RefundState::Succeeded | RefundState::Failed => None,
+    };
+    if let Some((at, claimed)) = order.refunds.iter().filter(|refund| order.is_owed(refund)).filter_map(refund_at).min() {
+        all.push(Outstanding { job: Job::Refund, at, claimed });
+    }
+    for mail in order.mails.iter().filter(|mail| order.has_news_for(mail.kind)) {
         let (at, claimed) = match mail.state {
             MailState::Pending(at) => (at, false),
             MailState::Sending(until) => (until, true),
@@ -327,6 +584,10 @@ pub fn next_attention(order: &Order) -> Option<Timestamp> {
     // The end of somebody's time is late enough by itself.
     let look = |outstanding: &Outstanding| if outstanding.claimed { outstanding.at } else { outstanding.at.plus_seconds(QUIET) };
     outstanding(order).iter().map(look).min()
+}
+
+fn cut(note: &str) -> String {
+    note.chars().take(LONGEST_NOTE).collect()
 }
 
 fn severity(report: MailReport) -> u8 {
@@ -385,6 +646,22 @@ impl Order {
         }
     }
 
+    /// Whether there is something to write in a mail: codes of cards that are being cancelled do not go out.
+    fn has_news_for(&self, kind: MailKind) -> bool {
+        match kind {
+            MailKind::Confirmation | MailKind::Manager => true,
+            MailKind::Qr => self.lines.iter().any(|line| line.state == LineState::Live),
+        }
+    }
+
+    /// A QR mail that nobody has begun is not called for any more once no card can be live.
+    fn drop_qr_mail_without_cards(&mut self) {
+        let may_live = |line: &Line| matches!(line.state, LineState::Pending | LineState::Live | LineState::Cancelling);
+        if !self.lines.iter().any(may_live) {
+            self.mails.retain(|mail| mail.kind != MailKind::Qr || !matches!(mail.state, MailState::Pending(_)));
+        }
+    }
+
     fn fail_line(&mut self, index: usize, reason: &str, now: Timestamp) {
         let line = &mut self.lines[index];
         line.state = LineState::Failed;
@@ -398,9 +675,27 @@ impl Order {
         self.qr_mail_falls_due(now);
     }
 
+    fn expect_cancelling(&self, line: usize) -> Result<(), Rejected> {
+        match self.lines.get(line).map(|line| line.state) {
+            Some(LineState::Cancelling) => Ok(()),
+            Some(LineState::Cancelled) => Err(Rejected::Done),
+            Some(LineState::Pending | LineState::Live | LineState::Ended | LineState::Failed) | None => Err(Rejected::NotAllowed),
+        }
+    }
+
+    fn card_of(&self, line: usize) -> Option<String> {
+        self.lines.get(line)?.iccid.as_ref().map(ToString::to_string)
+    }
+
+    fn refund_mut(&mut self, index: usize) -> Result<&mut Refund, Rejected> {
+        self.refunds.get_mut(index).ok_or(Rejected::NotAllowed)
+    }
+
+    /// No more of a payment is owed than is left of it: some may have been given back at the provider.
     fn owe(&mut self, payment: usize, amount: Money, reason: ReturnReason, line: Option<usize>, now: Timestamp) {
+        let amount = Money { amount: amount.amount.min(self.left_of(payment)), ..amount };
         if amount.amount > 0 {
-            self.refunds.push(Refund { payment, amount, reason, line, state: RefundState::Due, at: now });
+            self.refunds.push(Refund::due(payment, amount, reason, line, now));
         }
     }
 
@@ -418,12 +713,13 @@ impl Order {
         Ok(())
     }
 
-    /// One mail to the managers is enough until it was sent; the next trouble calls for another.
+    /// One mail to the managers is enough until somebody writes it; the next trouble calls for another.
     fn call_manager(&mut self, now: Timestamp) {
         match self.mail_mut(MailKind::Manager) {
             Ok(mail) => match mail.state {
-                MailState::Sent(_) => *mail = Mail::pending(MailKind::Manager, now),
-                MailState::Pending(_) | MailState::Sending(_) | MailState::Failed(_) => {}
+                MailState::Sent(_) | MailState::Failed(_) => *mail = Mail::pending(MailKind::Manager, now),
+                MailState::Sending(_) => mail.again = true,
+                MailState::Pending(_) => {}
             },
             Err(_) => self.mails.push(Mail::pending(MailKind::Manager, now)),
         }
@@ -433,16 +729,27 @@ impl Order {
         self.mails.iter_mut().find(|mail| mail.kind == kind).ok_or(Rejected::NotAllowed)
     }
 
-    /// What others wrote is cut, since the order has to stay small.
     fn note(&mut self, at: Timestamp, event: Event, note: Option<String>) {
-        let note = note.map(|text| text.chars().take(LONGEST_NOTE).collect());
-        self.history.push(Entry { at, event, note });
+        self.note_by(false, at, event, note);
+    }
+
+    /// What others wrote is cut, since the order has to stay small.
+    fn note_by(&mut self, by_manager: bool, at: Timestamp, event: Event, note: Option<String>) {
+        let note = note.map(|text| cut(&text));
+        self.history.push(Entry { at, event, note, by_manager });
+    }
+}
+
+impl Refund {
+    fn due(payment: usize, amount: Money, reason: ReturnReason, line: Option<usize>, now: Timestamp) -> Self {
+        let state = RefundState::Due(now);
+        Self { payment, amount, reason, line, state, at: now, attempts: 0, asked_at: None, provider_id: None }
     }
 }
 
 impl Mail {
     fn pending(kind: MailKind, at: Timestamp) -> Self {
-        Self { kind, state: MailState::Pending(at), attempts: 0, report: None }
+        Self { kind, state: MailState::Pending(at), attempts: 0, again: false, report: None }
     }
 }
 

@@ -81,6 +81,9 @@ pub struct Order {
     /// How provisioning goes; absent until the order is paid.
     #[serde(rename = "pr", default, skip_serializing_if = "Option::is_none")]
     pub provisioning: Option<Attempts>,
+    /// How revoking cancelled cards goes; absent until one is being cancelled.
+    #[serde(rename = "rv", default, skip_serializing_if = "Option::is_none")]
+    pub revoking: Option<Attempts>,
     /// Why the order turned void before its time was over.
     #[serde(rename = "vo", default, skip_serializing_if = "Option::is_none")]
     pub void: Option<VoidReason>,
@@ -240,6 +243,12 @@ pub enum ReturnReason {
     /// A line could not be provisioned.
     #[serde(rename = "pf")]
     ProvisioningFailed,
+    /// A line was cancelled on request.
+    #[serde(rename = "ca")]
+    Cancelled,
+    /// Somebody gave it back at the provider, without this system.
+    #[serde(rename = "el")]
+    Elsewhere,
 }
 
 /// Money that is owed back or was given back.
@@ -263,17 +272,32 @@ pub struct Refund {
     /// When it became due.
     #[serde(rename = "t")]
     pub at: Timestamp,
+    /// How often the provider was asked for it without an answer that settles it.
+    #[serde(rename = "n", default, skip_serializing_if = "is_zero")]
+    pub attempts: u32,
+    /// When the provider was first asked; from then on it may have acted.
+    #[serde(rename = "f", default, skip_serializing_if = "Option::is_none")]
+    pub asked_at: Option<Timestamp>,
+    /// The provider's own id of it.
+    #[serde(rename = "i", default, skip_serializing_if = "Option::is_none")]
+    pub provider_id: Option<String>,
 }
 
 /// How far a refund is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RefundState {
-    /// Owed.
+    /// Owed; the provider is to be asked for it at this time or later.
     #[serde(rename = "d")]
-    Due,
+    Due(Timestamp),
+    /// The provider took it on at this time and has not said how it ended.
+    #[serde(rename = "r")]
+    Requested(Timestamp),
     /// Given back.
     #[serde(rename = "s")]
     Succeeded,
+    /// The provider will not give it back; a person has to.
+    #[serde(rename = "x")]
+    Failed,
 }
 
 /// A mail that the order calls for.
@@ -288,6 +312,9 @@ pub struct Mail {
     /// How often sending was begun.
     #[serde(rename = "n", default, skip_serializing_if = "is_zero")]
     pub attempts: u32,
+    /// Whether it has to go out once more, since there is news that came up while it was being sent.
+    #[serde(rename = "a", default, skip_serializing_if = "std::ops::Not::not")]
+    pub again: bool,
     /// What the mail system reported afterwards.
     #[serde(rename = "v", default, skip_serializing_if = "Option::is_none")]
     pub report: Option<(MailReport, Timestamp)>,
@@ -381,6 +408,9 @@ pub struct Entry {
     /// Details for a person.
     #[serde(rename = "n", default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// Whether a manager did what the partner could have done too.
+    #[serde(rename = "m", default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_manager: bool,
 }
 
 /// The kinds of thing that happen to an order.
@@ -407,6 +437,24 @@ pub enum Event {
     /// A card could not be provisioned.
     #[serde(rename = "pf")]
     ProvisioningFailed,
+    /// Cards are to be cancelled.
+    #[serde(rename = "cq")]
+    CancellationRequested,
+    /// A card was cancelled; its price is owed back.
+    #[serde(rename = "cx")]
+    Cancelled,
+    /// The carrier did not let a card be cancelled.
+    #[serde(rename = "cn")]
+    CancellationRefused,
+    /// Money was given back.
+    #[serde(rename = "rs")]
+    Refunded,
+    /// The payment provider will not give money back.
+    #[serde(rename = "rx")]
+    RefundFailed,
+    /// A payment is disputed.
+    #[serde(rename = "dp")]
+    Disputed,
     /// A mail was accepted by the mail system.
     #[serde(rename = "ms")]
     MailSent,
@@ -459,6 +507,8 @@ pub enum Attention {
     ProvisioningFailed,
     /// Money is owed back.
     MoneyOwed,
+    /// Money is owed back that the provider will not give back.
+    RefundFailed,
     /// A mail was given up.
     MailFailed,
     /// A mail did not arrive.
@@ -513,8 +563,9 @@ wire_names!(ReturnReason {
     PaidTwice => "paid_twice",
     SoldOut => "sold_out",
     ProvisioningFailed => "provisioning_failed",
+    Cancelled => "cancelled",
+    Elsewhere => "elsewhere",
 });
-wire_names!(RefundState { Due => "due", Succeeded => "succeeded", });
 wire_names!(MailKind { Confirmation => "confirmation", Qr => "qr", Manager => "manager", });
 wire_names!(MailReport {
     Delayed => "delayed",
@@ -536,6 +587,12 @@ wire_names!(Event {
     Provisioned => "provisioned",
     ProvisioningDelayed => "provisioning_delayed",
     ProvisioningFailed => "provisioning_failed",
+    CancellationRequested => "cancellation_requested",
+    Cancelled => "cancelled",
+    CancellationRefused => "cancellation_refused",
+    Refunded => "refunded",
+    RefundFailed => "refund_failed",
+    Disputed => "disputed",
     MailSent => "mail_sent",
     MailFailed => "mail_failed",
     MailReported => "mail_reported",
@@ -559,6 +616,7 @@ wire_names!(Fulfilment {
 wire_names!(Attention {
     ProvisioningFailed => "provisioning_failed",
     MoneyOwed => "money_owed",
+    RefundFailed => "refund_failed",
     MailFailed => "mail_failed",
     MailUndelivered => "mail_undelivered",
     MailComplaint => "mail_complaint",
@@ -650,7 +708,7 @@ impl Order {
     }
 
     fn owes_line(&self, index: usize) -> bool {
-        self.refunds.iter().any(|refund| refund.line == Some(index) && refund.state == RefundState::Due)
+        self.refunds.iter().any(|refund| refund.line == Some(index) && self.is_owed(refund))
     }
 
     /// What the whole order costs: the sum of its lines.
@@ -658,16 +716,45 @@ impl Order {
         Money { amount: self.lines.iter().map(|line| line.amount).sum(), currency: self.currency }
     }
 
-    /// What is owed back, one sum per currency.
+    /// Whether the money of a refund has still to be given back. Not when somebody has given all of its payment back at the provider,
+    /// and what somebody failed to give there never was owed.
+    pub fn is_owed(&self, refund: &Refund) -> bool {
+        let open = match refund.state {
+            RefundState::Due(_) | RefundState::Requested(_) => true,
+            RefundState::Failed => refund.reason != ReturnReason::Elsewhere,
+            RefundState::Succeeded => false,
+        };
+        open && self.not_given_back(refund.payment) > 0
+    }
+
+    /// What is owed back, one sum per currency; never more of a payment than came in.
     pub fn owed(&self) -> Vec<Money> {
         let mut sums: Vec<Money> = Vec::new();
-        for refund in self.refunds.iter().filter(|refund| refund.state == RefundState::Due) {
-            match sums.iter_mut().find(|sum| sum.currency == refund.amount.currency) {
-                Some(sum) => sum.amount = sum.amount.saturating_add(refund.amount.amount),
-                None => sums.push(refund.amount),
+        for (index, payment) in self.payments.iter().enumerate() {
+            let owed = Money { amount: self.owed_of(index).min(self.not_given_back(index)), ..payment.received };
+            match sums.iter_mut().find(|sum| sum.currency == owed.currency) {
+                Some(sum) => sum.amount = sum.amount.saturating_add(owed.amount),
+                None => sums.push(owed),
             }
         }
+        sums.retain(|sum| sum.amount > 0);
         sums
+    }
+
+    /// What was received with a payment and neither was given back nor is owed back, in minor units of its currency.
+    pub fn left_of(&self, payment: usize) -> i64 {
+        (self.not_given_back(payment) - self.owed_of(payment)).max(0)
+    }
+
+    fn not_given_back(&self, payment: usize) -> i64 {
+        let received = self.payments.get(payment).map_or(0, |payment| payment.received.amount);
+        let succeeded = |refund: &&Refund| refund.payment == payment && refund.state == RefundState::Succeeded;
+        (received - self.refunds.iter().filter(succeeded).map(|refund| refund.amount.amount).sum::<i64>()).max(0)
+    }
+
+    fn owed_of(&self, payment: usize) -> i64 {
+        let owed = |refund: &&Refund| refund.payment == payment && self.is_owed(refund);
+        self.refunds.iter().filter(owed).map(|refund| refund.amount.amount).sum()
     }
 
     /// The refund's own id, which a provider will know it by: `RF` and 16 characters.
@@ -691,8 +778,11 @@ impl Order {
         if self.lines.iter().any(|line| line.state == LineState::Failed) {
             all.push(Attention::ProvisioningFailed);
         }
-        if self.refunds.iter().any(|refund| refund.state == RefundState::Due) {
+        if self.refunds.iter().any(|refund| self.is_owed(refund)) {
             all.push(Attention::MoneyOwed);
+        }
+        if self.refunds.iter().any(|refund| refund.state == RefundState::Failed && self.is_owed(refund)) {
+            all.push(Attention::RefundFailed);
         }
         if self.mails.iter().any(|mail| matches!(mail.state, MailState::Failed(_))) {
             all.push(Attention::MailFailed);
@@ -708,6 +798,18 @@ impl Order {
             }
         }
         all
+    }
+}
+
+impl RefundState {
+    /// The name on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Due(_) => "due",
+            Self::Requested(_) => "requested",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+        }
     }
 }
 

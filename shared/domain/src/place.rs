@@ -90,8 +90,9 @@ impl Order {
             refunds: Vec::new(),
             mails: Vec::new(),
             provisioning: None,
+            revoking: None,
             void: None,
-            history: vec![Entry { at: now, event: Event::Created, note: None }],
+            history: vec![Entry { at: now, event: Event::Created, note: None, by_manager: false }],
             version: 1,
         })
     }

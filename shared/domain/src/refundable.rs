@@ -1,4 +1,4 @@
-use crate::{LineState, Money, Order, Plan, RefundPolicy, Timestamp};
+use crate::{LineState, Money, Order, RefundPolicy, Timestamp};
 
 /// Whether a card's money can be given back now, and if not, why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,15 +44,16 @@ impl NotRefundable {
 }
 
 impl Order {
-    /// Whether the money of a line can be given back now, by its state and the plan's policy.
-    pub fn refundable(&self, line: usize, plan: &Plan, now: Timestamp) -> Refundable {
+    /// Whether the money of a line can be given back now, by its state and the policy of the plan's
+    /// version.
+    pub fn refundable(&self, line: usize, policy: RefundPolicy, now: Timestamp) -> Refundable {
         let Some(line) = self.lines.get(line).filter(|_| self.is_paid()) else { return Refundable::No(NotRefundable::NotPaid) };
         let why_not = match line.state {
             LineState::Cancelling => Some(NotRefundable::Cancelling),
             LineState::Cancelled => Some(NotRefundable::Cancelled),
             LineState::Ended => Some(NotRefundable::Ended),
             LineState::Failed => Some(NotRefundable::Failed),
-            LineState::Pending | LineState::Live => match plan.refund_policy {
+            LineState::Pending | LineState::Live => match policy {
                 RefundPolicy::UntilActivation => None,
                 RefundPolicy::WithinDays { days } => {
                     let end = self.created_at.plus_seconds(i64::from(days) * 86_400);
@@ -61,6 +62,20 @@ impl Order {
                 RefundPolicy::None => Some(NotRefundable::Policy),
             },
         };
-        why_not.map_or(Refundable::Yes(Money { amount: line.amount, currency: self.currency }), Refundable::No)
+        let left = self.paid_by().map_or(0, |payment| self.left_of(payment));
+        why_not.map_or(Refundable::Yes(Money { amount: line.amount.min(left), currency: self.currency }), Refundable::No)
+    }
+
+    /// The lines that a request to cancel the whole order is about: those whose money can be given back. When there are none, those
+    /// that were or are being cancelled, so that asking again is asking once; and else all, so that the refusal has its reason.
+    pub fn cancellable(&self, policy: RefundPolicy, now: Timestamp) -> Vec<usize> {
+        let told: Vec<Refundable> = (0..self.lines.len()).map(|line| self.refundable(line, policy, now)).collect();
+        let fits: [fn(&Refundable) -> bool; 3] = [
+            |refundable| matches!(refundable, Refundable::Yes(_)),
+            |refundable| matches!(refundable, Refundable::No(NotRefundable::Cancelling | NotRefundable::Cancelled)),
+            |_| true,
+        ];
+        let lines = |fits: fn(&Refundable) -> bool| (0..told.len()).filter(|line| fits(&told[*line])).collect::<Vec<_>>();
+        fits.into_iter().map(lines).find(|lines| !lines.is_empty()).unwrap_or_default()
     }
 }

@@ -174,7 +174,7 @@ fn no_stock_left_turns_the_order_void_and_owes_the_money() {
     assert_eq!(order.void, Some(VoidReason::SoldOut));
     assert_eq!(order.owed(), [eur(2900)]);
     assert_eq!(order.fulfilment(at(5)), Fulfilment::Failed);
-    assert_eq!(next_attention(&order), None);
+    assert_eq!(jobs(&order, 5), [Job::Refund]);
 }
 
 #[test]
@@ -334,6 +334,32 @@ fn trouble_with_a_manager_mail_calls_for_no_further_one() {
     let order = decide(&order, refused, at(13)).unwrap();
     assert!(!jobs(&order, 100_000).contains(&mail(MailKind::Manager)));
     assert!(order.attention().contains(&Attention::MailFailed));
+    let next = decide(&order, elsewhere("re_1", 1450), at(14)).unwrap();
+    assert!(jobs(&next, 14).contains(&mail(MailKind::Manager)), "the next trouble does");
+
+    let sent = sent_to_managers(&next, 15);
+    let bounced = Command::MailReported { kind: MailKind::Manager, report: MailReport::Bounced };
+    let order = decide(&sent, bounced, at(17)).unwrap();
+    assert!(!jobs(&order, 100_000).contains(&mail(MailKind::Manager)));
+    assert!(order.attention().contains(&Attention::MailUndelivered));
+}
+
+fn sent_to_managers(order: &Order, seconds: i64) -> Order {
+    let order = decide(order, Command::ClaimMail(MailKind::Manager), at(seconds)).unwrap();
+    decide(&order, Command::MailSent(MailKind::Manager), at(seconds)).unwrap()
+}
+
+#[test]
+fn managers_hear_of_trouble_that_comes_up_while_a_mail_to_them_is_being_sent() {
+    let order = decide(&live(1), elsewhere("re_1", 500), at(20)).unwrap();
+    let order = decide(&order, elsewhere("re_2", 500), at(21)).unwrap();
+    assert!(!jobs(&sent_to_managers(&order, 22), 1000).contains(&mail(MailKind::Manager)), "one mail tells of both");
+    let sending = decide(&order, Command::ClaimMail(MailKind::Manager), at(22)).unwrap();
+    let news = decide(&sending, elsewhere("re_3", 100), at(23)).unwrap();
+    assert!(!jobs(&news, 23).contains(&mail(MailKind::Manager)));
+    let sent = decide(&news, Command::MailSent(MailKind::Manager), at(24)).unwrap();
+    assert!(jobs(&sent, 24).contains(&mail(MailKind::Manager)));
+    assert!(!jobs(&sent_to_managers(&sent, 25), 1000).contains(&mail(MailKind::Manager)));
 }
 
 #[test]
@@ -371,15 +397,14 @@ fn several_commands_are_one_change() {
 
 #[test]
 fn refundability_follows_the_state_and_the_policy() {
-    let within = plan();
-    let never = Plan { refund_policy: RefundPolicy::None, ..plan() };
-    assert_eq!(unpaid(1).refundable(0, &within, at(0)), Refundable::No(NotRefundable::NotPaid));
-    assert_eq!(live(1).refundable(0, &within, at(20)), Refundable::Yes(eur(1450)));
-    assert_eq!(live(1).refundable(0, &within, at(14 * 86_400 - 1)), Refundable::Yes(eur(1450)));
-    assert_eq!(live(1).refundable(0, &within, at(14 * 86_400)), Refundable::No(NotRefundable::PeriodOver));
-    assert_eq!(live(1).refundable(0, &never, at(20)), Refundable::No(NotRefundable::Policy));
+    let within = plan().refund_policy;
+    assert_eq!(unpaid(1).refundable(0, within, at(0)), Refundable::No(NotRefundable::NotPaid));
+    assert_eq!(live(1).refundable(0, within, at(20)), Refundable::Yes(eur(1450)));
+    assert_eq!(live(1).refundable(0, within, at(14 * 86_400 - 1)), Refundable::Yes(eur(1450)));
+    assert_eq!(live(1).refundable(0, within, at(14 * 86_400)), Refundable::No(NotRefundable::PeriodOver));
+    assert_eq!(live(1).refundable(0, RefundPolicy::None, at(20)), Refundable::No(NotRefundable::Policy));
     let failed = decide(&paid(1), Command::ProvisioningFailed { line: 0, reason: "no".into() }, at(11)).unwrap();
-    assert_eq!(failed.refundable(0, &within, at(20)), Refundable::No(NotRefundable::Failed));
+    assert_eq!(failed.refundable(0, within, at(20)), Refundable::No(NotRefundable::Failed));
 }
 
 #[test]
@@ -390,4 +415,322 @@ fn an_order_survives_the_way_through_its_stored_form() {
     order = decide(&order, receive("pi_2", eur(7), Cards::NotDrawn), at(14)).unwrap();
     let stored = serde_json::to_value(&order).unwrap();
     assert_eq!(serde_json::from_value::<Order>(stored).unwrap(), order);
+}
+
+fn cancel(order: &Order, lines: Vec<usize>, seconds: i64) -> Result<Order, Rejected> {
+    decide(
+        order,
+        Command::Cancel { lines, policy: plan().refund_policy, by_manager: false, note: "changed plans".into() },
+        at(seconds),
+    )
+}
+
+#[test]
+fn cancelling_some_cards_goes_through_7_to_4_and_all_of_them_through_6_to_2() {
+    for (lines, under_way, done) in [
+        (vec![1], Status::PartialUnsubscribing, Status::PartialUnsubscribed),
+        (vec![0, 1], Status::Unsubscribing, Status::Cancelled),
+    ] {
+        let mut order = cancel(&live(2), lines.clone(), 20).unwrap();
+        assert_eq!(order.status(at(20)), under_way);
+        assert_eq!(jobs(&order, 20).first(), Some(&Job::Revoke));
+        assert_eq!(order.owed(), [], "nothing is owed before the carrier has agreed");
+        for line in &lines {
+            order = decide(&order, Command::Revoked { line: *line }, at(21)).unwrap();
+            assert_eq!(decide(&order, Command::Revoked { line: *line }, at(22)), Err(Rejected::Done));
+        }
+        assert_eq!(order.status(at(21)), done);
+        assert_eq!(order.owed(), [eur(1450 * i64::try_from(lines.len()).unwrap())]);
+        assert!(jobs(&order, 21).contains(&Job::Refund));
+        assert_eq!(cancel(&order, lines, 23), Err(Rejected::Done));
+    }
+}
+
+#[test]
+fn what_is_not_refundable_is_refused_and_nothing_is_cancelled() {
+    assert_eq!(cancel(&unpaid(1), vec![0], 5), Err(Rejected::NotRefundable(NotRefundable::NotPaid)));
+    let never = Command::Cancel { lines: vec![0], policy: RefundPolicy::None, by_manager: false, note: String::new() };
+    assert_eq!(decide(&live(1), never, at(20)), Err(Rejected::NotRefundable(NotRefundable::Policy)));
+    assert_eq!(cancel(&live(1), vec![0], 14 * 86_400), Err(Rejected::NotRefundable(NotRefundable::PeriodOver)));
+    assert_eq!(cancel(&live(1), vec![0, 7], 20), Err(Rejected::NotRefundable(NotRefundable::NotPaid)), "no such line");
+}
+
+#[test]
+fn a_request_for_the_whole_order_is_about_what_can_be_given_back() {
+    let within = plan().refund_policy;
+    let about = |order: &Order, seconds| order.cancellable(within, at(seconds));
+    let failed = |order: &Order, line| {
+        decide(order, Command::ProvisioningFailed { line, reason: "no such profile".into() }, at(11)).unwrap()
+    };
+    let order = decide(&failed(&paid(3), 1), Command::Provisioned(vec![0, 2]), at(12)).unwrap();
+    assert_eq!(about(&order, 20), [0, 2]);
+    let order = cancel(&order, about(&order, 20), 20).unwrap();
+    assert_eq!(about(&order, 21), [0, 2], "what is asked for again");
+    let order = decide(&order, Command::Revoked { line: 0 }, at(22)).unwrap();
+    assert_eq!(cancel(&order, about(&order, 23), 23), Err(Rejected::Done));
+    let order =
+        decide(&order, Command::RevocationRefused { line: 2, provisioned: true, reason: "installed".into() }, at(24)).unwrap();
+    assert_eq!(about(&order, 25), [2]);
+
+    // When nothing can be, the refusal has the first reason.
+    for (order, seconds, why) in [
+        (unpaid(2), 5, NotRefundable::NotPaid),
+        (live(2), 14 * 86_400, NotRefundable::PeriodOver),
+        (failed(&failed(&paid(2), 0), 1), 20, NotRefundable::Failed),
+    ] {
+        assert_eq!(cancel(&order, about(&order, seconds), seconds), Err(Rejected::NotRefundable(why)));
+    }
+}
+
+#[test]
+fn whose_wish_it_was_stands_in_the_history() {
+    for by_manager in [false, true] {
+        let command = Command::Cancel { lines: vec![0], policy: plan().refund_policy, by_manager, note: "desk: lost".into() };
+        let order = decide(&live(1), command, at(20)).unwrap();
+        let entry = order.history.last().unwrap();
+        let told = (entry.event, entry.by_manager, entry.note.as_deref());
+        assert_eq!(told, (Event::CancellationRequested, by_manager, Some("1 of 1 cards: desk: lost")));
+    }
+}
+
+#[test]
+fn cancelling_stops_a_provisioning_under_way() {
+    let order = cancel(&paid(2), vec![0], 11).unwrap();
+    let order = decide(&order, Command::Provisioned(vec![0, 1]), at(12)).unwrap();
+    assert_eq!(order.lines[0].state, LineState::Cancelling);
+    assert_eq!(order.lines[1].state, LineState::Live);
+    let order = decide(&order, Command::Revoked { line: 0 }, at(13)).unwrap();
+    assert!(order.mail(MailKind::Qr).is_some(), "the other card is mailed");
+}
+
+#[test]
+fn codes_of_cancelled_cards_are_not_mailed_any_more() {
+    let order = cancel(&live(2), vec![0, 1], 12).unwrap();
+    assert!(!jobs(&order, 1_000_000).contains(&mail(MailKind::Qr)));
+    assert_eq!(decide(&order, Command::ClaimMail(MailKind::Qr), at(13)), Err(Rejected::NotDue));
+    let refused = Command::RevocationRefused { line: 1, provisioned: true, reason: "installed".into() };
+    assert!(jobs(&decide(&order, refused, at(13)).unwrap(), 13).contains(&mail(MailKind::Qr)));
+    let order = decide(&order, Command::Revoked { line: 0 }, at(13)).unwrap();
+    assert!(order.mail(MailKind::Qr).is_some(), "the other one may still live");
+    let order = decide(&order, Command::Revoked { line: 1 }, at(13)).unwrap();
+    assert!(order.mail(MailKind::Qr).is_none());
+
+    // What somebody is sending, or has sent, stays on record.
+    let sending = decide(&live(1), Command::ClaimMail(MailKind::Qr), at(12)).unwrap();
+    let order = decide(&cancel(&sending, vec![0], 13).unwrap(), Command::Revoked { line: 0 }, at(14)).unwrap();
+    let order = decide(&order, Command::MailSent(MailKind::Qr), at(15)).unwrap();
+    assert_eq!(order.mail(MailKind::Qr).unwrap().state, MailState::Sent(at(15)));
+}
+
+#[test]
+fn a_carrier_that_refuses_makes_the_card_live_again() {
+    let order = cancel(&live(1), vec![0], 20).unwrap();
+    let refused = Command::RevocationRefused { line: 0, provisioned: true, reason: "installed meanwhile".into() };
+    let order = decide(&order, refused, at(21)).unwrap();
+    assert_eq!(order.status(at(21)), Status::Normal);
+    assert_eq!(order.owed(), []);
+    assert_eq!(order.history.last().unwrap().note.as_deref(), Some("installed meanwhile"));
+    assert!(!jobs(&order, 1_000_000).contains(&Job::Revoke));
+}
+
+#[test]
+fn a_card_that_was_not_activated_yet_is_so_when_the_carrier_refuses_to_revoke_it() {
+    let order = cancel(&paid(1), vec![0], 11).unwrap();
+    assert!(!jobs(&order, 11).contains(&Job::Provision));
+    let refused = Command::RevocationRefused { line: 0, provisioned: false, reason: "unknown order".into() };
+    let order = decide(&order, refused, at(12)).unwrap();
+    assert_eq!((order.lines[0].state, order.status(at(12))), (LineState::Pending, Status::Normal));
+    assert!(jobs(&order, 12).contains(&Job::Provision) && order.mail(MailKind::Qr).is_none());
+    let order = decide(&order, Command::Provisioned(vec![0]), at(13)).unwrap();
+    assert!(jobs(&order, 13).contains(&mail(MailKind::Qr)));
+}
+
+#[test]
+fn a_carrier_that_does_not_answer_is_asked_until_it_does_and_a_manager_is_told() {
+    let mut order = cancel(&live(1), vec![0], 20).unwrap();
+    let mut now = at(20);
+    for attempt in 1..=MAX_ATTEMPTS + 2 {
+        order = decide(&order, Command::RevocationDelayed { retry_after: None }, now).unwrap();
+        assert_eq!(decide(&order, Command::RevocationDelayed { retry_after: None }, now), Err(Rejected::NotDue));
+        now = now.plus_seconds(backoff(attempt));
+        assert!(due(&order, now).contains(&Job::Revoke));
+    }
+    assert!(order.mail(MailKind::Manager).is_some());
+}
+
+fn refused(provider_id: Option<&str>) -> Command {
+    let provider_id = provider_id.map(str::to_owned);
+    Command::RefundRefused { refund: 0, provider_id, reason: "charge disputed".into() }
+}
+
+fn succeeded(provider_id: &str) -> Command {
+    Command::RefundSucceeded { refund: 0, provider_id: Some(provider_id.into()) }
+}
+
+fn elsewhere(provider_id: &str, amount: i64) -> Command {
+    Command::RefundedElsewhere { payment_id: "pi_1".into(), provider_id: provider_id.into(), amount: eur(amount) }
+}
+
+fn owing() -> Order {
+    decide(&cancel(&live(1), vec![0], 20).unwrap(), Command::Revoked { line: 0 }, at(21)).unwrap()
+}
+
+#[test]
+fn a_refund_is_asked_for_by_one_and_is_done_when_the_provider_says_so() {
+    let order = decide(&owing(), Command::AskRefund { refund: 0 }, at(22)).unwrap();
+    assert_eq!(decide(&order, Command::AskRefund { refund: 0 }, at(22)), Err(Rejected::NotDue));
+    assert!(!jobs(&order, 22).contains(&Job::Refund));
+    let taken = decide(&order, Command::RefundTaken { refund: 0, provider_id: "re_1".into() }, at(23)).unwrap();
+    assert_eq!(taken.owed(), [eur(1450)], "taken on is not given back");
+    assert!(due(&taken, at(23 + REFUND_PATIENCE)).contains(&Job::Refund), "its silence is looked into");
+    let done = decide(&taken, Command::RefundSucceeded { refund: 0, provider_id: None }, at(24)).unwrap();
+    assert_eq!(done.owed(), []);
+    assert_eq!(done.refunds[0].provider_id.as_deref(), Some("re_1"));
+    assert_eq!(next_attention(&Order { mails: Vec::new(), ..done.clone() }), None);
+    assert_eq!(decide(&done, Command::RefundSucceeded { refund: 0, provider_id: None }, at(25)), Err(Rejected::Done));
+    assert_eq!(decide(&done, refused(None), at(25)), Err(Rejected::Done), "nobody has to be asked any more");
+}
+
+#[test]
+fn whoever_vanished_after_asking_is_followed_by_another_that_knows() {
+    let order = decide(&owing(), Command::AskRefund { refund: 0 }, at(22)).unwrap();
+    let later = at(22 + REFUND_LEASE);
+    assert!(due(&order, later).contains(&Job::Refund));
+    let again = decide(&order, Command::AskRefund { refund: 0 }, later).unwrap();
+    assert_eq!(again.refunds[0].asked_at, Some(at(22)), "the first time stays, since the provider may have acted then");
+    assert_eq!(again.refunds[0].attempts, 2);
+}
+
+#[test]
+fn a_provider_that_refuses_leaves_the_card_cancelled_and_tells_a_manager() {
+    let order = decide(&owing(), Command::AskRefund { refund: 0 }, at(22)).unwrap();
+    let order = decide(&order, refused(None), at(23)).unwrap();
+    assert_eq!(decide(&order, refused(None), at(23)), Err(Rejected::Done));
+    assert_eq!(order.status(at(23)), Status::Cancelled);
+    assert_eq!(order.owed(), [eur(1450)]);
+    assert!(order.attention().contains(&Attention::RefundFailed));
+    assert!(order.mail(MailKind::Manager).is_some());
+    assert!(!jobs(&order, 1_000_000).contains(&Job::Refund));
+    // The provider changed its mind, or a person gave the money back.
+    let settled = decide(&order, succeeded("re_9"), at(24)).unwrap();
+    assert_eq!(settled.owed(), []);
+}
+
+#[test]
+fn money_that_the_bank_sends_back_is_owed_again_and_a_manager_is_told() {
+    let order = decide(&owing(), Command::AskRefund { refund: 0 }, at(22)).unwrap();
+    let order = decide(&order, succeeded("re_1"), at(23)).unwrap();
+    assert_eq!(decide(&order, refused(Some("re_2")), at(24)), Err(Rejected::Done), "that was another one");
+    assert!(order.mail(MailKind::Manager).is_none());
+    let order = decide(&order, refused(Some("re_1")), at(86_400)).unwrap();
+    assert_eq!((order.refunds[0].state, order.owed()), (RefundState::Failed, vec![eur(1450)]));
+    assert!(order.attention().contains(&Attention::RefundFailed));
+    assert_eq!(order.history.last().unwrap().event, Event::RefundFailed);
+    assert!(jobs(&order, 86_400).contains(&mail(MailKind::Manager)));
+    // Events come twice and in any sequence.
+    for told_late in [refused(Some("re_1")), refused(None), succeeded("re_1")] {
+        assert_eq!(decide(&order, told_late, at(86_401)), Err(Rejected::Done));
+    }
+    let settled = decide(&order, succeeded("re_2"), at(86_402)).unwrap();
+    assert_eq!(settled.owed(), []);
+    assert_eq!(decide(&settled, refused(Some("re_1")), at(86_403)), Err(Rejected::Done));
+}
+
+#[test]
+fn a_refund_that_fails_before_its_answer_was_noted_has_failed() {
+    let order = decide(&owing(), Command::AskRefund { refund: 0 }, at(22)).unwrap();
+    let order = decide(&order, refused(Some("re_1")), at(23)).unwrap();
+    assert_eq!(order.refunds[0].provider_id.as_deref(), Some("re_1"));
+    assert_eq!(decide(&order, succeeded("re_1"), at(24)), Err(Rejected::Done));
+    let taken = Command::RefundTaken { refund: 0, provider_id: "re_1".into() };
+    assert_eq!(decide(&order, taken, at(24)), Err(Rejected::Done));
+}
+
+#[test]
+fn a_refund_that_stays_pending_is_looked_into_now_and_then() {
+    let taken = Command::RefundTaken { refund: 0, provider_id: "re_1".into() };
+    let order = decide(&owing(), Command::AskRefund { refund: 0 }, at(22)).unwrap();
+    let order = decide(&order, taken.clone(), at(23)).unwrap();
+    assert_eq!(decide(&order, taken.clone(), at(24)), Err(Rejected::Done));
+    assert_eq!(decide(&order, refused(None), at(24)), Err(Rejected::Done), "that it cannot be asked says nothing about it");
+    let later = 23 + REFUND_PATIENCE;
+    assert!(jobs(&order, later).contains(&Job::Refund));
+    let order = decide(&order, taken, at(later)).unwrap();
+    assert!(!jobs(&order, later + REFUND_PATIENCE - 1).contains(&Job::Refund));
+    assert!(jobs(&order, later + REFUND_PATIENCE).contains(&Job::Refund));
+    let order = decide(&order, refused(Some("re_1")), at(later + 1)).unwrap();
+    assert_eq!(order.refunds[0].state, RefundState::Failed);
+}
+
+#[test]
+fn refunds_made_at_the_provider_and_disputes_are_recorded_once() {
+    let order = decide(&live(1), elsewhere("re_7", 500), at(30)).unwrap();
+    assert_eq!(order.owed(), []);
+    assert_eq!(order.refunds[0].amount, eur(500));
+    assert_eq!(decide(&order, elsewhere("re_7", 500), at(31)), Err(Rejected::Done));
+    let disputed = Command::Disputed { payment_id: "pi_1".into(), reason: "fraudulent ".repeat(40) };
+    let order = decide(&order, disputed.clone(), at(32)).unwrap();
+    assert_eq!(decide(&order, disputed, at(33)), Err(Rejected::Done));
+    let unknown = Command::Disputed { payment_id: "pi_8".into(), reason: "fraudulent".into() };
+    assert_eq!(decide(&order, unknown, at(34)), Err(Rejected::NotAllowed));
+}
+
+#[test]
+fn no_more_goes_back_than_came_in() {
+    let within = plan().refund_policy;
+    let order = decide(&live(2), elsewhere("re_7", 2000), at(20)).unwrap();
+    assert_eq!(order.refundable(0, within, at(21)), Refundable::Yes(eur(900)));
+    let order = cancel(&order, vec![0, 1], 21).unwrap();
+    let order = decide(&order, Command::Revoked { line: 0 }, at(22)).unwrap();
+    let order = decide(&order, Command::Revoked { line: 1 }, at(23)).unwrap();
+    assert_eq!((order.owed(), order.refunds.len()), (vec![eur(900)], 2));
+    assert_eq!(order.status(at(23)), Status::Cancelled);
+}
+
+#[test]
+fn what_somebody_gives_back_by_hand_settles_what_was_refused_or_not_asked_for() {
+    let asked = decide(&owing(), Command::AskRefund { refund: 0 }, at(22)).unwrap();
+    let failed = decide(&asked, refused(None), at(23)).unwrap();
+    for open in [owing(), failed] {
+        let settled = decide(&open, elsewhere("re_7", 1450), at(24)).unwrap();
+        assert_eq!((settled.owed(), settled.refunds.len()), (vec![], 1));
+        assert_eq!(settled.refunds[0].reason, ReturnReason::Cancelled);
+        assert!(!jobs(&settled, 1_000_000).contains(&Job::Refund));
+        for told_late in [elsewhere("re_7", 1450), refused(Some("re_1")), refused(None)] {
+            assert_eq!(decide(&settled, told_late, at(25)), Err(Rejected::Done));
+        }
+    }
+    // The provider may have acted, or it is another sum.
+    for (open, amount, owed) in [(asked, 1450, vec![]), (owing(), 500, vec![eur(950)])] {
+        let other = decide(&open, elsewhere("re_7", amount), at(24)).unwrap();
+        assert_eq!((other.owed(), other.refunds.len()), (owed, 2));
+    }
+}
+
+#[test]
+fn nothing_is_owed_of_a_payment_that_somebody_gave_back_whole() {
+    let failed = |order: &Order, line| {
+        decide(order, Command::ProvisioningFailed { line, reason: "no such profile".into() }, at(11)).unwrap()
+    };
+    let asked = decide(&failed(&failed(&paid(2), 0), 1), Command::AskRefund { refund: 0 }, at(22)).unwrap();
+    let most = decide(&asked, elsewhere("re_7", 2000), at(23)).unwrap();
+    assert_eq!((most.owed(), most.status(at(23))), (vec![eur(900)], Status::Unsubscribing));
+    let whole = decide(&most, elsewhere("re_8", 900), at(24)).unwrap();
+    assert_eq!((whole.owed(), whole.status(at(24))), (vec![], Status::Cancelled));
+    assert!(!whole.attention().contains(&Attention::MoneyOwed));
+    assert!(!jobs(&whole, 1_000_000).contains(&Job::Refund));
+    assert_eq!(decide(&whole, Command::AskRefund { refund: 1 }, at(25)), Err(Rejected::Done));
+    // The bank sends a part of it back to where it came from.
+    let returned = Command::RefundRefused { refund: 3, provider_id: Some("re_8".into()), reason: "closed account".into() };
+    assert_eq!(decide(&whole, returned, at(26)).unwrap().owed(), [eur(900)]);
+}
+
+#[test]
+fn a_refund_made_by_hand_that_fails_is_not_owed() {
+    let order = decide(&live(1), elsewhere("re_7", 1450), at(30)).unwrap();
+    assert_eq!(order.refundable(0, plan().refund_policy, at(31)), Refundable::Yes(eur(0)));
+    let order = decide(&sent_to_managers(&order, 31), refused(Some("re_7")), at(33)).unwrap();
+    assert_eq!((order.owed(), order.refunds[0].state), (vec![], RefundState::Failed));
+    assert!(jobs(&order, 33).contains(&mail(MailKind::Manager)), "whoever made it hears of it");
+    assert_eq!(order.refundable(0, plan().refund_policy, at(34)), Refundable::Yes(eur(1450)));
 }

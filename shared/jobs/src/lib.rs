@@ -37,8 +37,9 @@ pub struct Queued {
 #[derive(Debug)]
 pub struct Queues {
     client: Client,
-    provision: String,
+    carrier: String,
     mail: String,
+    refund: String,
 }
 
 /// Messages did not reach their queue; those before them may have. Sending all of them again does no harm.
@@ -50,19 +51,24 @@ impl Queues {
     pub fn new(config: &Config) -> Result<Self, ConfigError> {
         Ok(Self {
             client: Client::new(&config.sdk(Service::Sqs)?),
-            provision: config.var("PROVISION_QUEUE_URL")?.to_owned(),
+            carrier: config.var("PROVISION_QUEUE_URL")?.to_owned(),
             mail: config.var("MAIL_QUEUE_URL")?.to_owned(),
+            refund: config.var("REFUND_QUEUE_URL")?.to_owned(),
         })
     }
 
     /// Queues jobs, up to ten to a request.
     pub async fn send(&self, jobs: &[Queued]) -> Result<(), QueueError> {
-        let (provision, mail): (Vec<&Queued>, Vec<&Queued>) = jobs.iter().partition(|queued| match queued.message.job {
-            Job::Provision => true,
-            Job::Mail { .. } => false,
-        });
-        self.send_to(&self.provision, &provision).await?;
-        self.send_to(&self.mail, &mail).await
+        let url = |queued: &&Queued| match queued.message.job {
+            Job::Provision | Job::Revoke => &self.carrier,
+            Job::Mail { .. } => &self.mail,
+            Job::Refund => &self.refund,
+        };
+        for queue in [&self.carrier, &self.mail, &self.refund] {
+            let jobs: Vec<&Queued> = jobs.iter().filter(|queued| url(queued) == queue).collect();
+            self.send_to(queue, &jobs).await?;
+        }
+        Ok(())
     }
 
     async fn send_to(&self, url: &str, jobs: &[&Queued]) -> Result<(), QueueError> {

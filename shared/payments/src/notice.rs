@@ -14,6 +14,10 @@ const MAX_ID_LENGTH: usize = 255;
 pub enum Notice {
     /// A payment succeeded.
     Paid(PaidNotice),
+    /// A refund was made, or went on.
+    Refund(RefundNotice),
+    /// The payer disputes a payment.
+    Dispute(DisputeNotice),
     /// Something that changes no order.
     Other {
         /// The provider's identifier of the event.
@@ -34,6 +38,49 @@ pub struct PaidNotice {
     pub payment_id: String,
     /// What was really received, in minor units of ISO 4217; positive.
     pub received: Money,
+}
+
+/// How far a refund is. Several events tell of the same refund, in any order: `provider_id` is what they share.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefundNotice {
+    /// The provider's identifier of the event.
+    pub event_id: String,
+    /// The order, where the event names one that could be an order's number. A refund made at the provider names none.
+    pub order_num: Option<OrderNum>,
+    /// The provider's identifier of the payment that the money comes out of, as in [`PaidNotice`].
+    pub payment_id: String,
+    /// The provider's identifier of the refund, 1 to 255 printable ASCII characters.
+    pub provider_id: String,
+    /// The id that Simdock gave the refund; a refund made at the provider has none.
+    pub refund_id: Option<String>,
+    /// How much, in minor units of ISO 4217; positive.
+    pub amount: Money,
+    /// How far it is.
+    pub progress: RefundProgress,
+}
+
+/// How far a provider is with a refund.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RefundProgress {
+    /// Taken on; the money has not gone back, and may not.
+    Pending,
+    /// The money went back. A bank may still refuse it, which turns it to failed.
+    Succeeded,
+    /// The money did not go back, and will not: why, in one line of at most 200 characters without secrets.
+    Failed(String),
+}
+
+/// A payment that its payer disputes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DisputeNotice {
+    /// The provider's identifier of the event.
+    pub event_id: String,
+    /// The order, where the event names one that could be an order's number; Stripe's usually names none.
+    pub order_num: Option<OrderNum>,
+    /// The provider's identifier of the payment, as in [`PaidNotice`].
+    pub payment_id: String,
+    /// The provider's word for why, such as `fraudulent`: one line of at most 200 characters.
+    pub reason: String,
 }
 
 /// Why a verified webhook cannot be read. Shows nothing of the payload.

@@ -1,4 +1,7 @@
-//! Stripe: its signature scheme, its events, and its units.
+//! Stripe: its signature scheme, its events, its units, and the refunds asked of it.
+
+mod client;
+mod refund;
 
 use std::fmt::{self, Write};
 
@@ -7,8 +10,12 @@ use serde::Deserialize;
 use simdock_domain::{Currency, Money, Timestamp};
 
 use crate::Secret;
-use crate::notice::{self, Notice, PaidNotice, ParseError};
+use crate::http::printable;
+use crate::notice::{self, DisputeNotice, Notice, PaidNotice, ParseError, RefundNotice};
 use crate::signature::{self, SignatureError, check_any};
+
+pub use client::{RefundAnswer, RefundError, RefundRequest, StripeClient, StripeClientError};
+use refund::Refund;
 
 /// Verifies a Stripe webhook on its raw body by the header `Stripe-Signature`: `t=<Unix seconds>,v1=<hex>[,v1=<hex>]…`.
 ///
@@ -77,6 +84,8 @@ struct Data<T> {
 struct Metadata {
     #[serde(rename = "orderNum")]
     order_num: Option<String>,
+    #[serde(rename = "refundId")]
+    refund_id: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -98,12 +107,39 @@ struct CheckoutSession {
     metadata: Option<Metadata>,
 }
 
+#[derive(Deserialize)]
+struct Charge {
+    payment_intent: Option<Expandable>,
+    metadata: Option<Metadata>,
+    refunds: Option<Listed>,
+}
+
+/// The refunds of a charge, newest first.
+#[derive(Deserialize)]
+struct Listed {
+    data: Vec<Refund>,
+}
+
+#[derive(Deserialize)]
+struct Dispute {
+    payment_intent: Option<Expandable>,
+    reason: String,
+    metadata: Option<Metadata>,
+}
+
 /// An object that Stripe gives by its id, or whole where the endpoint asked for it.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Expandable {
     Id(String),
     Object { id: String },
+}
+
+impl Expandable {
+    fn into_id(self) -> String {
+        let (Self::Id(id) | Self::Object { id }) = self;
+        id
+    }
 }
 
 impl Metadata {
@@ -118,6 +154,12 @@ impl Metadata {
 /// `payment_status` is `paid`, and `checkout.session.async_payment_succeeded`. The order is named by `metadata.orderNum` or,
 /// on a session, by `client_reference_id`; what cannot be an order's number counts as absent. Sessions that set up
 /// or subscribe make no payment of ours.
+///
+/// Four kinds tell how far a refund is: `refund.created`, `refund.updated`, `refund.failed` and `charge.refund.updated`, which
+/// hold the refund itself. `charge.refunded` tells of one only in API versions before 2022-11-15, which list a charge's refunds:
+/// its newest, the one that the event is about. A refund that was made at Stripe, without Simdock, names no order; only a
+/// charge does, to which Stripe copies the metadata of its `PaymentIntent`. `charge.dispute.created` tells of a dispute.
+/// Refunds and disputes of charges without a `PaymentIntent` are of no payment of ours.
 pub fn parse_stripe(body: &[u8]) -> Result<Notice, ParseError> {
     let Envelope { id, r#type: kind } = notice::json(body)?;
     let event_id = notice::identifier("id", id)?;
@@ -139,8 +181,7 @@ pub fn parse_stripe(body: &[u8]) -> Result<Notice, ParseError> {
             if !paid || session.mode.is_some_and(|mode| mode != "payment") {
                 return Ok(Notice::Other { event_id, kind });
             }
-            let (Expandable::Id(payment_id) | Expandable::Object { id: payment_id }) =
-                session.payment_intent.ok_or(ParseError::Field("data.object.payment_intent"))?;
+            let payment_id = session.payment_intent.ok_or(ParseError::Field("data.object.payment_intent"))?.into_id();
             let metadata = Metadata::order_num(session.metadata.as_ref());
             let amount = session.amount_total.ok_or(ParseError::Field("data.object.amount_total"))?;
             let currency = session.currency.ok_or(ParseError::Field("data.object.currency"))?;
@@ -151,8 +192,45 @@ pub fn parse_stripe(body: &[u8]) -> Result<Notice, ParseError> {
                 received: received(amount, &currency)?,
             }))
         }
+        "refund.created" | "refund.updated" | "refund.failed" | "charge.refund.updated" => {
+            let mut refund: Refund = object(body)?;
+            match refund.payment_intent.take() {
+                Some(payment) => refunded(event_id, payment, None, refund),
+                None => Ok(Notice::Other { event_id, kind }),
+            }
+        }
+        "charge.refunded" => {
+            let charge: Charge = object(body)?;
+            let newest = charge.refunds.and_then(|refunds| refunds.data.into_iter().next());
+            match (charge.payment_intent, newest) {
+                (Some(payment), Some(refund)) => refunded(event_id, payment, charge.metadata.as_ref(), refund),
+                (None, _) | (_, None) => Ok(Notice::Other { event_id, kind }),
+            }
+        }
+        "charge.dispute.created" => {
+            let dispute: Dispute = object(body)?;
+            let Some(payment) = dispute.payment_intent else { return Ok(Notice::Other { event_id, kind }) };
+            Ok(Notice::Dispute(DisputeNotice {
+                event_id,
+                order_num: notice::order_num([Metadata::order_num(dispute.metadata.as_ref())]),
+                payment_id: notice::identifier("data.object.payment_intent", payment.into_id())?,
+                reason: printable(&dispute.reason),
+            }))
+        }
         _ => Ok(Notice::Other { event_id, kind }),
     }
+}
+
+fn refunded(event_id: String, payment: Expandable, of_charge: Option<&Metadata>, refund: Refund) -> Result<Notice, ParseError> {
+    Ok(Notice::Refund(RefundNotice {
+        event_id,
+        order_num: notice::order_num([Metadata::order_num(refund.metadata.as_ref()), Metadata::order_num(of_charge)]),
+        payment_id: notice::identifier("data.object.payment_intent", payment.into_id())?,
+        refund_id: refund.refund_id().and_then(|id| notice::identifier("refundId", id.to_owned()).ok()),
+        amount: received(refund.amount, &refund.currency)?,
+        progress: refund.progress(),
+        provider_id: notice::identifier("data.object.id", refund.id)?,
+    }))
 }
 
 fn object<T: for<'de> Deserialize<'de>>(body: &[u8]) -> Result<T, ParseError> {

@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 use simdock_domain::{Currency, Money};
 use simdock_payments::{
-    AmountError, Notice, PaidNotice, ParseError, from_stripe_amount, parse_standard, parse_stripe, to_stripe_amount,
+    AmountError, DisputeNotice, Notice, PaidNotice, ParseError, RefundNotice, RefundProgress, from_stripe_amount, parse_standard,
+    parse_stripe, to_stripe_amount,
 };
 
 const ORDER: &str = "EP0123456789ABCDEF";
@@ -114,7 +115,7 @@ fn checkout_session_names_its_order_in_metadata_or_reference() {
     let second = "EPZYXWVTSRQPNMKJHG";
     let order_of = |session: Value| match stripe(&event("evt_4", "checkout.session.completed", &session)).expect("a notice") {
         Notice::Paid(notice) => notice.order_num.map(|number| number.to_string()),
-        Notice::Other { kind, .. } => panic!("{kind}"),
+        notice @ (Notice::Refund(_) | Notice::Dispute(_) | Notice::Other { .. }) => panic!("{notice:?}"),
     };
     let named = |number: &str| with(session(), "metadata", json!({ "orderNum": number }));
     assert_eq!(order_of(named(second)).as_deref(), Some(second));
@@ -129,6 +130,134 @@ fn checkout_session_with_an_expanded_payment_intent() {
     let expanded = with(session(), "payment_intent", intent());
     let told = stripe(&event("evt_5", "checkout.session.completed", &expanded));
     assert_eq!(told, Ok(paid("evt_5", Some(ORDER), PI, money(1450, "EUR"))));
+}
+
+fn refund() -> Value {
+    json!({
+        "id": "re_3SWkT2LkdIwHu7ix0Kd0wq9x", "object": "refund", "amount": 1450, "charge": "ch_3SWkT2LkdIwHu7ix0",
+        "created": 1_795_343_400, "currency": "eur", "destination_details": { "card": { "type": "refund" }, "type": "card" },
+        "metadata": { "refundId": "RF0123456789ABCDEF", "orderNum": ORDER }, "payment_intent": PI, "reason": null,
+        "status": "succeeded"
+    })
+}
+
+fn charge(refunds: &Value) -> Value {
+    json!({
+        "id": "ch_3SWkT2LkdIwHu7ix0", "object": "charge", "amount": 1450, "amount_refunded": 500, "currency": "eur",
+        "metadata": { "orderNum": ORDER }, "payment_intent": PI, "refunded": false, "refunds": refunds, "status": "succeeded"
+    })
+}
+
+fn dispute() -> Value {
+    json!({
+        "id": "dp_1SWkT2LkdIwHu7ix", "object": "dispute", "amount": 1450, "charge": "ch_3SWkT2LkdIwHu7ix0",
+        "currency": "eur", "metadata": {}, "payment_intent": PI, "reason": "fraudulent", "status": "needs_response"
+    })
+}
+
+fn refunded(event_id: &str, amount: Money, progress: RefundProgress) -> RefundNotice {
+    RefundNotice {
+        event_id: event_id.into(),
+        order_num: Some(ORDER.parse().expect("an order number")),
+        payment_id: PI.into(),
+        provider_id: "re_3SWkT2LkdIwHu7ix0Kd0wq9x".into(),
+        refund_id: Some("RF0123456789ABCDEF".into()),
+        amount,
+        progress,
+    }
+}
+
+#[test]
+fn refunds_tell_how_far_they_are() {
+    for kind in ["refund.created", "refund.updated", "refund.failed", "charge.refund.updated"] {
+        let expected = refunded("evt_9", money(1450, "EUR"), RefundProgress::Succeeded);
+        assert_eq!(stripe(&event("evt_9", kind, &refund())), Ok(Notice::Refund(expected)));
+    }
+    let progress = |refund: Value| match stripe(&event("evt_9", "refund.updated", &refund)).expect("a notice") {
+        Notice::Refund(notice) => notice.progress,
+        notice @ (Notice::Paid(_) | Notice::Dispute(_) | Notice::Other { .. }) => panic!("{notice:?}"),
+    };
+    for (status, expected) in [
+        ("pending", RefundProgress::Pending),
+        ("requires_action", RefundProgress::Pending),
+        ("failed", RefundProgress::Failed("failed".into())),
+        ("canceled", RefundProgress::Failed("canceled".into())),
+    ] {
+        assert_eq!(progress(with(refund(), "status", json!(status))), expected);
+    }
+    let failed = with(with(refund(), "status", json!("failed")), "failure_reason", json!("lost_or_stolen_card"));
+    assert_eq!(progress(failed), RefundProgress::Failed("lost_or_stolen_card".into()));
+}
+
+#[test]
+fn refunds_made_at_stripe_have_no_name_of_ours() {
+    let expected =
+        RefundNotice { order_num: None, refund_id: None, ..refunded("evt_9", money(1450, "EUR"), RefundProgress::Succeeded) };
+    for metadata in [json!({}), json!(null), json!({"orderNum": "1007", "refundId": "a b"})] {
+        let told = stripe(&event("evt_9", "refund.created", &with(refund(), "metadata", metadata)));
+        assert_eq!(told, Ok(Notice::Refund(expected.clone())));
+    }
+    let of_no_intent = with(refund(), "payment_intent", json!(null));
+    assert_eq!(stripe(&event("evt_9", "refund.created", &of_no_intent)), Ok(other("evt_9", "refund.created")));
+    let expanded = with(refund(), "payment_intent", intent());
+    let expected = refunded("evt_9", money(1450, "EUR"), RefundProgress::Succeeded);
+    assert_eq!(stripe(&event("evt_9", "refund.created", &expanded)), Ok(Notice::Refund(expected)));
+}
+
+#[test]
+fn refunds_are_counted_in_iso_units() {
+    for (currency, stripe_amount, amount) in [("isk", 500, 5), ("jpy", 500, 500), ("kwd", 5120, 5120)] {
+        let object = with(with(refund(), "currency", json!(currency)), "amount", json!(stripe_amount));
+        let amount = money(amount, &currency.to_uppercase());
+        let expected = refunded("evt_9", amount, RefundProgress::Succeeded);
+        assert_eq!(stripe(&event("evt_9", "refund.updated", &object)), Ok(Notice::Refund(expected)));
+    }
+}
+
+#[test]
+fn refunds_that_cannot_be_read() {
+    let told = |field: &str, value: Value| stripe(&event("evt_9", "refund.updated", &with(refund(), field, value)));
+    assert_eq!(told("amount", json!(0)), Err(ParseError::Amount));
+    assert_eq!(told("currency", json!("usdc")), Err(ParseError::Currency));
+    assert_eq!(told("id", json!("re 1")), Err(ParseError::Field("data.object.id")));
+    assert_eq!(told("payment_intent", json!("")), Err(ParseError::Field("data.object.payment_intent")));
+    assert!(matches!(told("status", json!("something_new")), Err(ParseError::Json { .. })));
+}
+
+#[test]
+fn charges_tell_of_the_newest_refund_they_list() {
+    let kind = "charge.refunded";
+    let second = with(with(refund(), "amount", json!(500)), "metadata", json!({}));
+    let older = with(refund(), "id", json!("re_older"));
+    let listed = charge(&json!({ "object": "list", "data": [second, older], "has_more": false }));
+    let expected = RefundNotice { refund_id: None, ..refunded("evt_10", money(500, "EUR"), RefundProgress::Succeeded) };
+    assert_eq!(stripe(&event("evt_10", kind, &listed)), Ok(Notice::Refund(expected)));
+
+    for refunds in [json!(null), json!({ "object": "list", "data": [] })] {
+        assert_eq!(stripe(&event("evt_10", kind, &charge(&refunds))), Ok(other("evt_10", kind)));
+    }
+    assert_eq!(stripe(&event("evt_10", kind, &without(charge(&json!(null)), "refunds"))), Ok(other("evt_10", kind)));
+    assert_eq!(stripe(&event("evt_10", kind, &with(listed, "payment_intent", json!(null)))), Ok(other("evt_10", kind)));
+}
+
+#[test]
+fn disputes_are_told() {
+    let kind = "charge.dispute.created";
+    let expected = |order: Option<&str>, reason: &str| {
+        Ok(Notice::Dispute(DisputeNotice {
+            event_id: "evt_11".into(),
+            order_num: order.map(|number| number.parse().expect("an order number")),
+            payment_id: PI.into(),
+            reason: reason.into(),
+        }))
+    };
+    assert_eq!(stripe(&event("evt_11", kind, &dispute())), expected(None, "fraudulent"));
+    let named = with(dispute(), "metadata", json!({ "orderNum": ORDER }));
+    assert_eq!(stripe(&event("evt_11", kind, &named)), expected(Some(ORDER), "fraudulent"));
+    let written = with(dispute(), "reason", json!("ana@example.com\nsays no"));
+    assert_eq!(stripe(&event("evt_11", kind, &written)), expected(None, "*** says no"));
+    let of_no_intent = with(dispute(), "payment_intent", json!(null));
+    assert_eq!(stripe(&event("evt_11", kind, &of_no_intent)), Ok(other("evt_11", kind)));
 }
 
 #[test]

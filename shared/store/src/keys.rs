@@ -197,7 +197,8 @@ mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
     const PAGE: &str = include_str!("../../../infra/TABLES.md");
-    const SOURCES: [&str; 9] = [
+    const SOURCES: [&str; 10] = [
+        include_str!("cancelled.rs"),
         include_str!("imports.rs"),
         include_str!("orders.rs"),
         include_str!("partners.rs"),

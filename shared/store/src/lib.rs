@@ -5,6 +5,7 @@
 //! the conditions that hold each invariant.
 
 mod cache;
+mod cancelled;
 mod error;
 mod imports;
 mod item;

@@ -158,7 +158,8 @@ impl Store {
         items.iter().map(entry).collect()
     }
 
-    async fn partner_item(&self, key: Item) -> Result<Option<Item>, StoreError> {
+    /// Reads an item of the table by its key.
+    pub(crate) async fn partner_item(&self, key: Item) -> Result<Option<Item>, StoreError> {
         let get = self.client.get_item().table_name(&self.tables.partners).set_key(Some(key.clone())).consistent_read(true);
         Ok(send(Twice::Harmless, || get.clone().send()).await.map_err(SendError::unconditional)?.item)
     }

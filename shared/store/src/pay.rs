@@ -68,6 +68,13 @@ impl Store {
         outcome
     }
 
+    /// The order that a provider's payment belongs to, if it is on record or about to be.
+    pub async fn order_of_payment(&self, provider: Provider, payment_id: &str) -> Result<Option<OrderNum>, StoreError> {
+        let Some(claim) = self.partner_item(keys::payment(provider.name(), payment_id)).await? else { return Ok(None) };
+        let num = text_of(&claim, "orderNum")?.parse();
+        num.map(Some).map_err(|_| StoreError::Broken("a payment without an order".to_owned()))
+    }
+
     async fn settle(&self, num: &OrderNum, receipt: &Receipt, held: &mut Vec<Ticket>) -> Result<Paid, StoreError> {
         let mut looked_twice = false;
         // A balance or a price of nothing is bound to its order by its id already.
@@ -120,7 +127,7 @@ impl Store {
             let next = match decide(&order, command, now) {
                 Ok(next) => next,
                 Err(Rejected::Done) => return Ok(Paid::Known(Box::new(order))),
-                Err(Rejected::NotDue | Rejected::NotAllowed) => continue,
+                Err(Rejected::NotDue | Rejected::NotAllowed | Rejected::NotRefundable(_)) => continue,
             };
             if !drawn {
                 if self.replace_order(&next).await?.is_ok() {

@@ -28,6 +28,9 @@ pub struct Sim {
     /// The order that it was sold with.
     #[serde(rename = "order", default, skip_serializing_if = "Option::is_none")]
     pub order_num: Option<OrderNum>,
+    /// The subscription that it carries, once it is provisioned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subscription: Option<String>,
     /// When its code first left the system; from then on it can never be sold again.
     #[serde(rename = "disclosed", default, skip_serializing_if = "Option::is_none")]
     pub disclosed_at: Option<Timestamp>,

@@ -336,6 +336,7 @@ impl Store {
             msisdn: card.msisdn.clone(),
             activate_before: card.activate_before,
             order_num: None,
+            subscription: None,
             disclosed_at: None,
         };
         let put = Put::builder().table_name(&self.tables.sims).set_item(Some(to_item(&sim)?));
@@ -445,7 +446,7 @@ impl Store {
                 let sim: &Sim = &sims[index];
                 let update = Update::builder().table_name(&self.tables.sims).set_key(Some(keys::sim(&sim.iccid)));
                 let update = update
-                    .update_expression("SET slot = :slot, #state = :stocked REMOVE #order")
+                    .update_expression("SET slot = :slot, #state = :stocked REMOVE #order, subscription")
                     .condition_expression("#state = :returning AND attribute_not_exists(disclosed)")
                     .expression_attribute_names("#state", "state")
                     .expression_attribute_names("#order", "order")

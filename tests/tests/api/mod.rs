@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 /// The partner that most tests order as.
 pub const PARTNER: &str = "demo-travel";
 /// Everything that a stack does without being asked over HTTP.
-pub const SOURCES: [&str; 5] = ["relay", "provision", "send-email", "mail-events", "sweep"];
+pub const SOURCES: [&str; 6] = ["relay", "provision", "settle-refund", "send-email", "mail-events", "sweep"];
 /// How long a test waits for what other functions do.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -195,6 +195,15 @@ impl Site {
 
     pub fn standard_secret(&self) -> Secret {
         Secret::standard(&self.stack.keys().standard_secret).expect("a secret")
+    }
+
+    /// Asks to cancel cards of an order, as its partner: those named, or all.
+    pub fn refunding(&self, order: &Value, iccids: Option<&[&str]>) -> Call<'_> {
+        let mut body = json!({"reason": "changed plans"});
+        if let Some(iccids) = iccids {
+            body["iccids"] = json!(iccids);
+        }
+        self.post(format!("/v1/orders/{}/refund", num(order))).by(By::Partner).json(&body)
     }
 
     /// Reads an order, as its manager.

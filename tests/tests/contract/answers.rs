@@ -3,6 +3,8 @@
 use crate::api::openapi::Contract;
 use crate::api::{Answer, By, Site, csv, draft, list, stripe_event, unique};
 use crate::between::{Between, Way};
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, join_all};
 use hyper::Method;
 use serde_json::{Value, json};
 use simdock_payments::{sign_standard, sign_stripe};
@@ -14,22 +16,14 @@ use std::time::Duration;
 /// see [`Contract::gateways`].
 const NOT_SEEN: &[(&str, &[&str])] = &[
     (
-        "cancelling, refunding and ending come with the functions that do it",
+        "plans begin and end with the function that hears of it",
         &[
-            "Order.status = 2",
-            "Order.status = 4",
             "Order.status = 5",
-            "Order.statusName = cancelled",
-            "Order.statusName = partial_unsubscribed",
             "Order.statusName = ended",
-            "Refund.status = succeeded",
             "Card.status = active",
             "Card.status = ended",
-            "Card.status = cancelling",
-            "Card.status = cancelled",
-            "Refundable.code = cancelling",
-            "Refundable.code = cancelled",
             "Refundable.code = ended",
+            "NotRefundable = ended",
         ],
     ),
     ("renewals come with the function that makes them", &["Order.renew = 1", "Order.mainOrderNum"]),
@@ -41,7 +35,16 @@ const FLEETING: &[&str] = &["Email.status = sending"];
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_documented_answer_is_given_and_no_other() {
     let contract = Arc::new(Contract::load());
-    tokio::join!(requests(&contract), orders(&contract), time(&contract), trouble(&contract), slow_import(&contract));
+    // Boxed, since all of them together are more than a thread's stack likes to hold.
+    let all: [BoxFuture<'_, ()>; 6] = [
+        requests(&contract).boxed(),
+        orders(&contract).boxed(),
+        refunds(&contract).boxed(),
+        time(&contract).boxed(),
+        trouble(&contract).boxed(),
+        slow_import(&contract).boxed(),
+    ];
+    join_all(all).await;
 
     let seen = contract.seen();
     let excused: BTreeSet<String> = NOT_SEEN.iter().flat_map(|(_, names)| names.iter()).map(|name| (*name).to_owned()).collect();
@@ -114,6 +117,22 @@ async fn requests(contract: &Arc<Contract>) {
     let other = site.ordering(&with("count", json!(2))).header("Idempotency-Key", "once").send().await;
     other.problem(422, "idempotency_key_reused", Some("Idempotency-Key"));
 
+    // Refunds.
+    let order = site.order(&good).await;
+    let refund = |body: &Value| site.refunding(&order, None).json(body);
+    site.refunding(&order, None).header("Authorization", "Bearer nobody").send().await.problem(401, "unauthenticated", None);
+    site.refunding(&order, None).by(By::OtherPartner).send().await.problem(404, "not_found", None);
+    refund(&json!({})).send().await.problem(400, "missing_field", Some("reason"));
+    refund(&json!({"reason": "x", "colour": 1})).send().await.problem(400, "unknown_field", Some("colour"));
+    refund(&json!({"reason": "x", "iccids": ["8949"]})).send().await.problem(400, "invalid_field", Some("iccids"));
+    let malformed = site.refunding(&order, None).body("application/json", "{");
+    malformed.send().await.problem(400, "malformed_json", None);
+    let plain = site.refunding(&order, None).body("text/plain", "{}");
+    plain.send().await.problem(415, "unsupported_media_type", Some("Content-Type"));
+    site.refunding(&order, None).body("application/json", large.clone()).send().await.problem(413, "body_too_large", None);
+    let unpaid = site.refunding(&order, None).send().await.problem(409, "not_refundable", None);
+    assert_eq!(unpaid["reason"], "not_paid");
+
     // Imports.
     let imports = "/v1/inventory/imports?operator=meridian&imsiProfile=7";
     let import = |query: &str, file: String| site.post(format!("{imports}{query}")).by(By::Manager).csv(file);
@@ -157,9 +176,10 @@ async fn requests(contract: &Arc<Contract>) {
     site.stop().await;
 }
 
-/// What orders look like in all the states that they can reach without time going by.
+/// What orders look like in all the states that they can reach without time going by, while nobody gives back what they owe.
 async fn orders(contract: &Arc<Contract>) {
     let site = site(contract, simdock_local::Options::default()).await;
+    hold(&site, "settle-refund", true).await;
     let europe = draft("eu-5gb-30d");
 
     // Everything that can be asked for; the reasons for which a payment goes back.
@@ -219,8 +239,7 @@ async fn orders(contract: &Arc<Contract>) {
     // One that is out of order for now.
     site.local("operator", json!({"mode": "fail", "times": 1})).await;
     let order = site.paid(&sandbox).await;
-    let delayed = |order: &Value| list(order, "history").iter().any(|entry| entry["event"] == "provisioning_delayed");
-    site.until(&order, "put off", delayed).await;
+    site.until(&order, "put off", |order| happened(order, "provisioning_delayed")).await;
 
     // What becomes of mails.
     for who in ["bounce", "suppressed", "complaint", "delay", "reject"] {
@@ -234,6 +253,144 @@ async fn orders(contract: &Arc<Contract>) {
         site.until(&order, "reported", reported).await;
     }
     site.stop().await;
+}
+
+/// Pauses a source, or lets it go on.
+async fn hold(site: &Site, source: &str, paused: bool) {
+    site.local("pause", json!({"source": source, "paused": paused})).await;
+}
+
+fn iccid(order: &Value, card: usize) -> &str {
+    order["cards"][card]["iccid"].as_str().expect("a card's number")
+}
+
+fn happened(order: &Value, event: &str) -> bool {
+    list(order, "history").iter().any(|entry| entry["event"] == event)
+}
+
+/// What becomes of cards that are given back, and of their money.
+async fn refunds(contract: &Arc<Contract>) {
+    let site = site(contract, simdock_local::Options::default()).await;
+    one_card_and_then_the_other(&site).await;
+    a_carrier_that_refuses(&site).await;
+    cards_that_never_worked(&site).await;
+    what_the_provider_says(&site).await;
+    site.stop().await;
+}
+
+async fn one_card_and_then_the_other(site: &Site) {
+    let mut two = draft("eu-5gb-30d");
+    (two["count"], two["payment"]) = (2.into(), "balance".into());
+    let order = site.settled(&site.order(&two).await).await;
+    for (card, by, name, under_way, done) in [(0, By::Partner, "partner", 7, 4), (1, By::Manager, "manager", 6, 2)] {
+        hold(site, "provision", true).await;
+        let asked = async || site.refunding(&order, Some(&[iccid(&order, card)])).by(by).send().await;
+        let cancelling = asked().await.expect(202);
+        assert_eq!((&cancelling["status"], &cancelling["cards"][card]["status"]), (&json!(under_way), &json!("cancelling")));
+        assert_eq!(cancelling["cards"][card]["code"], json!(null), "its code is shown no more");
+        let entry = list(&cancelling, "history").last().unwrap();
+        assert_eq!((&entry["event"], &entry["by"]), (&json!("cancellation_requested"), &json!(name)));
+        assert_eq!(list(&cancelling, "refunds").len(), card, "the money follows");
+        assert_eq!(asked().await.expect(200), cancelling, "asking twice is asking once");
+        assert_eq!(site.read(&order).await, cancelling);
+        hold(site, "provision", false).await;
+        let given_back = site.until(&order, "given back", |order| order["refunds"][card]["status"] == "succeeded").await;
+        assert_eq!((&given_back["status"], &given_back["cards"][card]["status"]), (&json!(done), &json!("cancelled")));
+        assert_eq!((&given_back["refunds"][card]["iccid"], &given_back["owed"]), (&json!(iccid(&order, card)), &json!([])));
+        assert_eq!(asked().await.expect(200), given_back, "and asking once more is too");
+    }
+}
+
+async fn a_carrier_that_refuses(site: &Site) {
+    let mut sandbox = draft("sandbox-1gb-7d");
+    sandbox["count"] = 2.into();
+    let order = site.settled(&site.paid(&sandbox).await).await;
+    for (card, refuses, comes_to, status) in [
+        (0, true, "cancellation_refused", 0),
+        (0, false, "cancelled", 4),
+        (1, true, "cancellation_refused", 4),
+        (1, false, "cancelled", 2),
+    ] {
+        site.local("operator", json!({"mode": if refuses { "refuse" } else { "ok" }, "times": 1})).await;
+        let asked = site.refunding(&order, Some(&[iccid(&order, card)])).send().await.expect(202);
+        let entries = list(&asked, "history").len();
+        let comes = |order: &Value| list(order, "history")[entries..].iter().any(|entry| entry["event"] == comes_to);
+        assert_eq!(site.until(&order, comes_to, comes).await["status"], status, "{comes_to}");
+    }
+}
+
+async fn cards_that_never_worked(site: &Site) {
+    // The whole order is what can be given back of it.
+    let mut sandbox = draft("sandbox-1gb-7d");
+    sandbox["sendEmail"] = false.into();
+    for (count, refused) in [(2, 1), (1, 1)] {
+        sandbox["count"] = count.into();
+        site.local("operator", json!({"mode": "refuse", "times": refused})).await;
+        let order = site.paid(&sandbox).await;
+        let order = site.until(&order, "refused", |order| order["fulfilment"] != "fulfilling").await;
+        let asked = site.refunding(&order, None).send().await;
+        if count == refused {
+            assert_eq!(asked.problem(409, "not_refundable", None)["reason"], "not_delivered");
+        } else {
+            let cancelling = asked.expect(202);
+            let count = |status: &str| list(&cancelling, "cards").iter().filter(|card| card["status"] == status).count();
+            assert_eq!((count("failed"), count("cancelling"), count("ready")), (1, 1, 0));
+            site.refunding(&order, None).send().await.expect(200);
+            site.until(&order, "cancelled", |order| happened(order, "cancelled")).await;
+        }
+    }
+
+    // One that was given back before it was ever activated is on sale again, and what it is to its next buyer is not told.
+    hold(site, "provision", true).await;
+    let order = site.paid(&sandbox).await;
+    let cancelling = site.refunding(&order, None).send().await.expect(202);
+    assert!(cancelling["cards"][0]["mobileNumber"].is_string());
+    let before = site.available("sandbox.1.esim").await;
+    hold(site, "provision", false).await;
+    site.until(&order, "cancelled", |order| order["status"] == 2).await;
+    site.local("sweep", json!({})).await;
+    assert_eq!(site.available("sandbox.1.esim").await, before + 1);
+    let card = &site.read(&order).await["cards"][0];
+    assert_eq!((&card["mobileNumber"], &card["activateBefore"]), (&json!(null), &json!(null)));
+
+    let trial = site.settled(&site.order(&draft("eu-trial-100mb-1d")).await).await;
+    let problem = site.refunding(&trial, None).send().await.problem(409, "not_refundable", None);
+    assert_eq!(problem["reason"], "plan_policy");
+}
+
+async fn what_the_provider_says(site: &Site) {
+    hold(site, "settle-refund", true).await;
+    let paid = site.order(&draft("eu-5gb-30d")).await;
+    let payment = stripe_event(&paid);
+    assert_eq!(site.stripe(&payment).await, "paid");
+    let order = site.settled(&paid).await;
+    site.refunding(&order, None).send().await.expect(202);
+    let order = site.until(&order, "cancelled", |order| order["status"] == 2).await;
+    assert_eq!(order["refunds"][0]["status"], "due");
+
+    let told = async |kind: &str, object: Value| {
+        let mut event = json!({"id": format!("evt_{}", unique()), "object": "event", "type": kind, "data": {"object": object}});
+        event["data"]["object"]["payment_intent"] = payment["data"]["object"]["id"].clone();
+        assert_eq!(site.stripe(&event).await, "recorded", "{kind}");
+        site.read(&order).await
+    };
+    let refund = |id: &str, amount: i64, status: &str, metadata: Value| json!({"id": id, "object": "refund", "amount": amount, "currency": "eur", "status": status, "metadata": metadata});
+    let ours = |status: &str| {
+        let metadata = json!({"orderNum": order["orderNum"], "refundId": order["refunds"][0]["refundId"]});
+        refund("re_1", 1450, status, metadata)
+    };
+    let requested = told("refund.updated", ours("pending")).await;
+    assert_eq!((&requested["refunds"][0]["status"], &requested["owed"][0]["amount"]), (&json!("requested"), &json!(1450)));
+    let failed = told("refund.failed", ours("failed")).await;
+    assert_eq!((&failed["refunds"][0]["status"], &failed["owed"][0]["amount"]), (&json!("failed"), &json!(1450)));
+    assert!(list(&failed, "needsAttention").iter().any(|attention| attention["code"] == "refund_failed"));
+    // Somebody does it by hand, in part; neither that nor a dispute names the order.
+    let elsewhere = told("refund.created", refund("re_2", 500, "succeeded", json!({}))).await;
+    assert_eq!(elsewhere["refunds"][1]["reason"], "elsewhere");
+    assert!(happened(&elsewhere, "refunded"));
+    let disputed = json!({"id": "dp_1", "object": "dispute", "reason": "fraudulent", "metadata": {}});
+    assert!(happened(&told("charge.dispute.created", disputed).await, "disputed"));
+    hold(site, "settle-refund", false).await;
 }
 
 /// A payment through a provider that speaks Standard Webhooks.
@@ -280,11 +437,13 @@ async fn time(contract: &Arc<Contract>) {
     assert_eq!(site.read(&unpaid).await["voidReason"], "not_paid_in_time");
     site.advance("P14D").await;
     assert_eq!(site.read(&asia).await["cards"][0]["refundable"]["code"], "period_over");
+    let late = site.refunding(&asia, None).send().await.problem(409, "not_refundable", None);
+    assert_eq!(late["reason"], "period_over");
 
-    site.local("pause", json!({"source": "provision", "paused": true})).await;
+    hold(&site, "provision", true).await;
     let paused = site.paid(&draft("eu-5gb-30d")).await;
     assert_eq!(site.read(&paused).await["cards"][0]["status"], "provisioning");
-    site.local("pause", json!({"source": "send-email", "paused": true})).await;
+    hold(&site, "send-email", true).await;
     let mut unsent = draft("eu-5gb-30d");
     unsent["subscriber"]["language"] = "es".into();
     assert_eq!(site.read(&site.paid(&unsent).await).await["emails"][0]["status"], "pending");
@@ -306,11 +465,12 @@ async fn trouble(contract: &Arc<Contract>) {
                     let order = json!({"orderNum": "EPZYXWVTSRQPNMKJHG", "price": {"amount": 1, "currency": "EUR"}});
                     site.stripe_call(stripe_event(&order).to_string())
                 }
+                "refundOrder" => site.post(path).by(By::Manager).json(&json!({"reason": "changed plans"})),
                 _ => site.call(Method::GET, path).by(By::Manager),
             };
             call.send().await.problem(status, code, None);
         });
-        futures_util::future::join_all(asked).await;
+        join_all(asked).await;
     }
     site.stop().await;
 }

@@ -19,6 +19,10 @@ use std::path::Path;
 const ORDER: &str = "EP5R8K2M9QW3TX7YB1";
 /// The import that an event names.
 const IMPORT: &str = "IMYPMK9DDBJRAQPHMG";
+/// A card of that order, where an event names one.
+const CARD: &str = "8934501234567890125";
+/// A refund of that order, where an event names one.
+const REFUND: &str = "RF7W2K9M4QX3TY8ZC1";
 /// Stands where a key or signature belongs.
 const REPLACED: &str = "REPLACED-BY-TEST";
 
@@ -54,6 +58,22 @@ const REFUSED_ORDERS: &[(&str, Outcome)] = &[
 /// Requests for orders that create one.
 const ORDERS: &[&str] = &["create-order", "create-order-balance", "create-order-base64", "create-order-minimal"];
 
+/// Requests to cancel cards that are refused.
+const REFUSED_REFUNDS: &[(&str, Outcome)] = &[
+    ("refund-order-empty-list", (400, "invalid_field", "iccids")),
+    ("refund-order-malformed-json", (400, "malformed_json", "")),
+    ("refund-order-missing-reason", (400, "missing_field", "reason")),
+    ("refund-order-no-api-key", (401, "unauthenticated", "")),
+    ("refund-order-not-found", (404, "not_found", "")),
+    ("refund-order-over-long-reason", (400, "invalid_field", "reason")),
+    ("refund-order-unknown-field", (400, "unknown_field", "amount")),
+    ("refund-order-unknown-iccid", (400, "invalid_field", "iccids")),
+    ("refund-order-wrong-content-type", (415, "unsupported_media_type", "Content-Type")),
+];
+
+/// Requests to cancel cards that are carried out: the status that the order has then.
+const REFUNDS: &[(&str, i8)] = &[("refund-order-partial", 7), ("refund-order", 6)];
+
 /// Webhooks that are refused.
 const REFUSED_WEBHOOKS: &[(&str, Outcome)] = &[
     ("payment-webhook-standard-bad-signature", (400, "bad_signature", "")),
@@ -80,6 +100,23 @@ const WEBHOOKS: &[(&str, &str, Option<&str>)] = &[
     ("payment-webhook-stripe-wrong-amount", "owed_back", Some("wrong_amount")),
     ("payment-webhook-stripe-wrong-currency", "owed_back", Some("wrong_currency")),
 ];
+
+/// What became of a refund: its place in the order, its status, and the provider's id of it.
+type Settled = (usize, &'static str, &'static str);
+
+/// Webhooks about money that goes back, and what they come to: the result, a refund, and what the history has of it.
+const MONEY_BACK: &[(&str, &str, Option<Settled>, &str)] = &[
+    ("payment-webhook-stripe-charge-refunded", "recorded", Some((1, "succeeded", THEIRS)), "refunded"),
+    ("payment-webhook-stripe-dispute-created", "recorded", None, "disputed"),
+    ("payment-webhook-stripe-refund-created", "recorded", Some((0, "requested", OURS)), ""),
+    ("payment-webhook-stripe-refund-failed", "recorded", Some((0, "failed", OURS)), "refund_failed"),
+    ("payment-webhook-stripe-refund-in-dashboard", "recorded", Some((1, "succeeded", THEIRS)), "refunded"),
+    ("payment-webhook-stripe-refund-updated", "recorded", Some((0, "succeeded", OURS)), "refunded"),
+];
+/// The provider's id of a refund that was asked for here.
+const OURS: &str = "re_3SWkT2LkdIwHu7ix0Kd0wq9x";
+/// The provider's id of a refund that was made in its dashboard.
+const THEIRS: &str = "re_3SWkT2LkdIwHu7ix0Hs5jT3v";
 
 /// Imports that are refused.
 const REFUSED_IMPORTS: &[(&str, Outcome)] = &[
@@ -132,7 +169,9 @@ const REPORTS: &[(&str, Option<MailReport>)] = &[
 /// Changes of orders.
 const CHANGES: &[&str] = &["relay-insert", "relay-malformed", "relay-modify"];
 /// Jobs.
-const JOBS: &[&str] = &["provision", "provision-malformed", "send-email", "send-email-malformed"];
+const JOBS: &[&str] = &["provision", "provision-malformed", "provision-revoke", "send-email", "send-email-malformed"];
+/// Jobs that give back what an order owes.
+const SETTLEMENTS: &[&str] = &["settle-refund", "settle-refund-malformed"];
 /// What comes by the clock.
 const SCHEDULED: &[&str] = &["sweep"];
 
@@ -143,13 +182,15 @@ fn every_event_is_used() {
         .unwrap()
         .map(|entry| entry.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned())
         .collect();
-    let refused = [REFUSED_ORDERS, REFUSED_WEBHOOKS, REFUSED_IMPORTS, REFUSED_READS];
+    let refused = [REFUSED_ORDERS, REFUSED_REFUNDS, REFUSED_WEBHOOKS, REFUSED_IMPORTS, REFUSED_READS];
     let used: BTreeSet<String> = refused
         .iter()
         .flat_map(|group| group.iter().map(|(name, _)| *name))
+        .chain(REFUNDS.iter().map(|(name, _)| *name))
         .chain(WEBHOOKS.iter().map(|(name, ..)| *name))
+        .chain(MONEY_BACK.iter().map(|(name, ..)| *name))
         .chain(REPORTS.iter().map(|(name, _)| *name))
-        .chain([ORDERS, IMPORTS, READS, CHANGES, JOBS, SCHEDULED].into_iter().flatten().copied())
+        .chain([ORDERS, IMPORTS, READS, CHANGES, JOBS, SETTLEMENTS, SCHEDULED].into_iter().flatten().copied())
         .map(str::to_owned)
         .collect();
     assert_eq!(files, used);
@@ -162,19 +203,29 @@ fn text(name: &str) -> String {
 
 /// An event about an order of ours.
 fn about(name: &str, num: &str) -> Value {
-    let mut event: Value = serde_json::from_str(&text(name).replace(ORDER, num)).unwrap();
+    with(name, &[(ORDER, num)])
+}
+
+/// An event with names of ours instead of its own.
+fn with(name: &str, ours: &[(&str, &str)]) -> Value {
+    let named = |text: String| ours.iter().fold(text, |text, (theirs, ours)| text.replace(theirs, ours));
+    let mut event: Value = serde_json::from_str(&named(text(name))).unwrap();
     if event["isBase64Encoded"] == true {
         let body = String::from_utf8(STANDARD.decode(event["body"].as_str().unwrap()).unwrap()).unwrap();
-        event["body"] = STANDARD.encode(body.replace(ORDER, num)).into();
+        event["body"] = STANDARD.encode(named(body)).into();
     }
     event
 }
 
 impl Site {
-    /// Calls the function that an API Gateway event is for, with keys and signatures that are good where the event leaves room for
-    /// them. `num` is the order that it is about.
+    /// Calls the function that an API Gateway event is for, about an order of ours.
     async fn request(&self, name: &str, num: &str, by: By<'_>) -> Answer {
-        let mut event = about(name, num);
+        self.signed(about(name, num), by).await
+    }
+
+    /// Calls the function that an API Gateway event is for, with keys and signatures that are good where the event leaves room for
+    /// them.
+    async fn signed(&self, mut event: Value, by: By<'_>) -> Answer {
         if event["headers"]["authorization"] == format!("Bearer {REPLACED}") {
             let keys = self.stack.keys();
             let key = if matches!(by, By::Manager) { &keys.manager_key } else { &keys.partner_key };
@@ -219,10 +270,10 @@ impl Site {
     }
 
     /// Sends requests that must be refused, each with its own problem, and without anything being written.
-    async fn refuses(&self, requests: &[(&str, Outcome)], by: By<'_>) {
+    async fn refuses(&self, requests: &[(&str, Outcome)], num: &str, by: By<'_>) {
         let before = self.tables().await;
         for (name, (status, code, field)) in requests {
-            let answer = self.request(name, ORDER, by).await;
+            let answer = self.request(name, num, by).await;
             answer.problem(*status, code, Some(*field).filter(|field| !field.is_empty()));
             assert!(self.tables().await == before, "{name} wrote something");
         }
@@ -239,7 +290,7 @@ impl Site {
 #[tokio::test]
 async fn requests_for_orders() {
     let site = Site::still().await;
-    site.refuses(REFUSED_ORDERS, By::Partner).await;
+    site.refuses(REFUSED_ORDERS, ORDER, By::Partner).await;
     let mut nums = Vec::new();
     for name in ORDERS {
         let answer = site.request(name, ORDER, By::Partner).await;
@@ -271,9 +322,32 @@ async fn requests_for_orders() {
 }
 
 #[tokio::test]
+async fn requests_for_refunds() {
+    let site = Site::still().await;
+    let mut two = draft("eu-5gb-30d");
+    two["count"] = 2.into();
+    let order = site.paid(&two).await;
+    site.stack.invoke("provision", about("provision", num(&order))).await.unwrap();
+    site.refuses(REFUSED_REFUNDS, num(&order), By::Partner).await;
+
+    let iccid = site.read(&order).await["cards"][0]["iccid"].as_str().unwrap().to_owned();
+    for (name, status) in REFUNDS {
+        let request = async || site.signed(with(name, &[(ORDER, num(&order)), (CARD, &iccid)]), By::Partner).await;
+        let cancelling = request().await.expect(202);
+        assert_eq!((&cancelling["status"], &cancelling["cards"][0]["status"]), (&json!(status), &json!("cancelling")), "{name}");
+        assert_eq!(list(&cancelling, "history").last().unwrap()["event"], "cancellation_requested");
+        assert_eq!(request().await.expect(200), cancelling, "{name}: asking twice is asking once");
+    }
+    let unpaid = site.order(&two).await;
+    let problem = site.request("refund-order", num(&unpaid), By::Partner).await.problem(409, "not_refundable", None);
+    assert_eq!(problem["reason"], "not_paid");
+    site.stop().await;
+}
+
+#[tokio::test]
 async fn payment_webhooks() {
     let site = Site::still().await;
-    site.refuses(REFUSED_WEBHOOKS, By::Nobody).await;
+    site.refuses(REFUSED_WEBHOOKS, ORDER, By::Nobody).await;
     site.stop().await;
     for (name, result, change) in WEBHOOKS {
         // Many of the events tell of one payment, which pays one order only.
@@ -306,9 +380,38 @@ async fn payment_webhooks() {
 }
 
 #[tokio::test]
+async fn webhooks_about_money_that_goes_back() {
+    for (name, result, refund, event) in MONEY_BACK {
+        let site = Site::still().await;
+        let order = site.order(&draft("eu-5gb-30d")).await;
+        assert_eq!(site.request("payment-webhook-stripe", num(&order), By::Nobody).await.expect(200)["result"], "paid");
+        site.stack.invoke("provision", about("provision", num(&order))).await.unwrap();
+        site.refunding(&order, None).send().await.expect(202);
+        site.stack.invoke("provision", about("provision-revoke", num(&order))).await.unwrap();
+        let before = site.read(&order).await;
+        assert_eq!((&before["status"], &before["refunds"][0]["status"]), (&json!(2), &json!("due")));
+
+        let ours = [(ORDER, num(&order)), (REFUND, before["refunds"][0]["refundId"].as_str().unwrap())];
+        let told = async || site.signed(with(name, &ours), By::Nobody).await.expect(200)["result"].clone();
+        assert_eq!(told().await, *result, "{name}");
+        let after = site.read(&order).await;
+        if let Some((place, status, provider_id)) = refund {
+            let refund = &after["refunds"][*place];
+            assert_eq!((&refund["status"], &refund["providerRefundId"]), (&json!(status), &json!(provider_id)), "{name}");
+        }
+        let events: Vec<_> =
+            list(&after, "history")[list(&before, "history").len()..].iter().map(|entry| &entry["event"]).collect();
+        assert_eq!(events, Some(*event).filter(|event| !event.is_empty()).as_slice(), "{name}");
+        assert_eq!(told().await, "known", "{name}");
+        assert_eq!(site.read(&order).await, after, "{name} changed the order twice");
+        site.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn imports() {
     let site = Site::still().await;
-    site.refuses(REFUSED_IMPORTS, By::Manager).await;
+    site.refuses(REFUSED_IMPORTS, ORDER, By::Manager).await;
     let bad = site.request("import-inventory-bad-lines", ORDER, By::Manager).await.expect(422);
     let complaints: Vec<_> = list(&bad, "errors").iter().map(|error| (error["line"].clone(), error["code"].clone())).collect();
     let expected = [(3, "iccid_luhn"), (4, "duplicate"), (5, "iccid_length"), (6, "code")];
@@ -348,7 +451,7 @@ async fn imports() {
 #[tokio::test]
 async fn reads() {
     let site = Site::still().await;
-    site.refuses(REFUSED_READS, By::Partner).await;
+    site.refuses(REFUSED_READS, ORDER, By::Partner).await;
     let order = site.request("create-order", ORDER, By::Partner).await.expect(201);
     let import = site.request("import-inventory", ORDER, By::Manager).await.expect(201);
     for name in READS {
@@ -460,6 +563,19 @@ async fn jobs() {
                 let sims = store.sims(&iccids).await.unwrap();
                 assert!(sims.len() == 2 && sims.iter().all(|sim| sim.state == SimState::Active), "{name}");
             }
+            "provision-revoke" => {
+                site.stack.invoke("provision", about("provision", num(&order))).await.unwrap();
+                site.refunding(&order, None).send().await.expect(202);
+                for _ in 0..2 {
+                    assert_eq!(site.stack.invoke("provision", about(name, num(&order))).await.unwrap(), nothing, "{name}");
+                }
+                let order = read(&order).await;
+                assert!(order.lines.iter().all(|line| line.state == LineState::Cancelled), "{name}");
+                assert_eq!(order.refunds.len(), 2, "{name}");
+                let asked = site.get("/_local/operator").send().await.expect(200);
+                let asked: Vec<_> = list(&asked, "revoked").iter().map(|card| (&card["orderNum"], &card["requests"])).collect();
+                assert_eq!(asked, [(&json!(order.num.as_str()), &json!(1)); 2], "{name}: each card is asked about once");
+            }
             "send-email" | "send-email-malformed" => {
                 // One card is refused, so that there is something to tell a manager.
                 site.local("operator", json!({"mode": "refuse", "times": 1})).await;
@@ -478,6 +594,41 @@ async fn jobs() {
             }
             other => panic!("{other}"),
         }
+    }
+    site.stop().await;
+}
+
+#[tokio::test]
+async fn settlements() {
+    let site = Site::still().await;
+    let store = site.store().await;
+    let balance = async || store.balance(crate::api::PARTNER, "EUR".parse().unwrap()).await.unwrap();
+    let mut by_balance = draft("eu-5gb-30d");
+    by_balance["payment"] = "balance".into();
+    for name in SETTLEMENTS {
+        let before = balance().await;
+        let orders = [site.paid(&draft("eu-5gb-30d")).await, site.order(&by_balance).await];
+        for order in &orders {
+            let num = num(order);
+            site.stack.invoke("provision", about("provision", num)).await.unwrap();
+            site.refunding(order, None).send().await.expect(202);
+            site.stack.invoke("provision", about("provision-revoke", num)).await.unwrap();
+            let mut failures = Vec::new();
+            if *name == "settle-refund-malformed" {
+                failures.push(json!({"itemIdentifier": about(name, num)["Records"][1]["messageId"]}));
+            }
+            for _ in 0..2 {
+                let answer = site.stack.invoke("settle-refund", about(name, num)).await.unwrap();
+                assert_eq!(answer, json!({ "batchItemFailures": failures }), "{name}");
+            }
+            let order = site.read(order).await;
+            assert_eq!((&order["refunds"][0]["status"], &order["owed"]), (&json!("succeeded"), &json!([])), "{name}");
+        }
+        assert_eq!(balance().await, before, "{name}: what was spent is back, once");
+        let stripe = site.get("/_local/stripe").send().await.expect(200);
+        let payment = &site.read(&orders[0]).await["payments"][0]["paymentId"];
+        let asked: Vec<_> = list(&stripe, "refunds").iter().filter(|refund| refund["paymentIntent"] == *payment).collect();
+        assert_eq!((asked.len(), &asked[0]["requests"]), (1, &json!(1)), "{name}: {stripe}");
     }
     site.stop().await;
 }

@@ -17,10 +17,11 @@ use serde_json::json;
 use std::collections::BTreeSet;
 
 /// Which function does which operation.
-const FUNCTIONS: [(&str, &str); 8] = [
+const FUNCTIONS: [(&str, &str); 9] = [
     ("createOrder", "create-order"),
     ("listOrders", "read"),
     ("getOrder", "read"),
+    ("refundOrder", "refund-order"),
     ("listPlans", "read"),
     ("listInventory", "read"),
     ("importInventory", "import-inventory"),

@@ -96,6 +96,7 @@ async fn an_operator_that_answers_late_activates_once() {
 async fn a_card_that_the_operator_refuses_is_owed_back_and_set_aside() {
     let site = Site::start().await;
     let stock = site.available("sandbox.1.esim").await;
+    site.local("pause", json!({"source": "settle-refund", "paused": true})).await;
     operator(&site, "refuse", 1).await;
     let mut two = draft("sandbox-1gb-7d");
     two["count"] = 2.into();
@@ -124,11 +125,18 @@ async fn a_card_that_the_operator_refuses_is_owed_back_and_set_aside() {
 
     // The only card of an order.
     operator(&site, "refuse", 1).await;
-    let order = site.paid(&draft("sandbox-1gb-7d")).await;
-    let order = site.until(&order, "failed", |order| order["fulfilment"] == "failed").await;
-    assert_eq!((&order["status"], &order["owed"]), (&json!(6), &json!([{"amount": 500, "currency": "EUR"}])));
+    let only = site.paid(&draft("sandbox-1gb-7d")).await;
+    let only = site.until(&only, "failed", |order| order["fulfilment"] == "failed").await;
+    assert_eq!((&only["status"], &only["owed"]), (&json!(6), &json!([{"amount": 500, "currency": "EUR"}])));
+    // Their money goes back without anybody asking for it.
+    site.local("pause", json!({"source": "settle-refund", "paused": false})).await;
+    for (order, status) in [(&order, 4), (&only, 2)] {
+        let settled = site.until(order, "given back", |order| order["owed"] == json!([])).await;
+        assert_eq!((&settled["status"], &settled["refunds"][0]["status"]), (&json!(status), &json!("succeeded")));
+        assert_eq!(settled["needsAttention"][0]["code"], "provisioning_failed");
+    }
     site.advance("P1D").await;
-    assert_eq!(site.mails(&order, "qr").await.len(), 0, "there is nothing to send");
+    assert_eq!(site.mails(&only, "qr").await.len(), 0, "there is nothing to send");
     // Neither is ever sold again.
     site.advance("PT2M").await;
     assert_eq!(site.available("sandbox.1.esim").await, stock - 3);

@@ -104,7 +104,9 @@ async fn a_mail_system_that_is_busy_is_asked_again_later() {
             both(order) && attempts(order) == 1 && list(order, "emails").iter().all(|mail| mail["status"] == "pending")
         })
         .await;
-    site.held_back("mail").await;
+    let mails =
+        async || site.stack.queues().depths().into_iter().find(|queue| queue.name.ends_with("-mail") && queue.delayed == 2);
+    crate::api::eventually("both mails to be held back", mails).await;
     site.advance("PT35S").await;
     site.until(&order, "tried again", |order| attempts(order) >= 2).await;
     assert_eq!(site.mails(&order, "qr").await.len(), 0);

@@ -13,4 +13,5 @@ mod lists;
 mod logs;
 mod mails;
 mod money;
+mod refunds;
 mod webhooks;

@@ -13,6 +13,21 @@ async fn balance(site: &Site) -> i64 {
     site.store().await.balance(PARTNER, "EUR".parse().unwrap()).await.unwrap().amount
 }
 
+/// Lets what is owed be given back; the provider then made refunds of just these amounts, each of a payment of its own.
+async fn given_back(site: &Site, order: &Value, amounts: &[i64]) {
+    site.local("pause", json!({"source": "settle-refund", "paused": false})).await;
+    let order = site.until(order, "given back", |order| order["owed"] == json!([])).await;
+    let report = site.get("/_local/stripe").send().await.expect(200);
+    let made = list(&report, "refunds").iter().filter(|refund| refund["metadata"]["orderNum"] == order["orderNum"]);
+    let mut made: Vec<_> = made.map(|refund| (refund["amount"].as_i64().unwrap(), refund["paymentIntent"].clone())).collect();
+    let mut returned: Vec<_> = list(&order, "payments").iter().filter(|payment| payment["outcome"] == "returned").collect();
+    assert_eq!((made.len(), returned.len()), (amounts.len(), amounts.len()));
+    made.sort_by_key(|(amount, _)| *amount);
+    assert_eq!(made.iter().map(|(amount, _)| *amount).collect::<Vec<_>>(), amounts);
+    returned.retain(|payment| made.iter().all(|(_, intent)| *intent != payment["paymentId"]));
+    assert_eq!(returned, [] as [&Value; 0], "payments that were not given back");
+}
+
 fn iccids(order: &Value) -> Vec<String> {
     list(order, "cards").iter().map(|card| card["iccid"].as_str().unwrap().to_owned()).collect()
 }
@@ -79,6 +94,7 @@ async fn what_is_free_is_paid_at_creation() {
 async fn money_for_cards_that_are_sold_out_is_owed_back() {
     let site = Site::start().await;
     let late = site.order(&draft("japan-1gb-8d")).await;
+    site.local("pause", json!({"source": "settle-refund", "paused": true})).await;
     site.sell_out("japan-1gb-8d", "meridian.10.esim").await;
     assert_eq!(site.pay(&late).await, "owed_back");
     let late = site.read(&late).await;
@@ -93,6 +109,7 @@ async fn money_for_cards_that_are_sold_out_is_owed_back() {
     site.stock("10", csv(0, 1)).await;
     assert_eq!(site.pay(&late).await, "owed_back");
     assert_eq!(site.read(&late).await["owed"], json!([{"amount": 2400, "currency": "JPY"}]));
+    given_back(&site, &late, &[1200, 1200]).await;
     let fresh = site.paid(&draft("japan-1gb-8d")).await;
     site.settled(&fresh).await;
     site.stop().await;
@@ -101,6 +118,7 @@ async fn money_for_cards_that_are_sold_out_is_owed_back() {
 #[tokio::test]
 async fn money_that_does_not_fit_is_owed_back_as_it_came() {
     let site = Site::start().await;
+    site.local("pause", json!({"source": "settle-refund", "paused": true})).await;
     let order = site.order(&draft("eu-5gb-30d")).await;
     let event = |amount: i64, currency: &str| {
         let mut event = crate::api::stripe_event(&order);
@@ -108,7 +126,7 @@ async fn money_that_does_not_fit_is_owed_back_as_it_came() {
         event["data"]["object"]["currency"] = currency.into();
         event
     };
-    for (amount, currency) in [(1, "eur"), (1449, "eur"), (1451, "eur"), (1450, "usd"), (1450, "jpy"), (145, "kwd")] {
+    for (amount, currency) in [(1, "eur"), (1449, "eur"), (1451, "eur"), (1450, "usd"), (1450, "jpy"), (150, "kwd")] {
         assert_eq!(site.stripe(&event(amount, currency)).await, "owed_back", "{amount} {currency}");
     }
     assert_eq!(site.read(&order).await["status"], -1, "it still waits for its price");
@@ -117,8 +135,10 @@ async fn money_that_does_not_fit_is_owed_back_as_it_came() {
     let order = site.settled(&order).await;
     let owed: Vec<_> =
         list(&order, "owed").iter().map(|sum| (sum["currency"].as_str().unwrap(), sum["amount"].as_i64().unwrap())).collect();
-    assert_eq!(owed, [("EUR", 1 + 1449 + 1451 + 1450), ("USD", 1450), ("JPY", 1450), ("KWD", 145)]);
+    assert_eq!(owed, [("EUR", 1 + 1449 + 1451 + 1450), ("USD", 1450), ("JPY", 1450), ("KWD", 150)]);
     assert_eq!((list(&order, "payments").len(), list(&order, "refunds").len(), list(&order, "cards").len()), (8, 7, 1));
+    given_back(&site, &order, &[1, 150, 1449, 1450, 1450, 1450, 1451]).await;
+    assert_eq!(site.read(&order).await["status"], 0, "what paid for it stays");
     site.stop().await;
 }
 
@@ -127,6 +147,7 @@ async fn an_order_that_nobody_paid_in_time_is_void() {
     let site = Site::start().await;
     let order = site.order(&draft("eu-5gb-30d")).await;
     let stock = site.available("meridian.7.esim").await;
+    site.local("pause", json!({"source": "settle-refund", "paused": true})).await;
     site.advance("PT29M").await;
     assert_eq!(site.read(&order).await["status"], -1);
     site.advance("PT1M").await;
@@ -139,5 +160,7 @@ async fn an_order_that_nobody_paid_in_time_is_void() {
     assert_eq!((&void["status"], &void["owed"]), (&json!(3), &json!([{"amount": 1450, "currency": "EUR"}])));
     assert_eq!((&void["payments"][0]["reason"], &void["cards"]), (&json!("after_void"), &json!([])));
     assert_eq!(site.available("meridian.7.esim").await, stock);
+    given_back(&site, &order, &[1450]).await;
+    assert_eq!(site.read(&order).await["status"], 3);
     site.stop().await;
 }

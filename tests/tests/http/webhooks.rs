@@ -16,7 +16,8 @@ fn stranger() -> Secret {
     Secret::stripe("whsec_c29tZWJvZHkgZWxzZSdzIHNlY3JldCwgMzIgYnl0ZXM=").unwrap()
 }
 
-fn standard_event(order: &Value) -> Value {
+/// An event of Standard Webhooks that tells of a payment of an order's price.
+pub fn standard_event(order: &Value) -> Value {
     json!({
         "type": "payment.succeeded", "timestamp": "2026-11-22T10:00:00Z",
         "data": {
@@ -24,6 +25,15 @@ fn standard_event(order: &Value) -> Value {
             "amount": order["price"]["amount"], "currency": order["price"]["currency"],
         },
     })
+}
+
+/// Tells of an event of Standard Webhooks, well signed; what became of it.
+pub async fn standard(site: &Site, event: &Value) -> Value {
+    let (now, body, id) = (site.stack.clock().now(), event.to_string(), format!("msg_{}", unique()));
+    let signature = sign_standard(&id, now, body.as_bytes(), &site.standard_secret());
+    let call = site.post(STANDARD).header("webhook-id", id).header("webhook-timestamp", now.unix().to_string());
+    let answer = call.header("webhook-signature", signature).body("application/json", body).send().await;
+    answer.expect(200)["result"].take()
 }
 
 #[tokio::test]

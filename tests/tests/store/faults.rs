@@ -115,7 +115,7 @@ async fn a_bad_day_ends_right_when_client_tokens_are_forgotten() {
 }
 
 /// Each way in which a single write can go wrong, one after the other.
-const WAYS: [Fault; 5] = [Fault::Throttle, Fault::Lose, Fault::Fail, Fault::FailAfter, Fault::Cut];
+pub const WAYS: [Fault; 5] = [Fault::Throttle, Fault::Lose, Fault::Fail, Fault::FailAfter, Fault::Cut];
 
 #[tokio::test]
 async fn a_sale_is_made_once_whatever_becomes_of_its_answer() {

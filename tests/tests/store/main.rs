@@ -8,6 +8,7 @@ mod partners;
 mod pay;
 mod plans;
 mod provisioning;
+mod refunds;
 mod sizes;
 mod tickets;
 
