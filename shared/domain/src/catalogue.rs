@@ -35,6 +35,15 @@ pub struct Plan {
     /// What can be added to the plan.
     #[serde(default)]
     pub add_ons: Vec<AddOn>,
+    /// Whether the plan's time stands still while its subscription is suspended.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub pauses_when_suspended: bool,
+    /// What another SIM costs while this plan is the newest on the subscription, in minor units; absent is nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub swap_price: Option<Money>,
+    /// The plans that entitle their subscriber to one of these as a gift; empty means that it is never given away.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub complimentary_with: Vec<String>,
     /// The partners that may sell it; empty means all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub partners: Vec<String>,
@@ -66,10 +75,11 @@ pub enum RefundPolicy {
 }
 
 /// What a subscriber holds in hand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FormFactor {
     /// A profile that is downloaded into an eUICC (SGP.22).
+    #[default]
     Esim,
     /// A card that is shipped.
     Physical,
@@ -172,6 +182,12 @@ impl Plan {
     /// What one card costs with these add-ons, in minor units; `None` if they do not share a currency or the sum overflows.
     pub fn unit_price(&self, add_ons: &[&AddOn]) -> Option<Money> {
         add_ons.iter().try_fold(self.price, |sum, add_on| sum.checked_add(add_on.price))
+    }
+
+    /// Whether cards of a pool's profile carry the plan.
+    pub fn carried_by(&self, pool: &PoolId) -> bool {
+        let carries = |profile: &ProfileCost| profile.operator == pool.operator && profile.imsi_profile == pool.imsi_profile;
+        self.profiles.iter().any(carries)
     }
 
     /// The pools that can serve the plan on this form factor, the cheapest first ("cost-optimal IMSI profile").
@@ -317,6 +333,9 @@ mod tests {
             profiles: vec![profile("10", 300), profile("7", 120), profile("2", 250)],
             apn: "internet".into(),
             countries: vec!["ES".into()],
+            pauses_when_suspended: false,
+            swap_price: None,
+            complimentary_with: Vec::new(),
             add_ons: vec![
                 add_on("data-1gb", AddOnKind::Data),
                 add_on("voice-eu", AddOnKind::Voice("eu".into())),

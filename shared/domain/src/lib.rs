@@ -1,6 +1,28 @@
 //! The rules of SIM and eSIM orders, without a clock, a network or a database: what an order is, what each command makes of
 //! it, what it still needs, and the numbers and codes of the field.
 
+/// Gives an enum its names on the wire: `ALL`, `name()` and `from_name()`.
+macro_rules! wire_names {
+    ($type:ident { $($variant:ident => $name:literal,)+ }) => {
+        impl $type {
+            /// Every variant.
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+
+            /// The name on the wire.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)+
+                }
+            }
+
+            /// The variant of a name on the wire.
+            pub fn from_name(name: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|variant| variant.name() == name)
+            }
+        }
+    };
+}
+
 mod catalogue;
 mod eid;
 mod email;
@@ -12,7 +34,9 @@ mod msisdn;
 mod order;
 mod order_num;
 mod place;
+mod profile;
 mod refundable;
+mod subscription;
 mod time;
 
 pub use crate::catalogue::{
@@ -22,18 +46,24 @@ pub use crate::eid::{Eid, EidError};
 pub use crate::email::{EmailAddress, EmailAddressError};
 pub use crate::iccid::{Iccid, IccidError};
 pub use crate::lifecycle::{
-    Cards, Command, Intake, Job, MAIL_LEASE, MAX_ATTEMPTS, Outstanding, QUIET, REFUND_LEASE, REFUND_PATIENCE, Rejected, backoff,
-    decide, decide_all, due, next_attention, outstanding,
+    Cards, Command, Intake, Job, MAIL_LEASE, MAX_ATTEMPTS, Outstanding, QUIET, REFUND_LEASE, REFUND_PATIENCE, Recipient,
+    Rejected, backoff, decide, decide_all, due, next_attention, outstanding,
 };
 pub use crate::lpa::{ActivationCode, ActivationCodeError};
 pub use crate::money::{Currency, CurrencyError, Money};
 pub use crate::msisdn::{Msisdn, MsisdnError};
+use crate::order::is_zero;
 pub use crate::order::{
-    Attempts, Attention, Channel, Entry, Event, Fulfilment, Line, LineCounts, LineState, MAX_COUNT, Mail, MailKind, MailReport,
-    MailState, Order, OrderType, Payment, PaymentMethod, Provider, Refund, RefundState, ReturnReason, Status, Subscriber,
-    VoidReason,
+    Attempts, Attention, Channel, Entry, Event, Fulfilment, Gift, Line, LineCounts, LineState, MAX_COUNT, Mail, MailKind,
+    MailReport, MailState, Order, OrderType, Payment, PaymentMethod, PostalAddress, Provider, Refund, RefundState, ReturnReason,
+    Shipment, Status, Subject, Subscriber, VoidReason,
 };
 pub use crate::order_num::{OrderNum, OrderNumError, short_hash};
-pub use crate::place::{Draft, PAY_WINDOW, PlaceError};
-pub use crate::refundable::{NotRefundable, Refundable};
+pub use crate::place::{ChangeDraft, Draft, PAY_WINDOW, PlaceError, SubscriptionChange};
+pub use crate::profile::{Profile, ProfileState, Via};
+pub use crate::refundable::{NotRefundable, Refundable, Used};
+pub use crate::subscription::{
+    ChangeKind, Closed, EndReason, Extra, MAX_OPEN_PLANS, OpenChange, OverReason, PastCard, PlanRun, Report, RunState,
+    SWAP_WINDOW, Service, Subscription,
+};
 pub use crate::time::{Timestamp, TimestampError};

@@ -3,11 +3,17 @@
 //! Deciding is pure: the same order, command and time give the same answer, so it does not matter who asks, how often, or
 //! after which crash. A command that was carried out before is [`Rejected::Done`].
 
+mod desk;
+
+pub use desk::Recipient;
+
 use crate::order::{
-    Attempts, Entry, Event, Line, LineState, Mail, MailKind, MailReport, MailState, Order, Payment, Provider, Refund,
-    RefundState, ReturnReason, VoidReason,
+    Attempts, Entry, Event, Line, LineState, Mail, MailKind, MailReport, MailState, Order, OrderType, Payment, Provider, Refund,
+    RefundState, ReturnReason, Shipment, VoidReason,
 };
-use crate::{Iccid, Money, NotRefundable, RefundPolicy, Refundable, Timestamp};
+use crate::{
+    Closed, EmailAddress, FormFactor, Iccid, Money, NotRefundable, OverReason, RefundPolicy, Refundable, Timestamp, Used,
+};
 use serde::{Deserialize, Serialize};
 
 /// How long somebody who claimed a mail may take to send it, in seconds.
@@ -60,8 +66,8 @@ pub enum Command {
     },
     /// Somebody wants the money of these lines back.
     Cancel {
-        /// The lines' places in the order.
-        lines: Vec<usize>,
+        /// The lines' places in the order, and what became of their cards.
+        lines: Vec<(usize, Used)>,
         /// What the plan's version says about giving money back.
         policy: RefundPolicy,
         /// Whether it is a manager, and not the partner.
@@ -88,6 +94,48 @@ pub enum Command {
         /// Seconds.
         retry_after: Option<u32>,
     },
+    /// Nobody installed the new card of a swap in time.
+    Abandon,
+    /// The new card of a swap took over; the old one is to be stopped.
+    Swapped,
+    /// The old card of a swap was stopped.
+    Retired,
+    /// The carrier could not be asked to stop the old card: try again, after this many seconds if it said so.
+    RetirementDelayed {
+        /// Seconds.
+        retry_after: Option<u32>,
+    },
+    /// What this line brought to its subscription is over.
+    PlanOver {
+        /// The line's place in the order.
+        line: usize,
+        /// Why.
+        why: OverReason,
+    },
+    /// The subscription of this line ended, and what the line brought with it. The line's money follows the plan's rules.
+    SubscriptionOver {
+        /// The line's place in the order.
+        line: usize,
+        /// What the plan's version says about giving money back.
+        policy: RefundPolicy,
+        /// What became of the card or the plan.
+        used: Used,
+    },
+    /// The cards were sent.
+    Ship(Shipment),
+    /// The recipient is to be corrected.
+    EditRecipient(Recipient),
+    /// A mail is to be sent again, to another address for this once if one is given.
+    SendAgain {
+        /// Which.
+        kind: MailKind,
+        /// Where to, if not to the subscriber.
+        to: Option<EmailAddress>,
+    },
+    /// What was given up or put off is to be tried again now.
+    Retry,
+    /// A manager writes something down.
+    Note(String),
     /// The provider is about to be asked for a refund; from here on it may have acted.
     AskRefund {
         /// The refund's place in the order.
@@ -141,6 +189,13 @@ pub enum Command {
     ClaimMail(MailKind),
     /// The mail system took the mail.
     MailSent(MailKind),
+    /// The mail would tell nothing that its reader needs: it counts as sent, and does not go out.
+    MailNotNeeded {
+        /// Which.
+        kind: MailKind,
+        /// Why, for a person.
+        reason: String,
+    },
     /// The mail system did not take the mail now.
     MailDelayed(MailKind),
     /// The mail system will never take the mail.
@@ -168,6 +223,8 @@ pub enum Cards {
     Drawn(Vec<Iccid>),
     /// No pool had enough.
     SoldOut,
+    /// The subscription that the order is for takes nothing any more.
+    Closed,
 }
 
 /// What a payment means to an order, before anything is drawn from stock.
@@ -192,6 +249,12 @@ pub enum Rejected {
     NotAllowed,
     /// A card's money cannot be given back.
     NotRefundable(NotRefundable),
+    /// The subscription takes no change now.
+    Closed(Closed),
+    /// The cards were sent.
+    Shipped,
+    /// The card is bound to another phone.
+    OtherDevice,
 }
 
 /// Work that an order needs from somebody outside of it.
@@ -202,6 +265,8 @@ pub enum Job {
     Provision,
     /// Have the cancelling lines' cards revoked.
     Revoke,
+    /// Have the card that was swapped stopped.
+    Retire,
     /// Give back what is owed.
     Refund,
     /// Send a mail.
@@ -237,21 +302,33 @@ pub fn decide(order: &Order, command: Command, now: Timestamp) -> Result<Order, 
                 (Intake::Known, _) => return Err(Rejected::Done),
                 (Intake::Returns(reason), _) => Some(reason),
                 (Intake::Pays(_), Cards::SoldOut) => Some(ReturnReason::SoldOut),
+                (Intake::Pays(_), Cards::Closed) if order.subject.is_some() => Some(ReturnReason::SubscriptionClosed),
                 (Intake::Pays(count), Cards::Drawn(iccids)) if iccids.len() == count => {
                     next.allocate(iccids, now);
                     None
                 }
-                (Intake::Pays(_), Cards::Drawn(_) | Cards::NotDrawn) => return Err(Rejected::NotAllowed),
+                (Intake::Pays(_), Cards::Drawn(_) | Cards::NotDrawn | Cards::Closed) => return Err(Rejected::NotAllowed),
             };
             next.payments.push(Payment { id: payment_id, provider, received, at: now, returned });
             if let Some(reason) = returned {
                 next.owe(next.payments.len() - 1, received, reason, None, now);
                 next.note(now, Event::PaymentReturned, Some(format!("{received}: {}", reason.name())));
-                if reason == ReturnReason::SoldOut {
-                    next.turn_void(VoidReason::SoldOut, now);
+                match reason {
+                    ReturnReason::SoldOut => next.turn_void(VoidReason::SoldOut, now),
+                    ReturnReason::SubscriptionClosed => next.turn_void(VoidReason::SubscriptionClosed, now),
+                    ReturnReason::WrongAmount
+                    | ReturnReason::WrongCurrency
+                    | ReturnReason::AfterVoid
+                    | ReturnReason::PaidTwice
+                    | ReturnReason::ProvisioningFailed
+                    | ReturnReason::Cancelled
+                    | ReturnReason::Elsewhere => {}
                 }
             } else {
                 next.note(now, Event::Paid, None);
+                if next.is_to_ship() {
+                    next.call_manager(now);
+                }
             }
         }
         Command::Expire => {
@@ -316,8 +393,8 @@ pub fn decide(order: &Order, command: Command, now: Timestamp) -> Result<Order, 
         },
         Command::Cancel { lines, policy, by_manager, note } => {
             let mut cancelling = 0;
-            for index in lines {
-                match order.refundable(index, policy, now) {
+            for (index, used) in lines {
+                match next.refundable(index, policy, used, now) {
                     Refundable::Yes(_) => {
                         next.lines[index].state = LineState::Cancelling;
                         cancelling += 1;
@@ -352,16 +429,95 @@ pub fn decide(order: &Order, command: Command, now: Timestamp) -> Result<Order, 
         }
         Command::RevocationDelayed { retry_after } => {
             let attempts = next.revoking.as_mut().ok_or(Rejected::NotAllowed)?;
+            if !order.lines.iter().any(|line| line.state == LineState::Cancelling) {
+                return Err(Rejected::Done);
+            }
             if attempts.next_at > now {
                 return Err(Rejected::NotDue);
             }
-            attempts.failed += 1;
-            attempts.next_at = now.plus_seconds(backoff(attempts.failed).max(retry_after.map_or(0, i64::from)));
+            attempts.put_off(retry_after, now);
             // It is tried for as long as it takes: the line can neither be used nor paid back until the carrier has answered.
             if attempts.failed == MAX_ATTEMPTS {
                 next.call_manager(now);
             }
         }
+        Command::Abandon => {
+            if order.kind != OrderType::SwapSim || !order.is_paid() || order.has_swapped() {
+                return Err(Rejected::NotAllowed);
+            }
+            match order.lines.first().map(|line| line.state) {
+                Some(LineState::Pending | LineState::Live) => next.lines[0].state = LineState::Cancelling,
+                Some(LineState::Cancelling | LineState::Cancelled | LineState::Ended | LineState::Failed) | None => {
+                    return Err(Rejected::Done);
+                }
+            }
+            next.revoking = Some(Attempts { failed: 0, next_at: now });
+            next.note(now, Event::CancellationRequested, Some("nobody installed the new SIM in time".to_owned()));
+        }
+        Command::Swapped => {
+            if order.kind != OrderType::SwapSim || !order.is_paid() {
+                return Err(Rejected::NotAllowed);
+            }
+            if order.has_swapped() {
+                return Err(Rejected::Done);
+            }
+            match order.lines.first().map(|line| line.state) {
+                // An install settles it, even one that was reported before the carrier's own answer, or in spite of a cancellation.
+                Some(LineState::Pending | LineState::Live | LineState::Cancelling) => next.lines[0].state = LineState::Live,
+                Some(LineState::Cancelled | LineState::Ended | LineState::Failed) | None => return Err(Rejected::NotAllowed),
+            }
+            next.retiring = Some(Attempts { failed: 0, next_at: now });
+            next.note(now, Event::Swapped, order.card_of(0));
+        }
+        Command::Retired => {
+            if order.retiring.is_none() {
+                return Err(Rejected::Done);
+            }
+            next.retiring = None;
+            next.note(now, Event::Retired, order.subject.as_ref().map(|subject| subject.iccid.to_string()));
+        }
+        Command::RetirementDelayed { retry_after } => {
+            let attempts = next.retiring.as_mut().ok_or(Rejected::Done)?;
+            if attempts.next_at > now {
+                return Err(Rejected::NotDue);
+            }
+            attempts.put_off(retry_after, now);
+            if attempts.failed == MAX_ATTEMPTS {
+                next.call_manager(now);
+            }
+        }
+        Command::PlanOver { line, why } => match order.lines.get(line).map(|line| line.state) {
+            Some(LineState::Pending | LineState::Live) if order.is_paid() => {
+                next.lines[line].state = LineState::Ended;
+                next.note(now, Event::Ended, Some(why.name().to_owned()));
+            }
+            Some(LineState::Ended | LineState::Cancelled) => return Err(Rejected::Done),
+            Some(LineState::Pending | LineState::Live | LineState::Cancelling | LineState::Failed) | None => {
+                return Err(Rejected::NotAllowed);
+            }
+        },
+        Command::SubscriptionOver { line, policy, used } => match order.lines.get(line).map(|line| line.state) {
+            Some(LineState::Pending | LineState::Live) if order.is_paid() => {
+                if let Refundable::Yes(amount) = order.refundable(line, policy, used, now) {
+                    next.lines[line].state = LineState::Cancelled;
+                    if let Some(payment) = order.paid_by() {
+                        next.owe(payment, amount, ReturnReason::Cancelled, Some(line), now);
+                    }
+                    next.note(now, Event::Cancelled, Some("with its subscription".to_owned()));
+                } else {
+                    next.lines[line].state = LineState::Ended;
+                    next.note(now, Event::Ended, Some("with its subscription".to_owned()));
+                }
+            }
+            Some(LineState::Cancelled | LineState::Ended | LineState::Failed) => return Err(Rejected::Done),
+            // Whoever cancels it settles it.
+            Some(LineState::Pending | LineState::Live | LineState::Cancelling) | None => return Err(Rejected::NotAllowed),
+        },
+        Command::Ship(shipment) => next.ship(shipment, now)?,
+        Command::EditRecipient(recipient) => next.edit_recipient(recipient, now)?,
+        Command::SendAgain { kind, to } => next.send_again(kind, to, now)?,
+        Command::Retry => next.retry(now)?,
+        Command::Note(text) => next.write_note(text, now)?,
         Command::AskRefund { refund } => {
             if !order.refunds.get(refund).is_some_and(|refund| order.is_owed(refund)) {
                 return Err(Rejected::Done);
@@ -374,26 +530,34 @@ pub fn decide(order: &Order, command: Command, now: Timestamp) -> Result<Order, 
                     ours.state = RefundState::Due(now.plus_seconds(REFUND_LEASE));
                 }
                 RefundState::Due(_) => return Err(Rejected::NotDue),
-                RefundState::Requested(_) | RefundState::Succeeded | RefundState::Failed => return Err(Rejected::Done),
+                RefundState::Requested(_) | RefundState::Succeeded | RefundState::Failed | RefundState::Withdrawn => {
+                    return Err(Rejected::Done);
+                }
             }
         }
         Command::RefundTaken { refund, provider_id } => {
             let ours = next.refund_mut(refund)?;
             match ours.state {
+                // That one failed, and it is tried again since.
+                RefundState::Due(_) if ours.provider_id.as_ref() == Some(&provider_id) => return Err(Rejected::Done),
                 RefundState::Due(_) => ours.provider_id = Some(provider_id),
                 // It was asked how it went, and does not know yet.
                 RefundState::Requested(at) if at.plus_seconds(REFUND_PATIENCE) <= now => {}
-                RefundState::Requested(_) | RefundState::Succeeded | RefundState::Failed => return Err(Rejected::Done),
+                RefundState::Requested(_) | RefundState::Succeeded | RefundState::Failed | RefundState::Withdrawn => {
+                    return Err(Rejected::Done);
+                }
             }
             ours.state = RefundState::Requested(now);
         }
         Command::RefundSucceeded { refund, provider_id } => {
             let ours = next.refund_mut(refund)?;
             match ours.state {
-                RefundState::Due(_) | RefundState::Requested(_) => {}
                 // What failed at the provider stays failed there, whatever is told late; only another one can succeed.
-                RefundState::Failed if provider_id.is_none() || ours.provider_id != provider_id => {}
-                RefundState::Failed | RefundState::Succeeded => return Err(Rejected::Done),
+                RefundState::Due(_) | RefundState::Failed if provider_id.is_some() && ours.provider_id == provider_id => {
+                    return Err(Rejected::Done);
+                }
+                RefundState::Due(_) | RefundState::Requested(_) | RefundState::Failed => {}
+                RefundState::Succeeded | RefundState::Withdrawn => return Err(Rejected::Done),
             }
             ours.state = RefundState::Succeeded;
             ours.provider_id = provider_id.or(ours.provider_id.take());
@@ -403,8 +567,11 @@ pub fn decide(order: &Order, command: Command, now: Timestamp) -> Result<Order, 
         Command::RefundDelayed { refund } => {
             let ours = next.refund_mut(refund)?;
             match ours.state {
+                RefundState::Due(at) if at == now.plus_seconds(backoff(ours.attempts)) => return Err(Rejected::Done),
                 RefundState::Due(_) => ours.state = RefundState::Due(now.plus_seconds(backoff(ours.attempts))),
-                RefundState::Requested(_) | RefundState::Succeeded | RefundState::Failed => return Err(Rejected::Done),
+                RefundState::Requested(_) | RefundState::Succeeded | RefundState::Failed | RefundState::Withdrawn => {
+                    return Err(Rejected::Done);
+                }
             }
             if next.refunds[refund].attempts == MAX_ATTEMPTS {
                 next.call_manager(now);
@@ -417,7 +584,9 @@ pub fn decide(order: &Order, command: Command, now: Timestamp) -> Result<Order, 
                 // The bank may send money back that the provider had given.
                 RefundState::Requested(_) | RefundState::Succeeded
                     if provider_id.is_some() && ours.provider_id == provider_id => {}
-                RefundState::Requested(_) | RefundState::Succeeded | RefundState::Failed => return Err(Rejected::Done),
+                RefundState::Requested(_) | RefundState::Succeeded | RefundState::Failed | RefundState::Withdrawn => {
+                    return Err(Rejected::Done);
+                }
             }
             ours.state = RefundState::Failed;
             let note = format!("{}: {reason}", ours.amount);
@@ -434,7 +603,7 @@ pub fn decide(order: &Order, command: Command, now: Timestamp) -> Result<Order, 
                 let open = match refund.state {
                     RefundState::Due(_) => refund.asked_at.is_none(),
                     RefundState::Failed => refund.reason != ReturnReason::Elsewhere,
-                    RefundState::Requested(_) | RefundState::Succeeded => false,
+                    RefundState::Requested(_) | RefundState::Succeeded | RefundState::Withdrawn => false,
                 };
                 open && refund.payment == payment && refund.amount == amount
             };
@@ -476,16 +645,9 @@ pub fn decide(order: &Order, command: Command, now: Timestamp) -> Result<Order, 
                 next.fail_mail(kind, &format!("given up after {MAX_ATTEMPTS} attempts"), now)?;
             }
         }
-        Command::MailSent(kind) => {
-            let mail = next.mail_mut(kind)?;
-            match mail.state {
-                MailState::Pending(_) | MailState::Sending(_) | MailState::Failed(_) if mail.again => {
-                    *mail = Mail::pending(kind, now);
-                }
-                MailState::Pending(_) | MailState::Sending(_) | MailState::Failed(_) => mail.state = MailState::Sent(now),
-                MailState::Sent(_) => return Err(Rejected::Done),
-            }
-            next.note(now, Event::MailSent, Some(kind.name().to_owned()));
+        Command::MailSent(kind) => next.mail_is_out(kind, kind.name().to_owned(), now)?,
+        Command::MailNotNeeded { kind, reason } => {
+            next.mail_is_out(kind, format!("{}: not needed: {reason}", kind.name()), now)?;
         }
         Command::MailDelayed(kind) => {
             let mail = next.mail_mut(kind)?;
@@ -494,10 +656,14 @@ pub fn decide(order: &Order, command: Command, now: Timestamp) -> Result<Order, 
                 MailState::Pending(_) | MailState::Sent(_) | MailState::Failed(_) => return Err(Rejected::Done),
             }
         }
-        Command::MailRefused { kind, reason } => match next.mail_mut(kind)?.state {
-            MailState::Pending(_) | MailState::Sending(_) => next.fail_mail(kind, &reason, now)?,
-            MailState::Sent(_) | MailState::Failed(_) => return Err(Rejected::Done),
-        },
+        Command::MailRefused { kind, reason } => {
+            let mail = next.mail_mut(kind)?;
+            match mail.state {
+                MailState::Pending(_) if mail.attempts == 0 => return Err(Rejected::Done),
+                MailState::Pending(_) | MailState::Sending(_) => next.fail_mail(kind, &reason, now)?,
+                MailState::Sent(_) | MailState::Failed(_) => return Err(Rejected::Done),
+            }
+        }
         Command::MailReported { kind, report } => {
             let mail = next.mail_mut(kind)?;
             // Reports come in any order; a worse one is not undone by a milder one that is late.
@@ -551,11 +717,14 @@ pub fn outstanding(order: &Order) -> Vec<Outstanding> {
     {
         all.push(Outstanding { job: Job::Revoke, at: attempts.next_at, claimed: false });
     }
+    if let Some(attempts) = order.retiring {
+        all.push(Outstanding { job: Job::Retire, at: attempts.next_at, claimed: false });
+    }
     // One job gives back all that an order owes.
     let refund_at = |refund: &Refund| match refund.state {
         RefundState::Due(at) => Some((at, refund.asked_at.is_some())),
         RefundState::Requested(at) => Some((at.plus_seconds(REFUND_PATIENCE), true)),
-        RefundState::Succeeded | RefundState::Failed => None,
+        RefundState::Succeeded | RefundState::Failed | RefundState::Withdrawn => None,
     };
     if let Some((at, claimed)) = order.refunds.iter().filter(|refund| order.is_owed(refund)).filter_map(refund_at).min() {
         all.push(Outstanding { job: Job::Refund, at, claimed });
@@ -578,16 +747,10 @@ pub fn due(order: &Order, now: Timestamp) -> Vec<Job> {
 
 /// When somebody should look at the order although nobody was told to; `None` if nothing is left to do.
 pub fn next_attention(order: &Order) -> Option<Timestamp> {
-    if !order.is_paid() && order.void.is_none() {
-        return Some(order.pay_until);
-    }
     // The end of somebody's time is late enough by itself.
     let look = |outstanding: &Outstanding| if outstanding.claimed { outstanding.at } else { outstanding.at.plus_seconds(QUIET) };
-    outstanding(order).iter().map(look).min()
-}
-
-fn cut(note: &str) -> String {
-    note.chars().take(LONGEST_NOTE).collect()
+    let unpaid = (!order.is_paid() && order.void.is_none()).then_some(order.pay_until);
+    outstanding(order).iter().map(look).chain(unpaid).min()
 }
 
 fn severity(report: MailReport) -> u8 {
@@ -613,7 +776,7 @@ impl Order {
         } else if received.amount != price.amount {
             Intake::Returns(ReturnReason::WrongAmount)
         } else {
-            Intake::Pays(self.lines.len())
+            Intake::Pays(if self.kind.takes_cards() { self.lines.len() } else { 0 })
         }
     }
 
@@ -628,11 +791,23 @@ impl Order {
     }
 
     fn allocate(&mut self, iccids: Vec<Iccid>, now: Timestamp) {
-        for (line, iccid) in self.lines.iter_mut().zip(iccids) {
-            line.iccid = Some(iccid);
+        match &self.subject {
+            Some(subject) if !self.kind.takes_cards() => self.lines[0].iccid = Some(subject.iccid.clone()),
+            Some(_) | None => {
+                for (line, iccid) in self.lines.iter_mut().zip(iccids) {
+                    line.iccid = Some(iccid);
+                }
+            }
         }
+        self.wanted.clear();
         self.provisioning = Some(Attempts { failed: 0, next_at: now });
-        if self.send_email {
+        let confirmed = match self.kind {
+            OrderType::ActivateSubscription | OrderType::TopUpSubscription | OrderType::Renewal => true,
+            // The QR code says it all; and what ends is no order to confirm.
+            OrderType::SwapSim => self.form_factor == FormFactor::Physical,
+            OrderType::CancelSubscription => false,
+        };
+        if self.send_email && confirmed {
             self.mails.push(Mail::pending(MailKind::Confirmation, now));
         }
     }
@@ -641,7 +816,7 @@ impl Order {
     fn qr_mail_falls_due(&mut self, now: Timestamp) {
         let waiting = self.lines.iter().any(|line| line.state == LineState::Pending);
         let live = self.lines.iter().any(|line| line.state == LineState::Live);
-        if self.send_email && live && !waiting && self.mail(MailKind::Qr).is_none() {
+        if self.send_email && self.has_codes() && live && !waiting && self.mail(MailKind::Qr).is_none() {
             self.mails.push(Mail::pending(MailKind::Qr, now));
         }
     }
@@ -649,7 +824,7 @@ impl Order {
     /// Whether there is something to write in a mail: codes of cards that are being cancelled do not go out.
     fn has_news_for(&self, kind: MailKind) -> bool {
         match kind {
-            MailKind::Confirmation | MailKind::Manager => true,
+            MailKind::Confirmation | MailKind::Shipment | MailKind::Manager => true,
             MailKind::Qr => self.lines.iter().any(|line| line.state == LineState::Live),
         }
     }
@@ -673,6 +848,16 @@ impl Order {
         self.note(now, Event::ProvisioningFailed, Some(format!("{card}: {reason}")));
         self.call_manager(now);
         self.qr_mail_falls_due(now);
+    }
+
+    /// Whether its cards come with codes.
+    pub fn has_codes(&self) -> bool {
+        self.kind.takes_cards() && self.form_factor == FormFactor::Esim
+    }
+
+    /// Whether the new card of a swap has taken over.
+    pub fn has_swapped(&self) -> bool {
+        self.history.iter().any(|entry| entry.event == Event::Swapped)
     }
 
     fn expect_cancelling(&self, line: usize) -> Result<(), Rejected> {
@@ -702,6 +887,21 @@ impl Order {
     fn turn_void(&mut self, reason: VoidReason, now: Timestamp) {
         self.void = Some(reason);
         self.note(now, Event::Voided, Some(reason.name().to_owned()));
+    }
+
+    fn mail_is_out(&mut self, kind: MailKind, note: String, now: Timestamp) -> Result<(), Rejected> {
+        let mail = self.mail_mut(kind)?;
+        match mail.state {
+            // Nobody has begun to send this one: it is the one before it that was sent.
+            MailState::Pending(_) if mail.attempts == 0 => return Err(Rejected::Done),
+            MailState::Pending(_) | MailState::Sending(_) | MailState::Failed(_) if mail.again => {
+                *mail = Mail::pending(kind, now);
+            }
+            MailState::Pending(_) | MailState::Sending(_) | MailState::Failed(_) => mail.state = MailState::Sent(now),
+            MailState::Sent(_) => return Err(Rejected::Done),
+        }
+        self.note(now, Event::MailSent, Some(note));
+        Ok(())
     }
 
     fn fail_mail(&mut self, kind: MailKind, reason: &str, now: Timestamp) -> Result<(), Rejected> {
@@ -747,9 +947,20 @@ impl Refund {
     }
 }
 
+fn cut(note: &str) -> String {
+    note.chars().take(LONGEST_NOTE).collect()
+}
+
 impl Mail {
     fn pending(kind: MailKind, at: Timestamp) -> Self {
-        Self { kind, state: MailState::Pending(at), attempts: 0, again: false, report: None }
+        Self { kind, state: MailState::Pending(at), attempts: 0, again: false, report: None, to: None }
+    }
+}
+
+impl Attempts {
+    fn put_off(&mut self, retry_after: Option<u32>, now: Timestamp) {
+        self.failed += 1;
+        self.next_at = now.plus_seconds(backoff(self.failed).max(retry_after.map_or(0, i64::from)));
     }
 }
 

@@ -3,7 +3,7 @@
 //! The serde names are short because they are what is stored: an order of one card has to stay within the kilobyte that
 //! DynamoDB counts as one write unit. What partners read is put together elsewhere.
 
-use crate::{Currency, EmailAddress, Iccid, Money, OrderNum, Timestamp, short_hash};
+use crate::{Currency, EmailAddress, FormFactor, Iccid, Money, OrderNum, Timestamp, short_hash};
 use serde::{Deserialize, Serialize};
 
 /// The most cards that one order takes; with them, paying stays within a transaction of 100 items.
@@ -39,6 +39,21 @@ pub struct Order {
     /// The add-ons on every line, by their ids in the plan's version.
     #[serde(rename = "ao", default, skip_serializing_if = "Vec::is_empty")]
     pub add_on_ids: Vec<String>,
+    /// Whether it brings its add-ons to a plan that is there, and no plan of its own.
+    #[serde(rename = "oa", default, skip_serializing_if = "std::ops::Not::not")]
+    pub only_add_ons: bool,
+    /// What the cards are, where it brings cards.
+    #[serde(rename = "ff", default, skip_serializing_if = "is_esim")]
+    pub form_factor: FormFactor,
+    /// The cards that were asked for by number, until it is paid; empty if any will do.
+    #[serde(rename = "wa", default, skip_serializing_if = "Vec::is_empty")]
+    pub wanted: Vec<Iccid>,
+    /// The subscription that it changes, unless it begins new ones.
+    #[serde(rename = "sb", default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<Subject>,
+    /// The renewals that hang on it, in the order in which they were paid.
+    #[serde(rename = "rn", default, skip_serializing_if = "Vec::is_empty")]
+    pub renewals: Vec<OrderNum>,
     /// What all is priced in.
     #[serde(rename = "cu")]
     pub currency: Currency,
@@ -84,6 +99,18 @@ pub struct Order {
     /// How revoking cancelled cards goes; absent until one is being cancelled.
     #[serde(rename = "rv", default, skip_serializing_if = "Option::is_none")]
     pub revoking: Option<Attempts>,
+    /// How stopping the card that was swapped goes; present from the time that the new one was installed until it is done.
+    #[serde(rename = "rt", default, skip_serializing_if = "Option::is_none")]
+    pub retiring: Option<Attempts>,
+    /// How the cards were sent.
+    #[serde(rename = "sh", default, skip_serializing_if = "Option::is_none")]
+    pub shipment: Option<Shipment>,
+    /// Why it is given away, if it is complimentary.
+    #[serde(rename = "gi", default, skip_serializing_if = "Option::is_none")]
+    pub gift: Option<Gift>,
+    /// What a manager wrote about it.
+    #[serde(rename = "no", default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
     /// Why the order turned void before its time was over.
     #[serde(rename = "vo", default, skip_serializing_if = "Option::is_none")]
     pub void: Option<VoidReason>,
@@ -101,6 +128,18 @@ pub enum OrderType {
     /// New cards with a plan.
     #[serde(rename = "as")]
     ActivateSubscription,
+    /// A plan, add-ons or both for a subscription.
+    #[serde(rename = "ts")]
+    TopUpSubscription,
+    /// Another period of a renewable plan.
+    #[serde(rename = "rn")]
+    Renewal,
+    /// The end of a subscription.
+    #[serde(rename = "cs")]
+    CancelSubscription,
+    /// Another SIM for a subscription.
+    #[serde(rename = "sw")]
+    SwapSim,
 }
 
 /// How an order is to be paid.
@@ -112,6 +151,9 @@ pub enum PaymentMethod {
     /// From the partner's prepaid balance, at once.
     #[serde(rename = "b")]
     Balance,
+    /// Not at all: a gift to a subscriber who has an eligible plan.
+    #[serde(rename = "f")]
+    Complimentary,
 }
 
 /// Where an order came from.
@@ -146,6 +188,73 @@ pub struct Subscriber {
     /// A BCP 47 language tag.
     #[serde(rename = "l")]
     pub language: String,
+    /// Where cards are sent to.
+    #[serde(rename = "a", default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<PostalAddress>,
+}
+
+/// Where a parcel goes (UPU S42 elements).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PostalAddress {
+    /// Street, house, floor: one to three lines.
+    pub lines: Vec<String>,
+    /// Town.
+    pub city: String,
+    /// State or province, where the country's addresses have one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// Postal code, where the country has them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub postal_code: Option<String>,
+    /// ISO 3166-1 alpha-2.
+    pub country: String,
+}
+
+impl std::fmt::Display for PostalAddress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let parts = self.lines.iter().chain([&self.city]).chain(&self.region).chain(&self.postal_code).chain([&self.country]);
+        f.write_str(&parts.map(String::as_str).collect::<Vec<_>>().join(", "))
+    }
+}
+
+/// What an order changes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Subject {
+    /// The subscription.
+    #[serde(rename = "s")]
+    pub subscription: String,
+    /// The card that carried it when the order was made.
+    #[serde(rename = "i")]
+    pub iccid: Iccid,
+    /// The order that began the subscription.
+    #[serde(rename = "m")]
+    pub main_order: OrderNum,
+}
+
+/// What entitles a subscriber to a complimentary order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gift {
+    /// Their subscription with an eligible plan; it entitles once.
+    #[serde(rename = "s")]
+    pub subscription: String,
+    /// Whether a manager gives it, so that the partner's quota is left alone.
+    #[serde(rename = "m", default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_manager: bool,
+}
+
+/// A parcel with cards.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shipment {
+    /// When it left.
+    #[serde(rename = "t")]
+    pub at: Timestamp,
+    /// Who carries it.
+    #[serde(rename = "c")]
+    pub carrier: String,
+    /// The carrier's number of it.
+    #[serde(rename = "n")]
+    pub number: String,
 }
 
 /// One card of an order.
@@ -217,7 +326,7 @@ pub enum Provider {
     /// The partner's prepaid balance.
     #[serde(rename = "b")]
     Balance,
-    /// Nobody: the price is zero.
+    /// Nobody: the price is zero, or it is a gift.
     #[serde(rename = "f")]
     Free,
 }
@@ -243,6 +352,9 @@ pub enum ReturnReason {
     /// A line could not be provisioned.
     #[serde(rename = "pf")]
     ProvisioningFailed,
+    /// The subscription that it was for takes nothing any more.
+    #[serde(rename = "sc")]
+    SubscriptionClosed,
     /// A line was cancelled on request.
     #[serde(rename = "ca")]
     Cancelled,
@@ -298,6 +410,9 @@ pub enum RefundState {
     /// The provider will not give it back; a person has to.
     #[serde(rename = "x")]
     Failed,
+    /// It is not owed after all: what it was for is tried again.
+    #[serde(rename = "w")]
+    Withdrawn,
 }
 
 /// A mail that the order calls for.
@@ -318,6 +433,9 @@ pub struct Mail {
     /// What the mail system reported afterwards.
     #[serde(rename = "v", default, skip_serializing_if = "Option::is_none")]
     pub report: Option<(MailReport, Timestamp)>,
+    /// Where it goes this time, if not to the subscriber's address.
+    #[serde(rename = "o", default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<EmailAddress>,
 }
 
 /// The mails of an order.
@@ -329,6 +447,9 @@ pub enum MailKind {
     /// The QR codes, to the subscriber.
     #[serde(rename = "q")]
     Qr,
+    /// That the cards were sent by post, to the subscriber.
+    #[serde(rename = "s")]
+    Shipment,
     /// To the managers: something needs a person.
     #[serde(rename = "m")]
     Manager,
@@ -343,7 +464,7 @@ pub enum MailState {
     /// Being sent by someone, who has until this time.
     #[serde(rename = "c")]
     Sending(Timestamp),
-    /// Accepted by the mail system at this time.
+    /// Accepted by the mail system at this time, or found to be needed no more.
     #[serde(rename = "s")]
     Sent(Timestamp),
     /// Given up at this time.
@@ -394,6 +515,12 @@ pub enum VoidReason {
     /// The partner's balance was too low.
     #[serde(rename = "ba")]
     InsufficientBalance,
+    /// The subscription that it was for takes nothing any more.
+    #[serde(rename = "sc")]
+    SubscriptionClosed,
+    /// The subscriber's gift for this eligible plan was given before, or the partner has none left to give.
+    #[serde(rename = "ng")]
+    NothingToGive,
 }
 
 /// Something that happened.
@@ -455,6 +582,33 @@ pub enum Event {
     /// A payment is disputed.
     #[serde(rename = "dp")]
     Disputed,
+    /// Its plans or add-ons are used up or expired.
+    #[serde(rename = "en")]
+    Ended,
+    /// The new card of a swap took over.
+    #[serde(rename = "sw")]
+    Swapped,
+    /// The card that was swapped was stopped.
+    #[serde(rename = "re")]
+    Retired,
+    /// A renewal was paid.
+    #[serde(rename = "rn")]
+    Renewed,
+    /// The cards were sent.
+    #[serde(rename = "sh")]
+    Shipped,
+    /// The recipient's name or an address was changed.
+    #[serde(rename = "rc")]
+    RecipientChanged,
+    /// A mail is to be sent again.
+    #[serde(rename = "rm")]
+    MailRequested,
+    /// What was given up is to be tried again.
+    #[serde(rename = "ry")]
+    Retried,
+    /// A manager wrote a note.
+    #[serde(rename = "nt")]
+    Noted,
     /// A mail was accepted by the mail system.
     #[serde(rename = "ms")]
     MailSent,
@@ -515,6 +669,8 @@ pub enum Attention {
     MailUndelivered,
     /// The recipient complained.
     MailComplaint,
+    /// Cards wait to be sent.
+    ToShip,
 }
 
 /// How many lines stand where, counted as the status table counts them.
@@ -530,30 +686,14 @@ pub struct LineCounts {
     pub ended: usize,
 }
 
-/// Gives an enum its names on the wire: `ALL`, `name()` and `from_name()`.
-macro_rules! wire_names {
-    ($type:ident { $($variant:ident => $name:literal,)+ }) => {
-        impl $type {
-            /// Every variant.
-            pub const ALL: &[Self] = &[$(Self::$variant),+];
-
-            /// The name on the wire.
-            pub fn name(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $name,)+
-                }
-            }
-
-            /// The variant of a name on the wire.
-            pub fn from_name(name: &str) -> Option<Self> {
-                Self::ALL.iter().copied().find(|variant| variant.name() == name)
-            }
-        }
-    };
-}
-
-wire_names!(OrderType { ActivateSubscription => "activate_subscription", });
-wire_names!(PaymentMethod { Card => "card", Balance => "balance", });
+wire_names!(OrderType {
+    ActivateSubscription => "activate_subscription",
+    TopUpSubscription => "top_up_subscription",
+    Renewal => "renewal",
+    CancelSubscription => "cancel_subscription",
+    SwapSim => "swap_sim",
+});
+wire_names!(PaymentMethod { Card => "card", Balance => "balance", Complimentary => "complimentary", });
 wire_names!(Channel { Web => "web", MobileApp => "mobile_app", Partner => "partner", Admin => "admin", Other => "other", });
 wire_names!(Provider { Stripe => "stripe", Standard => "standard", Balance => "balance", Free => "free", });
 wire_names!(ReturnReason {
@@ -563,10 +703,11 @@ wire_names!(ReturnReason {
     PaidTwice => "paid_twice",
     SoldOut => "sold_out",
     ProvisioningFailed => "provisioning_failed",
+    SubscriptionClosed => "subscription_closed",
     Cancelled => "cancelled",
     Elsewhere => "elsewhere",
 });
-wire_names!(MailKind { Confirmation => "confirmation", Qr => "qr", Manager => "manager", });
+wire_names!(MailKind { Confirmation => "confirmation", Qr => "qr", Shipment => "shipment", Manager => "manager", });
 wire_names!(MailReport {
     Delayed => "delayed",
     Bounced => "bounced",
@@ -578,6 +719,8 @@ wire_names!(VoidReason {
     NotPaidInTime => "not_paid_in_time",
     SoldOut => "sold_out",
     InsufficientBalance => "insufficient_balance",
+    SubscriptionClosed => "subscription_closed",
+    NothingToGive => "nothing_to_give",
 });
 wire_names!(Event {
     Created => "created",
@@ -593,6 +736,15 @@ wire_names!(Event {
     Refunded => "refunded",
     RefundFailed => "refund_failed",
     Disputed => "disputed",
+    Ended => "ended",
+    Swapped => "swapped",
+    Retired => "retired",
+    Renewed => "renewed",
+    Shipped => "shipped",
+    RecipientChanged => "recipient_changed",
+    MailRequested => "mail_requested",
+    Retried => "retried",
+    Noted => "noted",
     MailSent => "mail_sent",
     MailFailed => "mail_failed",
     MailReported => "mail_reported",
@@ -620,6 +772,7 @@ wire_names!(Attention {
     MailFailed => "mail_failed",
     MailUndelivered => "mail_undelivered",
     MailComplaint => "mail_complaint",
+    ToShip => "to_ship",
 });
 
 impl Status {
@@ -662,6 +815,11 @@ impl Order {
         self.payments.iter().position(|payment| payment.returned.is_none())
     }
 
+    /// When it was paid; when it was created, until then. The same at every attempt at anything, so that others see the same request.
+    pub fn paid_at(&self) -> Timestamp {
+        self.paid_by().map_or(self.created_at, |payment| self.payments[payment].at)
+    }
+
     /// Whether it is void: given up, or not paid by [`Order::pay_until`].
     pub fn is_void(&self, now: Timestamp) -> bool {
         !self.is_paid() && (self.void.is_some() || now >= self.pay_until)
@@ -678,6 +836,26 @@ impl Order {
         }
     }
 
+    /// Whether cards wait to be sent.
+    pub fn is_to_ship(&self) -> bool {
+        let open = self.lines.iter().any(|line| matches!(line.state, LineState::Pending | LineState::Live));
+        self.kind.takes_cards() && self.form_factor == FormFactor::Physical && self.is_paid() && open && self.shipment.is_none()
+    }
+
+    /// Whether it puts a plan on its subscription.
+    pub fn brings_plan(&self) -> bool {
+        match self.kind {
+            OrderType::ActivateSubscription | OrderType::Renewal => true,
+            OrderType::TopUpSubscription => !self.only_add_ons,
+            OrderType::CancelSubscription | OrderType::SwapSim => false,
+        }
+    }
+
+    /// The subscription of a line: the one that the order changes, or the one that the line begins.
+    pub fn subscription_of(&self, line: usize) -> String {
+        self.subject.as_ref().map_or_else(|| self.subscription_id(line), |subject| subject.subscription.clone())
+    }
+
     /// How far the delivery is, derived.
     pub fn fulfilment(&self, now: Timestamp) -> Fulfilment {
         let all_failed = self.lines.iter().all(|line| line.state == LineState::Failed);
@@ -685,7 +863,7 @@ impl Order {
             Fulfilment::Failed
         } else if !self.is_paid() {
             Fulfilment::Accepted
-        } else if self.lines.iter().any(|line| line.state == LineState::Pending) {
+        } else if self.lines.iter().any(|line| line.state == LineState::Pending) || self.is_to_ship() {
             Fulfilment::Fulfilling
         } else {
             Fulfilment::Completed
@@ -722,7 +900,7 @@ impl Order {
         let open = match refund.state {
             RefundState::Due(_) | RefundState::Requested(_) => true,
             RefundState::Failed => refund.reason != ReturnReason::Elsewhere,
-            RefundState::Succeeded => false,
+            RefundState::Succeeded | RefundState::Withdrawn => false,
         };
         open && self.not_given_back(refund.payment) > 0
     }
@@ -746,13 +924,13 @@ impl Order {
         (self.not_given_back(payment) - self.owed_of(payment)).max(0)
     }
 
-    fn not_given_back(&self, payment: usize) -> i64 {
+    pub(crate) fn not_given_back(&self, payment: usize) -> i64 {
         let received = self.payments.get(payment).map_or(0, |payment| payment.received.amount);
         let succeeded = |refund: &&Refund| refund.payment == payment && refund.state == RefundState::Succeeded;
         (received - self.refunds.iter().filter(succeeded).map(|refund| refund.amount.amount).sum::<i64>()).max(0)
     }
 
-    fn owed_of(&self, payment: usize) -> i64 {
+    pub(crate) fn owed_of(&self, payment: usize) -> i64 {
         let owed = |refund: &&Refund| refund.payment == payment && self.is_owed(refund);
         self.refunds.iter().filter(owed).map(|refund| refund.amount.amount).sum()
     }
@@ -772,9 +950,18 @@ impl Order {
         self.mails.iter().find(|mail| mail.kind == kind)
     }
 
+    /// Whether a manager once had this mail sent again, whatever it still tells.
+    pub fn was_requested(&self, kind: MailKind) -> bool {
+        let requested = |entry: &Entry| entry.event == Event::MailRequested && entry.note.as_deref() == Some(kind.name());
+        self.history.iter().any(requested)
+    }
+
     /// What a manager should look at, derived.
     pub fn attention(&self) -> Vec<Attention> {
         let mut all = Vec::new();
+        if self.is_to_ship() {
+            all.push(Attention::ToShip);
+        }
         if self.lines.iter().any(|line| line.state == LineState::Failed) {
             all.push(Attention::ProvisioningFailed);
         }
@@ -809,13 +996,29 @@ impl RefundState {
             Self::Requested(_) => "requested",
             Self::Succeeded => "succeeded",
             Self::Failed => "failed",
+            Self::Withdrawn => "withdrawn",
+        }
+    }
+}
+
+impl OrderType {
+    /// Whether it takes cards out of stock, one per line.
+    pub fn takes_cards(self) -> bool {
+        match self {
+            Self::ActivateSubscription | Self::SwapSim => true,
+            Self::TopUpSubscription | Self::Renewal | Self::CancelSubscription => false,
         }
     }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
-fn is_zero(number: &u32) -> bool {
+pub(crate) fn is_zero(number: &u32) -> bool {
     *number == 0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_esim(form_factor: &FormFactor) -> bool {
+    *form_factor == FormFactor::Esim
 }
 
 #[cfg(test)]

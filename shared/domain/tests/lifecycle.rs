@@ -32,6 +32,10 @@ fn plan() -> Plan {
 fn draft(count: u32) -> Draft {
     Draft {
         count,
+        form_factor: FormFactor::Esim,
+        wanted: Vec::new(),
+        address: None,
+        gift: None,
         add_on_ids: Vec::new(),
         payment_method: PaymentMethod::Card,
         channel: Channel::Web,
@@ -398,13 +402,13 @@ fn several_commands_are_one_change() {
 #[test]
 fn refundability_follows_the_state_and_the_policy() {
     let within = plan().refund_policy;
-    assert_eq!(unpaid(1).refundable(0, within, at(0)), Refundable::No(NotRefundable::NotPaid));
-    assert_eq!(live(1).refundable(0, within, at(20)), Refundable::Yes(eur(1450)));
-    assert_eq!(live(1).refundable(0, within, at(14 * 86_400 - 1)), Refundable::Yes(eur(1450)));
-    assert_eq!(live(1).refundable(0, within, at(14 * 86_400)), Refundable::No(NotRefundable::PeriodOver));
-    assert_eq!(live(1).refundable(0, RefundPolicy::None, at(20)), Refundable::No(NotRefundable::Policy));
+    assert_eq!(unpaid(1).refundable(0, within, Used::default(), at(0)), Refundable::No(NotRefundable::NotPaid));
+    assert_eq!(live(1).refundable(0, within, Used::default(), at(20)), Refundable::Yes(eur(1450)));
+    assert_eq!(live(1).refundable(0, within, Used::default(), at(14 * 86_400 - 1)), Refundable::Yes(eur(1450)));
+    assert_eq!(live(1).refundable(0, within, Used::default(), at(14 * 86_400)), Refundable::No(NotRefundable::PeriodOver));
+    assert_eq!(live(1).refundable(0, RefundPolicy::None, Used::default(), at(20)), Refundable::No(NotRefundable::Policy));
     let failed = decide(&paid(1), Command::ProvisioningFailed { line: 0, reason: "no".into() }, at(11)).unwrap();
-    assert_eq!(failed.refundable(0, within, at(20)), Refundable::No(NotRefundable::Failed));
+    assert_eq!(failed.refundable(0, within, Used::default(), at(20)), Refundable::No(NotRefundable::Failed));
 }
 
 #[test]
@@ -420,7 +424,12 @@ fn an_order_survives_the_way_through_its_stored_form() {
 fn cancel(order: &Order, lines: Vec<usize>, seconds: i64) -> Result<Order, Rejected> {
     decide(
         order,
-        Command::Cancel { lines, policy: plan().refund_policy, by_manager: false, note: "changed plans".into() },
+        Command::Cancel {
+            lines: lines.into_iter().map(|line| (line, Used::default())).collect(),
+            policy: plan().refund_policy,
+            by_manager: false,
+            note: "changed plans".into(),
+        },
         at(seconds),
     )
 }
@@ -449,7 +458,8 @@ fn cancelling_some_cards_goes_through_7_to_4_and_all_of_them_through_6_to_2() {
 #[test]
 fn what_is_not_refundable_is_refused_and_nothing_is_cancelled() {
     assert_eq!(cancel(&unpaid(1), vec![0], 5), Err(Rejected::NotRefundable(NotRefundable::NotPaid)));
-    let never = Command::Cancel { lines: vec![0], policy: RefundPolicy::None, by_manager: false, note: String::new() };
+    let never =
+        Command::Cancel { lines: vec![(0, Used::default())], policy: RefundPolicy::None, by_manager: false, note: String::new() };
     assert_eq!(decide(&live(1), never, at(20)), Err(Rejected::NotRefundable(NotRefundable::Policy)));
     assert_eq!(cancel(&live(1), vec![0], 14 * 86_400), Err(Rejected::NotRefundable(NotRefundable::PeriodOver)));
     assert_eq!(cancel(&live(1), vec![0, 7], 20), Err(Rejected::NotRefundable(NotRefundable::NotPaid)), "no such line");
@@ -458,7 +468,10 @@ fn what_is_not_refundable_is_refused_and_nothing_is_cancelled() {
 #[test]
 fn a_request_for_the_whole_order_is_about_what_can_be_given_back() {
     let within = plan().refund_policy;
-    let about = |order: &Order, seconds| order.cancellable(within, at(seconds));
+    let about = |order: &Order, seconds| {
+        let lines: Vec<(usize, Used)> = (0..order.lines.len()).map(|line| (line, Used::default())).collect();
+        order.cancellable(&lines, within, at(seconds)).into_iter().map(|(line, _)| line).collect::<Vec<_>>()
+    };
     let failed = |order: &Order, line| {
         decide(order, Command::ProvisioningFailed { line, reason: "no such profile".into() }, at(11)).unwrap()
     };
@@ -485,7 +498,12 @@ fn a_request_for_the_whole_order_is_about_what_can_be_given_back() {
 #[test]
 fn whose_wish_it_was_stands_in_the_history() {
     for by_manager in [false, true] {
-        let command = Command::Cancel { lines: vec![0], policy: plan().refund_policy, by_manager, note: "desk: lost".into() };
+        let command = Command::Cancel {
+            lines: vec![(0, Used::default())],
+            policy: plan().refund_policy,
+            by_manager,
+            note: "desk: lost".into(),
+        };
         let order = decide(&live(1), command, at(20)).unwrap();
         let entry = order.history.last().unwrap();
         let told = (entry.event, entry.by_manager, entry.note.as_deref());
@@ -679,7 +697,7 @@ fn refunds_made_at_the_provider_and_disputes_are_recorded_once() {
 fn no_more_goes_back_than_came_in() {
     let within = plan().refund_policy;
     let order = decide(&live(2), elsewhere("re_7", 2000), at(20)).unwrap();
-    assert_eq!(order.refundable(0, within, at(21)), Refundable::Yes(eur(900)));
+    assert_eq!(order.refundable(0, within, Used::default(), at(21)), Refundable::Yes(eur(900)));
     let order = cancel(&order, vec![0, 1], 21).unwrap();
     let order = decide(&order, Command::Revoked { line: 0 }, at(22)).unwrap();
     let order = decide(&order, Command::Revoked { line: 1 }, at(23)).unwrap();
@@ -728,9 +746,9 @@ fn nothing_is_owed_of_a_payment_that_somebody_gave_back_whole() {
 #[test]
 fn a_refund_made_by_hand_that_fails_is_not_owed() {
     let order = decide(&live(1), elsewhere("re_7", 1450), at(30)).unwrap();
-    assert_eq!(order.refundable(0, plan().refund_policy, at(31)), Refundable::Yes(eur(0)));
+    assert_eq!(order.refundable(0, plan().refund_policy, Used::default(), at(31)), Refundable::Yes(eur(0)));
     let order = decide(&sent_to_managers(&order, 31), refused(Some("re_7")), at(33)).unwrap();
     assert_eq!((order.owed(), order.refunds[0].state), (vec![], RefundState::Failed));
     assert!(jobs(&order, 33).contains(&mail(MailKind::Manager)), "whoever made it hears of it");
-    assert_eq!(order.refundable(0, plan().refund_policy, at(34)), Refundable::Yes(eur(1450)));
+    assert_eq!(order.refundable(0, plan().refund_policy, Used::default(), at(34)), Refundable::Yes(eur(1450)));
 }

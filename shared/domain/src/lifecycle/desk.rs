@@ -1,0 +1,178 @@
+//! What a manager does to an order: send its cards, correct its recipient, send mails again, try again, write a note.
+
+use super::Rejected;
+use crate::order::{
+    Attempts, Event, LineState, Mail, MailKind, MailState, Order, OrderType, PostalAddress, Refund, RefundState, ReturnReason,
+    Shipment,
+};
+use crate::{EmailAddress, FormFactor, Timestamp};
+
+/// What is to be changed about the recipient; what is absent stays.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Recipient {
+    /// How the mails address them.
+    pub name: Option<String>,
+    /// Where the mails go.
+    pub email: Option<EmailAddress>,
+    /// Where the cards go.
+    pub address: Option<PostalAddress>,
+}
+
+impl Order {
+    /// Cards are sent once, when all of them work, and then there is no way back (order seed, "SIM-card orders").
+    pub(super) fn ship(&mut self, shipment: Shipment, now: Timestamp) -> Result<(), Rejected> {
+        match &self.shipment {
+            // The same parcel, whenever it is said to have left.
+            Some(there) if (&there.carrier, &there.number) == (&shipment.carrier, &shipment.number) => {
+                return Err(Rejected::Done);
+            }
+            Some(_) => return Err(Rejected::Shipped),
+            None => {}
+        }
+        if !self.is_to_ship() {
+            return Err(Rejected::NotAllowed);
+        }
+        if self.lines.iter().any(|line| matches!(line.state, LineState::Pending | LineState::Cancelling)) {
+            return Err(Rejected::NotDue);
+        }
+        self.note(now, Event::Shipped, Some(format!("{} {}", shipment.carrier, shipment.number)));
+        self.shipment = Some(shipment);
+        if self.send_email {
+            self.mails.push(Mail::pending(MailKind::Shipment, now));
+        }
+        Ok(())
+    }
+
+    pub(super) fn edit_recipient(&mut self, to: Recipient, now: Timestamp) -> Result<(), Rejected> {
+        if self.is_void(now) {
+            return Err(Rejected::NotAllowed);
+        }
+        if to.address.is_some() {
+            if self.form_factor != FormFactor::Physical || !self.kind.takes_cards() {
+                return Err(Rejected::NotAllowed);
+            }
+            if self.shipment.is_some() {
+                return Err(Rejected::Shipped);
+            }
+        }
+        let before = self.subscriber.clone();
+        let mut changed = Vec::new();
+        if let Some(name) = to.name.filter(|name| *name != before.name) {
+            changed.push(format!("name was {}", before.name));
+            self.subscriber.name = name;
+        }
+        if let Some(email) = to.email.filter(|email| *email != before.email) {
+            changed.push(format!("email was {}", before.email.as_str()));
+            self.subscriber.email = email;
+        }
+        if let Some(address) = to.address.filter(|address| before.address.as_ref() != Some(address)) {
+            let old = before.address.map_or_else(|| "none".to_owned(), |old| old.to_string());
+            changed.push(format!("address was {old}"));
+            self.subscriber.address = Some(address);
+        }
+        if changed.is_empty() {
+            return Err(Rejected::Done);
+        }
+        self.note(now, Event::RecipientChanged, Some(changed.join("; ")));
+        Ok(())
+    }
+
+    /// A mail is sent again, to the subscriber or to an address given for this once.
+    pub(super) fn send_again(&mut self, kind: MailKind, to: Option<EmailAddress>, now: Timestamp) -> Result<(), Rejected> {
+        let live = self.lines.iter().any(|line| line.state == LineState::Live);
+        let makes_sense = match kind {
+            MailKind::Confirmation => self.is_paid(),
+            MailKind::Qr => live && self.has_codes(),
+            MailKind::Shipment => self.shipment.is_some(),
+            MailKind::Manager => false,
+        };
+        if !makes_sense {
+            return Err(Rejected::NotAllowed);
+        }
+        match self.mails.iter_mut().find(|mail| mail.kind == kind) {
+            Some(Mail { state: MailState::Pending(_) | MailState::Sending(_), to: known, .. })
+                if to.is_none() || to == *known =>
+            {
+                return Err(Rejected::Done);
+            }
+            // Whoever is sending it has another address; until they are done nobody else may begin.
+            Some(Mail { state: MailState::Sending(_), .. }) => return Err(Rejected::NotDue),
+            Some(mail) => *mail = Mail { to, ..Mail::pending(kind, now) },
+            None => self.mails.push(Mail { to, ..Mail::pending(kind, now) }),
+        }
+        self.note(now, Event::MailRequested, Some(kind.name().to_owned()));
+        Ok(())
+    }
+
+    /// Tries again what was given up or waits: cards whose money is not on its way back, mails, refunds; and what is put off is
+    /// tried at once.
+    pub(super) fn retry(&mut self, now: Timestamp) -> Result<(), Rejected> {
+        let mut again = Vec::new();
+        for index in 0..self.lines.len() {
+            if self.lines[index].state == LineState::Failed
+                && self.kind == OrderType::ActivateSubscription
+                && self.take_back_debt(index)
+            {
+                self.lines[index].state = LineState::Pending;
+                self.provisioning = Some(Attempts { failed: 0, next_at: now });
+                // The codes go out again, once this card is settled too.
+                self.mails.retain(|mail| mail.kind != MailKind::Qr);
+                again.push("card");
+            }
+        }
+        for attempts in [&mut self.provisioning, &mut self.revoking, &mut self.retiring] {
+            // One that nothing waits for any more is not outstanding, whatever its time.
+            if let Some(attempts) = attempts.as_mut().filter(|attempts| attempts.failed > 0 && attempts.next_at > now) {
+                attempts.next_at = now;
+                again.push("request");
+            }
+        }
+        for mail in self.mails.iter_mut().filter(|mail| matches!(mail.state, MailState::Failed(_))) {
+            *mail = Mail { to: mail.to.take(), ..Mail::pending(mail.kind, now) };
+            again.push("mail");
+        }
+        for refund in self
+            .refunds
+            .iter_mut()
+            .filter(|refund| refund.state == RefundState::Failed && refund.reason != ReturnReason::Elsewhere)
+        {
+            refund.state = RefundState::Due(now);
+            refund.attempts = 0;
+            // It sets off with this, so that the same word again does not take it back.
+            refund.asked_at.get_or_insert(now);
+            again.push("refund");
+        }
+        if again.is_empty() {
+            return Err(Rejected::NotAllowed);
+        }
+        self.note(now, Event::Retried, Some(again.join(", ")));
+        Ok(())
+    }
+
+    /// Whether a failed line's money never set off, so that the line can be tried again; if so, it is not owed any more.
+    fn take_back_debt(&mut self, line: usize) -> bool {
+        let Some(payment) = self.paid_by() else { return false };
+        // Where some was given back by hand, nobody but a person knows for which line.
+        let all_there = self.owed_of(payment) <= self.not_given_back(payment);
+        let debt = |refund: &&mut Refund| refund.line == Some(line) && refund.state != RefundState::Withdrawn;
+        let debts: Vec<&mut Refund> = self.refunds.iter_mut().filter(debt).collect();
+        let never_set_off = debts.iter().all(|debt| matches!(debt.state, RefundState::Due(_)) && debt.asked_at.is_none());
+        let taken_back: i64 = debts.iter().map(|debt| debt.amount.amount).sum();
+        if !never_set_off || !all_there || taken_back < self.lines[line].amount {
+            return false;
+        }
+        for debt in debts {
+            debt.state = RefundState::Withdrawn;
+        }
+        true
+    }
+
+    pub(super) fn write_note(&mut self, text: String, now: Timestamp) -> Result<(), Rejected> {
+        if self.note.as_ref() == Some(&text) {
+            return Err(Rejected::Done);
+        }
+        self.note(now, Event::Noted, Some(text.clone()));
+        self.note = Some(text);
+        Ok(())
+    }
+}
