@@ -41,12 +41,16 @@ pub struct ProvisionRequest {
     /// The order that the card was sold by.
     pub order_num: OrderNum,
     /// The subscription that the card carries. A second card for the same one is a SIM swap: the operator takes number and plans
-    /// along, and the first card stays active until it is revoked.
+    /// along, and the first card stays active until it is revoked. A plan that is added to or taken off either of the two until then
+    /// is so for both.
     pub subscription_id: String,
     /// The card.
     pub iccid: Iccid,
     /// The plan to put on it.
     pub plan_id: String,
+    /// What was bought with the plan.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub add_on_ids: Vec<String>,
     /// The IMSI profile that the card was made with.
     pub imsi_profile: String,
     /// Since when the activation is wanted. The same on every repetition, so that the body stays the same too.
@@ -182,7 +186,7 @@ impl Carriers {
 
     /// Has the operator activate a card. Repeating it is safe: the operator knows the request by its order and card.
     ///
-    /// The request is `POST {url}/v1/profiles/{iccid}/activation` with the JSON `{orderNum, subscriptionId, iccid, planId,
+    /// The request is `POST {url}/v1/profiles/{iccid}/activation` with the JSON `{orderNum, subscriptionId, iccid, planId, addOnIds?,
     /// imsiProfile, requestedAt}`, `Idempotency-Key: "{orderNum}-{iccid}"` and the Standard Webhooks headers, whose
     /// `webhook-id` is the same key and whose time is `now`. The answer:
     ///

@@ -37,6 +37,7 @@ fn request() -> ProvisionRequest {
         subscription_id: "sub-1".into(),
         iccid: ICCID.parse().expect("an ICCID"),
         plan_id: "eu-5gb-30d".into(),
+        add_on_ids: Vec::new(),
         imsi_profile: "eu-1".into(),
         requested_at: NOW.plus_seconds(-60),
     }

@@ -24,6 +24,24 @@ pub struct JobMessage {
     pub job: Job,
 }
 
+/// A message on the carrier's queue.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum CarrierMessage {
+    /// A job of an order.
+    Order(JobMessage),
+    /// What is wanted of a subscription's service.
+    Service(ServiceMessage),
+}
+
+/// A message: a subscription whose card is to be let into the network or kept out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ServiceMessage {
+    /// Which.
+    pub subscription_id: String,
+}
+
 /// A job to be queued.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Queued {
@@ -60,7 +78,7 @@ impl Queues {
     /// Queues jobs, up to ten to a request.
     pub async fn send(&self, jobs: &[Queued]) -> Result<(), QueueError> {
         let url = |queued: &&Queued| match queued.message.job {
-            Job::Provision | Job::Revoke => &self.carrier,
+            Job::Provision | Job::Revoke | Job::Retire => &self.carrier,
             Job::Mail { .. } => &self.mail,
             Job::Refund => &self.refund,
         };
@@ -71,26 +89,42 @@ impl Queues {
         Ok(())
     }
 
+    /// Queues what is wanted of a subscription's service.
+    pub async fn send_service(&self, subscription_id: &str) -> Result<(), QueueError> {
+        let message = ServiceMessage { subscription_id: subscription_id.to_owned() };
+        self.send_bodies(&self.carrier, &[(body(&message)?, 0)]).await
+    }
+
     async fn send_to(&self, url: &str, jobs: &[&Queued]) -> Result<(), QueueError> {
         for batch in jobs.chunks(BATCH) {
-            let mut request = self.client.send_message_batch().queue_url(url);
-            for (index, queued) in batch.iter().enumerate() {
-                let body = serde_json::to_string(&queued.message).map_err(|error| QueueError(error.to_string()))?;
-                let entry = SendMessageBatchRequestEntry::builder()
-                    .id(index.to_string())
-                    .message_body(body)
-                    .delay_seconds(i32::try_from(queued.delay.clamp(0, LONGEST_DELAY)).unwrap_or_default())
-                    .build()
-                    .map_err(|error| QueueError(error.to_string()))?;
-                request = request.entries(entry);
-            }
-            let answer = request.send().await.map_err(|error| QueueError(DisplayErrorContext(error).to_string()))?;
-            if let Some(failed) = answer.failed().first() {
-                return Err(QueueError(format!("{} of {} messages: {}", answer.failed().len(), batch.len(), failed.code())));
-            }
+            let bodies = batch.iter().map(|queued| Ok((body(&queued.message)?, queued.delay)));
+            self.send_bodies(url, &bodies.collect::<Result<Vec<_>, QueueError>>()?).await?;
         }
         Ok(())
     }
+
+    /// Sends up to ten messages, each with the seconds that it is held back.
+    async fn send_bodies(&self, url: &str, bodies: &[(String, i64)]) -> Result<(), QueueError> {
+        let mut request = self.client.send_message_batch().queue_url(url);
+        for (index, (body, delay)) in bodies.iter().enumerate() {
+            let entry = SendMessageBatchRequestEntry::builder()
+                .id(index.to_string())
+                .message_body(body)
+                .delay_seconds(i32::try_from((*delay).clamp(0, LONGEST_DELAY)).unwrap_or_default())
+                .build()
+                .map_err(|error| QueueError(error.to_string()))?;
+            request = request.entries(entry);
+        }
+        let answer = request.send().await.map_err(|error| QueueError(DisplayErrorContext(error).to_string()))?;
+        if let Some(failed) = answer.failed().first() {
+            return Err(QueueError(format!("{} of {} messages: {}", answer.failed().len(), bodies.len(), failed.code())));
+        }
+        Ok(())
+    }
+}
+
+fn body(message: &impl Serialize) -> Result<String, QueueError> {
+    serde_json::to_string(message).map_err(|error| QueueError(error.to_string()))
 }
 
 impl fmt::Display for QueueError {
