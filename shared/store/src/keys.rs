@@ -1,7 +1,7 @@
 //! Every key of every table, in one place; `infra/TABLES.md` shows an example of each.
 
 use crate::item::{Item, text};
-use simdock_domain::{Currency, Iccid, OrderNum, PoolId, Timestamp, short_hash};
+use simdock_domain::{Currency, EmailAddress, Iccid, OrderNum, PoolId, Timestamp, short_hash};
 use std::collections::HashMap;
 
 /// How many slots share a partition.
@@ -132,6 +132,14 @@ pub fn balance(partner_id: &str, currency: Currency) -> Item {
     pair(format!("partner#{partner_id}"), format!("balance#{currency}"))
 }
 
+/// Table `partners`: the registry of balances that somebody watches, one item each.
+pub const WATCHED: &str = "watched";
+
+/// Table `partners`: a balance in the registry.
+pub fn watched(partner_id: &str, currency: Currency) -> Item {
+    pair(WATCHED, format!("{partner_id}#{currency}"))
+}
+
 /// Table `partners`: the partition of a partner's ledger.
 pub fn ledger(partner_id: &str) -> String {
     format!("ledger#{partner_id}")
@@ -170,7 +178,7 @@ pub fn operator(id: &str) -> Item {
     pair(format!("operator#{id}"), "operator")
 }
 
-/// Sort key of `byPartner` and `byTag`: by time, and unique.
+/// Sort key of `byPartner`, `byTag` and `byDay`: by time, and unique.
 pub fn list_key(created_at: Timestamp, num: &OrderNum) -> String {
     format!("{created_at}#{num}")
 }
@@ -180,10 +188,38 @@ pub fn tag(partner_id: &str, other_order_id: &str) -> String {
     format!("{partner_id}#{other_order_id}")
 }
 
+/// Key of `byDay`: the day, in UTC, on which an order was created.
+pub fn day(created_at: Timestamp) -> String {
+    let mut text = created_at.to_string();
+    text.truncate("2026-11-22".len());
+    text
+}
+
+/// Key of `byMail`: a subscriber's address, in capitals or not. A hash, since keys of indexes turn up in places that addresses must
+/// not.
+pub fn mail(address: &EmailAddress) -> String {
+    short_hash(&["mail", &address.as_str().to_ascii_lowercase()])
+}
+
+/// Sort key of `byMail`: partner by partner, each by time.
+pub fn mail_key(partner_id: &str, list_key: &str) -> String {
+    format!("{partner_id}#{list_key}")
+}
+
 /// Key of `due`: the partition of an order.
 pub fn due_shard(num: &OrderNum) -> u8 {
     // The order number is a hash already; its last character spreads evenly.
     num.as_str().bytes().last().unwrap_or(0) % DUE_SHARDS
+}
+
+/// Key of `due`: the partition of a subscription.
+pub fn subscription_shard(id: &str) -> u8 {
+    id.bytes().last().unwrap_or(0) % DUE_SHARDS
+}
+
+/// Table `partners`: that a subscriber was given something for a subscription with an eligible plan.
+pub fn gift(partner_id: &str, subscription: &str) -> Item {
+    pair(format!("gift#{partner_id}"), subscription)
 }
 
 /// An import's id: the same file from the same manager is the same import.
@@ -197,17 +233,19 @@ mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
     const PAGE: &str = include_str!("../../../infra/TABLES.md");
-    const SOURCES: [&str; 10] = [
-        include_str!("cancelled.rs"),
+    const SOURCES: [&str; 12] = [
         include_str!("imports.rs"),
+        include_str!("in_step.rs"),
+        include_str!("list.rs"),
         include_str!("orders.rs"),
         include_str!("partners.rs"),
         include_str!("pay.rs"),
         include_str!("plans.rs"),
-        include_str!("provisioned.rs"),
         include_str!("sims.rs"),
         include_str!("stock.rs"),
+        include_str!("subscriptions.rs"),
         include_str!("sweep.rs"),
+        include_str!("transaction.rs"),
     ];
 
     /// The cells of a table's rows, below a heading.
@@ -252,8 +290,10 @@ mod tests {
             ("API key", api_key("example")),
             ("partner", partner("acme")),
             ("balance", balance("acme", "EUR".parse().unwrap())),
+            ("watched balance", watched("acme", "EUR".parse().unwrap())),
             ("ledger entry", ledger_entry("acme", "EP0123456789ABCDEF#payment")),
             ("payment", payment("stripe", "pi_3PxA")),
+            ("gift", gift("acme", "SUY7YCW29EC2NQGQ6H")),
             ("plan", plan_entry("eu-5gb-30d")),
             ("version of a plan", plan_version("eu-5gb-30d", 2)),
             ("operator", operator("meridian")),
@@ -280,6 +320,11 @@ mod tests {
         assert!(early < list_key(at("2026-11-22T10:30:01Z"), &num));
         assert!(early > at("2026-11-22T10:30:00Z").to_string());
         assert_eq!(tag("acme", "shop-1007"), "acme#shop-1007");
+        assert_eq!(day(at("2026-11-22T23:59:59Z")), "2026-11-22");
+        assert_eq!(mail_key("acme", &early), "acme#2026-11-22T10:30:00Z#EP0123456789ABCDEF");
+        let address = |text: &str| mail(&text.parse().unwrap());
+        assert_eq!(address("Ana@Example.com"), address("ana@example.com"));
+        assert_ne!(address("ana@example.com"), address("anna@example.com"));
         assert!(due_shard(&num) < DUE_SHARDS);
     }
 

@@ -5,31 +5,38 @@
 //! the conditions that hold each invariant.
 
 mod cache;
-mod cancelled;
 mod error;
 mod imports;
+mod in_step;
 mod item;
 mod keys;
+mod list;
 mod orders;
 mod partners;
 mod pay;
 mod plans;
-mod provisioned;
+mod sim_status;
 mod sims;
 mod stock;
+mod subscriptions;
 mod sweep;
+mod transaction;
 mod write;
 
 pub use error::{Conflict, StoreError};
 pub use imports::{Import, ImportError, ImportLine, ImportStatus};
-pub use orders::{Change, Created, ListQuery, Page, order_in_image};
-pub use partners::{Key, LedgerEntry, Partner, Principal};
+pub use in_step::{Activation, Facts, used};
+pub use list::{ListQuery, Page, Position, PositionError};
+pub use orders::{Change, Created, order_in_image};
+pub use partners::{Key, LedgerEntry, LowBalance, Partner, Principal};
 pub use pay::{Paid, Receipt};
 pub use plans::{Operator, Provisioning};
-pub use provisioned::Activation;
-pub use sims::{Sim, SimState};
+pub use sim_status::SimStatus;
+pub use sims::{Sim, SimQuery, SimReport, SimState};
 pub use stock::{Level, NewCard, Recovered};
+pub use subscriptions::{OverdueSubscriptions, SubscriptionCursor};
 pub use sweep::{Overdue, OverdueCursor};
+pub use transaction::Transaction;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::retry::RetryConfig;

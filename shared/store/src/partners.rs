@@ -1,10 +1,10 @@
 use crate::item::{Item, from_item, number, number_of, text, text_of, to_item};
 use crate::stock::built;
 use crate::write::{SendError, TransactError, Twice, send};
-use crate::{Store, StoreError, keys};
+use crate::{Conflict, Store, StoreError, keys};
 use aws_sdk_dynamodb::types::{Put, TransactWriteItem, Update};
 use serde::{Deserialize, Serialize};
-use simdock_domain::{Currency, Money, Timestamp};
+use simdock_domain::{Currency, Money, Order, Timestamp};
 
 /// Whom an API key speaks for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +45,12 @@ pub struct Partner {
     pub partner_id: String,
     /// The name that people read.
     pub display: String,
+    /// How many complimentary orders it may make in all.
+    #[serde(default)]
+    pub gift_quota: u32,
+    /// How many it made.
+    #[serde(default)]
+    pub gifts: u32,
 }
 
 /// Money that moved on a partner's balance.
@@ -56,6 +62,17 @@ pub struct LedgerEntry {
     pub at: Timestamp,
     /// How much; below zero is a debit.
     pub amount: Money,
+}
+
+/// A balance that is below the level at which somebody wants to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LowBalance {
+    /// Whose.
+    pub partner_id: String,
+    /// How much there is.
+    pub balance: Money,
+    /// The level.
+    pub alarm_level: Money,
 }
 
 impl Store {
@@ -103,10 +120,53 @@ impl Store {
         self.put_once(item).await
     }
 
+    /// Sets how many complimentary orders a partner may make in all. Those that it made before count.
+    pub async fn set_gift_quota(&self, partner_id: &str, quota: u32) -> Result<(), StoreError> {
+        let update = self
+            .client
+            .update_item()
+            .table_name(&self.tables.partners)
+            .set_key(Some(keys::partner(partner_id)))
+            .update_expression("SET giftQuota = :quota")
+            .expression_attribute_values(":quota", number(quota));
+        send(Twice::Harmless, || update.clone().send()).await.map_err(SendError::unconditional)?;
+        Ok(())
+    }
+
+    /// Reads a partner.
+    pub async fn partner(&self, id: &str) -> Result<Option<Partner>, StoreError> {
+        self.partner_item(keys::partner(id)).await?.map(from_item).transpose()
+    }
+
     /// A partner's balance in a currency, in minor units.
     pub async fn balance(&self, partner_id: &str, currency: Currency) -> Result<Money, StoreError> {
         let item = self.partner_item(keys::balance(partner_id, currency)).await?.unwrap_or_default();
         Ok(Money { amount: signed(&item, "balance")?, currency })
+    }
+
+    /// Sets the level below which a partner's balance in the level's currency is low; at 0 it never is.
+    pub async fn set_balance_alarm(&self, partner_id: &str, level: Money) -> Result<(), StoreError> {
+        let mut item = keys::watched(partner_id, level.currency);
+        item.insert("partnerId".to_owned(), text(partner_id));
+        item.insert("currency".to_owned(), text(level.currency.as_str()));
+        item.insert("alarmLevel".to_owned(), number(level.amount));
+        let put = self.client.put_item().table_name(&self.tables.partners).set_item(Some(item));
+        send(Twice::Harmless, || put.clone().send()).await.map_err(SendError::unconditional)?;
+        Ok(())
+    }
+
+    /// The balances that are below their alarm level.
+    pub async fn low_balances(&self) -> Result<Vec<LowBalance>, StoreError> {
+        let mut low = Vec::new();
+        for item in self.query_all(&self.tables.partners, keys::WATCHED, None).await? {
+            let alarm_level = Money { amount: signed(&item, "alarmLevel")?, currency: currency(&item)? };
+            let partner_id = text_of(&item, "partnerId")?.to_owned();
+            let balance = self.balance(&partner_id, alarm_level.currency).await?;
+            if balance.amount < alarm_level.amount {
+                low.push(LowBalance { partner_id, balance, alarm_level });
+            }
+        }
+        Ok(low)
     }
 
     /// Adds to a partner's balance, once per reference; answers whether this was the time.
@@ -125,6 +185,26 @@ impl Store {
             Err(TransactError::Refused(_)) => Ok(false),
             Err(TransactError::Failed(error)) => Err(error),
         }
+    }
+
+    /// Gives money back to the balance that it came from, together with the order that says so, once per refund.
+    pub async fn refund_to_balance(
+        &self,
+        next: &Order,
+        refund_id: &str,
+        amount: Money,
+        now: Timestamp,
+    ) -> Result<Result<(), Conflict>, StoreError> {
+        let balance = Update::builder()
+            .table_name(&self.tables.partners)
+            .set_key(Some(keys::balance(&next.partner_id, amount.currency)))
+            .update_expression("ADD balance :amount")
+            .expression_attribute_values(":amount", number(amount.amount));
+        let mut write = self.transaction();
+        write.order(next)?;
+        write.push(TransactWriteItem::builder().update(built(balance.build())?).build());
+        write.push(self.ledger_put(&next.partner_id, amount, &format!("{}#{refund_id}", next.num), now)?);
+        write.commit().await
     }
 
     /// The ledger's entry of money that moves, for a transaction: once per reference.
@@ -147,12 +227,10 @@ impl Store {
     pub async fn ledger(&self, partner_id: &str) -> Result<Vec<LedgerEntry>, StoreError> {
         let items = self.query_all(&self.tables.partners, &keys::ledger(partner_id), None).await?;
         let entry = |item: &Item| {
-            let currency =
-                text_of(item, "currency")?.parse().map_err(|_| StoreError::Broken("a ledger entry's currency".into()))?;
             Ok(LedgerEntry {
                 reference: text_of(item, "sk")?.to_owned(),
                 at: Timestamp::from_unix(signed(item, "at")?),
-                amount: Money { amount: signed(item, "amount")?, currency },
+                amount: Money { amount: signed(item, "amount")?, currency: currency(item)? },
             })
         };
         items.iter().map(entry).collect()
@@ -176,6 +254,10 @@ impl Store {
             Err(SendError::Failed(error)) => Err(error),
         }
     }
+}
+
+fn currency(item: &Item) -> Result<Currency, StoreError> {
+    text_of(item, "currency")?.parse().map_err(|_| StoreError::Broken("attribute currency is no currency".to_owned()))
 }
 
 fn signed(item: &Item, name: &str) -> Result<i64, StoreError> {

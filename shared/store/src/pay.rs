@@ -3,12 +3,13 @@
 use crate::item::{number, number_of, text, text_of};
 use crate::stock::{Draw, Ticket, built};
 use crate::write::{SendError, TransactError, Twice, send};
-use crate::{Store, StoreError, keys};
+use crate::{Provisioning, Sim, SimState, Store, StoreError, keys};
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::types::{ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update};
 use futures_util::future::join;
 use simdock_domain::{
-    Cards, Command, FormFactor, Intake, Money, Order, OrderNum, Plan, Provider, Rejected, Timestamp, VoidReason, decide,
+    Cards, ChangeKind, Command, Gift, Iccid, Intake, Money, OpenChange, Order, OrderNum, OrderType, Plan, PoolId, Provider,
+    Rejected, SWAP_WINDOW, Subscription, Timestamp, VoidReason, decide, decide_all,
 };
 use std::time::Duration;
 
@@ -18,6 +19,43 @@ const ROUNDS: u32 = 40;
 /// How long a buyer waits, in milliseconds, before "sold out" counts: the last tickets may be with another delivery of its own
 /// webhook, or with somebody about to give them back.
 const SECOND_LOOK: std::ops::Range<u64> = 200..400;
+
+/// How long a cancellation of a subscription may take before the sweep looks what became of it, in seconds.
+const CHANGE_WINDOW: i64 = 600;
+
+/// What an order gets for its money.
+struct Delivery {
+    /// Its cards, one for each line.
+    cards: Vec<Iccid>,
+    /// Where they were drawn, unless they were asked for by number.
+    tickets: Vec<Ticket>,
+    /// What its subscription becomes.
+    subscription: Option<Subscription>,
+    /// Whether nobody has to be asked to make it work.
+    works_at_once: bool,
+}
+
+/// Whether an order can get what it is paid for.
+enum Supply {
+    /// It can.
+    Ready(Box<Delivery>),
+    /// None of these pools has enough, or a card that was asked for by number is gone.
+    SoldOut(Vec<PoolId>),
+    /// The subscription takes nothing any more.
+    Closed,
+}
+
+/// What became of a sale.
+enum Sold {
+    /// It happened.
+    Yes(Box<Order>),
+    /// It had happened before.
+    Known,
+    /// It cannot, for this reason.
+    No(VoidReason),
+    /// Somebody else changed something first: try again, without the cards at these places.
+    Again(Vec<usize>),
+}
 
 /// What a payment provider told.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,6 +81,10 @@ pub enum Paid {
     Elsewhere(String),
     /// The order was given up for this reason, without any money having moved.
     GivenUp(Box<Order>, VoidReason),
+}
+
+fn received(receipt: &Receipt, cards: Cards) -> Command {
+    Command::Receive { provider: receipt.provider, payment_id: receipt.payment_id.clone(), received: receipt.received, cards }
 }
 
 impl Store {
@@ -97,63 +139,198 @@ impl Store {
                 }
                 Intake::Pays(count) => {
                     let plan = self.plan_version(&order.plan_id, order.plan_version).await?;
-                    let (other, drawn) =
-                        join(self.claim(receipt, num, &mut claimed), self.draw_all(&plan, count, held, now)).await;
+                    let (other, supply) =
+                        join(self.claim(receipt, num, &mut claimed), self.supply(&order, &plan, count, held, now)).await;
                     if let Some(other) = other? {
                         return Ok(Paid::Elsewhere(other));
                     }
-                    if drawn? {
-                        Cards::Drawn(held[..count].iter().map(|ticket| ticket.iccid.clone()).collect())
-                    } else if !looked_twice && self.back_on_sale(&order, &plan, count - held.len()).await? {
-                        looked_twice = true;
-                        continue;
-                    } else if from_balance || receipt.provider == Provider::Free {
-                        match self.give_up(&order, VoidReason::SoldOut, now).await? {
+                    let (cards, void) = match supply? {
+                        Supply::Ready(delivery) => match self.sell_to(&order, &delivery, receipt, now).await? {
+                            Sold::Yes(next) => return Ok(Paid::Recorded(next)),
+                            Sold::Known => return Ok(Paid::Known(Box::new(order))),
+                            Sold::No(void) => match self.give_up(&order, void, now).await? {
+                                Some(paid) => return Ok(paid),
+                                None => continue,
+                            },
+                            Sold::Again(dead) => {
+                                for card in dead.into_iter().rev().filter(|_| order.wanted.is_empty()) {
+                                    let ticket = held.remove(card);
+                                    tracing::warn!(pool = %ticket.pool, slot = ticket.slot, "dead slot: the card is no longer for sale");
+                                }
+                                continue;
+                            }
+                        },
+                        Supply::SoldOut(pools) => {
+                            if !looked_twice && self.back_on_sale(&order, &pools, count - held.len()).await? {
+                                looked_twice = true;
+                                continue;
+                            }
+                            (Cards::SoldOut, VoidReason::SoldOut)
+                        }
+                        Supply::Closed => (Cards::Closed, VoidReason::SubscriptionClosed),
+                    };
+                    if from_balance || receipt.provider == Provider::Free {
+                        match self.give_up(&order, void, now).await? {
                             Some(paid) => return Ok(paid),
                             None => continue,
                         }
-                    } else {
-                        Cards::SoldOut
                     }
+                    cards
                 }
             };
-            let drawn = matches!(cards, Cards::Drawn(_));
-            let command = Command::Receive {
-                provider: receipt.provider,
-                payment_id: receipt.payment_id.clone(),
-                received: receipt.received,
-                cards,
-            };
-            let next = match decide(&order, command, now) {
-                Ok(next) => next,
+            match decide(&order, received(receipt, cards), now) {
+                Ok(next) => {
+                    if self.replace_order(&next).await?.is_ok() {
+                        return Ok(Paid::Recorded(Box::new(next)));
+                    }
+                }
                 Err(Rejected::Done) => return Ok(Paid::Known(Box::new(order))),
-                Err(Rejected::NotDue | Rejected::NotAllowed | Rejected::NotRefundable(_)) => continue,
-            };
-            if !drawn {
-                if self.replace_order(&next).await?.is_ok() {
-                    return Ok(Paid::Recorded(Box::new(next)));
-                }
-                continue;
-            }
-            match self.sale(&next, &held[..next.lines.len()], receipt, now).await {
-                Ok(()) => return Ok(Paid::Recorded(Box::new(next))),
-                Err(TransactError::Refused(places)) => {
-                    let lines = next.lines.len();
-                    if places.contains(&(lines + 1)) {
-                        match self.give_up(&order, VoidReason::InsufficientBalance, now).await? {
-                            Some(paid) => return Ok(paid),
-                            None => continue,
-                        }
-                    }
-                    for dead in places.iter().rev().filter(|place| (1..=lines).contains(*place)) {
-                        let ticket = held.remove(dead - 1);
-                        tracing::warn!(pool = %ticket.pool, slot = ticket.slot, "dead slot: the card is no longer for sale");
-                    }
-                }
-                Err(TransactError::Failed(error)) => return Err(error),
+                Err(_) => {}
             }
         }
         Err(StoreError::Busy(format!("order {num} and its cards kept changing")))
+    }
+
+    /// What the order is to get for its money: cards from stock, and what its subscription becomes.
+    async fn supply(
+        &self,
+        order: &Order,
+        plan: &Plan,
+        count: usize,
+        held: &mut Vec<Ticket>,
+        now: Timestamp,
+    ) -> Result<Supply, StoreError> {
+        let subscription = match &order.subject {
+            None => None,
+            Some(subject) => match self.subscription(&subject.subscription).await? {
+                None => return Ok(Supply::Closed),
+                Some(subscription) => Some(subscription),
+            },
+        };
+        let open = |subscription: &Subscription| match order.kind {
+            OrderType::ActivateSubscription => Ok(()),
+            OrderType::TopUpSubscription | OrderType::Renewal => subscription.takes(order),
+            OrderType::CancelSubscription | OrderType::SwapSim => subscription.open(),
+        };
+        if subscription.as_ref().is_some_and(|subscription| open(subscription).is_err()) {
+            return Ok(Supply::Closed);
+        }
+        let pools = match &subscription {
+            Some(subscription) => vec![PoolId { form_factor: order.form_factor, ..subscription.pool.clone() }],
+            None => plan.pools(order.form_factor),
+        };
+        let cards = if order.wanted.is_empty() {
+            if !self.draw_all(&pools, count, held, now).await? {
+                return Ok(Supply::SoldOut(pools));
+            }
+            held[..count].iter().map(|ticket| ticket.iccid.clone()).collect()
+        } else {
+            let sims = self.sims(&order.wanted).await?;
+            let for_sale = |sim: &Sim| {
+                sim.state == SimState::Stocked && pools.contains(&sim.pool) && !Self::too_near(sim.activate_before, now)
+            };
+            if sims.len() < count || !sims.iter().all(for_sale) {
+                return Ok(Supply::SoldOut(Vec::new()));
+            }
+            order.wanted.clone()
+        };
+        let Some(before) = subscription else {
+            let tickets = if order.wanted.is_empty() { held[..count].to_vec() } else { Vec::new() };
+            return Ok(Supply::Ready(Box::new(Delivery { cards, tickets, subscription: None, works_at_once: false })));
+        };
+        let change = |kind, until| {
+            let new_iccid = cards.first().cloned();
+            before.claim(OpenChange { kind, order: order.num.clone(), new_iccid, until })
+        };
+        let after = match order.kind {
+            OrderType::ActivateSubscription => {
+                return Err(StoreError::Broken("an activation of a subscription that is there".into()));
+            }
+            OrderType::TopUpSubscription | OrderType::Renewal => before.add(order, plan, now),
+            OrderType::SwapSim => change(ChangeKind::Swap, now.plus_seconds(SWAP_WINDOW)),
+            OrderType::CancelSubscription => change(ChangeKind::Cancellation, now.plus_seconds(CHANGE_WINDOW)),
+        };
+        let operator = self.operator(&before.pool.operator).await?;
+        let preloaded = operator.is_some_and(|operator| operator.provisioning == Provisioning::Preloaded);
+        let works_at_once = preloaded && matches!(order.kind, OrderType::TopUpSubscription | OrderType::Renewal);
+        let tickets = held[..count].to_vec();
+        let delivery = |after| Delivery { cards, tickets, subscription: Some(after), works_at_once };
+        Ok(after.map_or(Supply::Closed, |after| Supply::Ready(Box::new(delivery(after)))))
+    }
+
+    /// Tries to sell a delivery to its order, in one transaction: position 0 is the order, 1 to n its cards, then the subscription,
+    /// the main order of a renewal, what a gift uses up, and the balance with its ledger.
+    async fn sell_to(&self, order: &Order, delivery: &Delivery, receipt: &Receipt, now: Timestamp) -> Result<Sold, StoreError> {
+        let mut commands = vec![received(receipt, Cards::Drawn(delivery.cards.clone()))];
+        if delivery.works_at_once {
+            commands.push(Command::Provisioned(vec![0]));
+        }
+        let next = match decide_all(order, commands, now) {
+            Ok(next) => next,
+            Err(Rejected::Done) => return Ok(Sold::Known),
+            Err(_) => return Ok(Sold::Again(Vec::new())),
+        };
+        let mut sale = self.transaction();
+        sale.order(&next)?;
+        for ticket in &delivery.tickets {
+            sale.push(self.sell(ticket, next.num.as_str())?);
+        }
+        for iccid in &order.wanted {
+            sale.push(self.sell_wanted(iccid, next.num.as_str())?);
+        }
+        if let Some(subscription) = &delivery.subscription {
+            sale.subscription(subscription)?;
+        }
+        if let Some(subject) = next.subject.as_ref().filter(|_| next.kind == OrderType::Renewal) {
+            sale.renewal(&subject.main_order, &next, now)?;
+        }
+        let gift_at = sale.len();
+        if let Some(gift) = &next.gift {
+            for item in self.give(&next, gift)? {
+                sale.push(item);
+            }
+        }
+        let balance_at = sale.len();
+        if receipt.provider == Provider::Balance {
+            for item in self.debit(&next, receipt.received, now)? {
+                sale.push(item);
+            }
+        }
+        match sale.send().await {
+            Ok(()) => Ok(Sold::Yes(Box::new(next))),
+            Err(TransactError::Failed(error)) => Err(error),
+            Err(TransactError::Refused(places)) => {
+                let lost = |void| Ok(Sold::No(void));
+                if places.contains(&balance_at) {
+                    return lost(VoidReason::InsufficientBalance);
+                }
+                if places.iter().any(|place| (gift_at..balance_at).contains(place)) {
+                    return lost(VoidReason::NothingToGive);
+                }
+                let cards = 1..=delivery.cards.len();
+                Ok(Sold::Again(places.into_iter().filter(|place| cards.contains(place)).map(|place| place - 1).collect()))
+            }
+        }
+    }
+
+    /// What giving something away uses up: the subscriber's entitlement, and unless a manager gives it, the partner's quota.
+    fn give(&self, order: &Order, gift: &Gift) -> Result<Vec<TransactWriteItem>, StoreError> {
+        let mut record = keys::gift(&order.partner_id, &gift.subscription);
+        record.insert("orderNum".to_owned(), text(order.num.as_str()));
+        let put = Put::builder().table_name(&self.tables.partners).set_item(Some(record));
+        let put = put.condition_expression("attribute_not_exists(pk)");
+        let mut items = vec![TransactWriteItem::builder().put(built(put.build())?).build()];
+        if !gift.by_manager {
+            let quota = Update::builder()
+                .table_name(&self.tables.partners)
+                .set_key(Some(keys::partner(&order.partner_id)))
+                .update_expression("SET gifts = if_not_exists(gifts, :none) + :one")
+                .condition_expression("giftQuota > :none AND (attribute_not_exists(gifts) OR gifts < giftQuota)")
+                .expression_attribute_values(":none", number(0))
+                .expression_attribute_values(":one", number(1));
+            items.push(TransactWriteItem::builder().update(built(quota.build())?).build());
+        }
+        Ok(items)
     }
 
     /// Claims a payment for an order, once; answers the order that has it, if that is another one. The order itself remembers its
@@ -188,14 +365,14 @@ impl Store {
 
     /// Waits a moment after a pool was found empty; answers whether trying again makes sense, since the order changed or a pool
     /// has cards again. Only reads, so that a crowd of losers does not write.
-    async fn back_on_sale(&self, order: &Order, plan: &Plan, count: usize) -> Result<bool, StoreError> {
+    async fn back_on_sale(&self, order: &Order, pools: &[PoolId], count: usize) -> Result<bool, StoreError> {
         tokio::time::sleep(Duration::from_millis(fastrand::u64(SECOND_LOOK))).await;
         if self.order(&order.num).await?.is_none_or(|fresh| fresh.version != order.version) {
             return Ok(true);
         }
         let count = u64::try_from(count).unwrap_or(u64::MAX);
-        for pool in plan.pools(FormFactor::Esim) {
-            if number_of(&self.pool_item(keys::counter(&pool)).await?, "available")? >= count {
+        for pool in pools {
+            if number_of(&self.pool_item(keys::counter(pool)).await?, "available")? >= count {
                 return Ok(true);
             }
         }
@@ -203,11 +380,11 @@ impl Store {
     }
 
     /// Holds at least `count` tickets, all from one pool, the cheapest that has them; answers whether it could.
-    async fn draw_all(&self, plan: &Plan, count: usize, held: &mut Vec<Ticket>, now: Timestamp) -> Result<bool, StoreError> {
+    async fn draw_all(&self, pools: &[PoolId], count: usize, held: &mut Vec<Ticket>, now: Timestamp) -> Result<bool, StoreError> {
         if held.len() >= count {
             return Ok(true);
         }
-        let mut pools = plan.pools(FormFactor::Esim);
+        let mut pools = pools.to_vec();
         // What is held already came from somewhere; the rest of the order is to come from there too, if it can.
         if let Some(first) = held.first() {
             pools.sort_by_key(|pool| *pool != first.pool);
@@ -225,18 +402,6 @@ impl Store {
             }
         }
         Ok(false)
-    }
-
-    /// The sale: position 0 is the order, 1 to n its cards, then the balance and its ledger.
-    async fn sale(&self, next: &Order, tickets: &[Ticket], receipt: &Receipt, now: Timestamp) -> Result<(), TransactError> {
-        let mut items = vec![TransactWriteItem::builder().put(self.order_put(next)?).build()];
-        for ticket in tickets {
-            items.push(self.sell(ticket, next.num.as_str())?);
-        }
-        if receipt.provider == Provider::Balance {
-            items.extend(self.debit(next, receipt.received, now)?);
-        }
-        self.transact(items).await
     }
 
     fn debit(&self, order: &Order, price: Money, now: Timestamp) -> Result<[TransactWriteItem; 2], StoreError> {

@@ -13,7 +13,7 @@ use crate::{Store, StoreError, keys};
 use aws_sdk_dynamodb::types::{Delete, Put, ReturnValue, TransactWriteItem, Update};
 use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
-use simdock_domain::{ActivationCode, Iccid, Msisdn, PoolId, Timestamp};
+use simdock_domain::{ActivationCode, Iccid, Msisdn, PoolId, Profile, Timestamp};
 use std::collections::BTreeSet;
 
 /// A card within this many days of its deadline is not sold any more: its buyer could not use it in peace.
@@ -49,6 +49,15 @@ pub struct Level {
     pub added: u64,
     /// Tickets ever drawn.
     pub drawn: u64,
+    /// Somebody wants to know when fewer than this many can be bought.
+    pub alarm_level: u64,
+}
+
+impl Level {
+    /// Whether the pool is below its alarm level.
+    pub fn is_low(&self) -> bool {
+        self.available < self.alarm_level
+    }
 }
 
 /// What a sweep of a pool found.
@@ -192,19 +201,37 @@ impl Store {
 
     /// The pools that exist.
     pub async fn pools(&self) -> Result<Vec<PoolId>, StoreError> {
-        let items = self.partition(keys::POOLS).await?;
-        items.iter().map(|item| text_of(item, "pool")?.to_owned().try_into().map_err(StoreError::Broken)).collect()
+        self.partition(keys::POOLS).await?.iter().map(pool_of).collect()
+    }
+
+    /// Sets the level below which a pool is low; at 0 it never is. Answers whether there is such a pool.
+    pub async fn set_pool_alarm(&self, pool: &PoolId, level: u64) -> Result<bool, StoreError> {
+        let update = self
+            .client
+            .update_item()
+            .table_name(&self.tables.pools)
+            .set_key(Some(keys::pool(pool)))
+            .update_expression("SET alarmLevel = :level")
+            .condition_expression("attribute_exists(pk)")
+            .expression_attribute_values(":level", number(level));
+        match send(Twice::Harmless, || update.clone().send()).await {
+            Ok(_) => Ok(true),
+            Err(SendError::Refused(_)) => Ok(false),
+            Err(SendError::Failed(error)) => Err(error),
+        }
     }
 
     /// The level of every pool.
     pub async fn levels(&self) -> Result<Vec<Level>, StoreError> {
         let mut levels = Vec::new();
-        for pool in self.pools().await? {
+        for entry in self.partition(keys::POOLS).await? {
+            let pool = pool_of(&entry)?;
             let counter = self.pool_item(keys::counter(&pool)).await?;
             levels.push(Level {
                 available: number_of(&counter, "available")?,
                 added: number_of(&counter, "published")?,
                 drawn: number_of(&counter, "head")?,
+                alarm_level: number_of(&entry, "alarmLevel")?,
                 pool,
             });
         }
@@ -337,6 +364,7 @@ impl Store {
             activate_before: card.activate_before,
             order_num: None,
             subscription: None,
+            profile: Profile::default(),
             disclosed_at: None,
         };
         let put = Put::builder().table_name(&self.tables.sims).set_item(Some(to_item(&sim)?));
@@ -543,6 +571,26 @@ impl Store {
         }
     }
 
+    /// The sale of a card that was asked for by its number, for a transaction. The slot that it leaves is dead: whoever draws it
+    /// draws again.
+    pub(crate) fn sell_wanted(&self, iccid: &Iccid, order: &str) -> Result<TransactWriteItem, StoreError> {
+        let update = Update::builder().table_name(&self.tables.sims).set_key(Some(keys::sim(iccid)));
+        let update = update
+            .update_expression("SET #state = :sold, #order = :order REMOVE slot")
+            .condition_expression("#state = :stocked")
+            .expression_attribute_names("#state", "state")
+            .expression_attribute_names("#order", "order")
+            .expression_attribute_values(":sold", text("sold"))
+            .expression_attribute_values(":order", text(order))
+            .expression_attribute_values(":stocked", text("stocked"));
+        Ok(TransactWriteItem::builder().update(built(update.build())?).build())
+    }
+
+    /// Whether a card is so near its deadline that it is not sold any more.
+    pub(crate) fn too_near(activate_before: Option<Timestamp>, now: Timestamp) -> bool {
+        activate_before.is_some_and(|until| until.unix() < shelf_end(now).cast_signed())
+    }
+
     /// The sale of a drawn card, for a transaction.
     pub(crate) fn sell(&self, ticket: &Ticket, order: &str) -> Result<TransactWriteItem, StoreError> {
         let update = Update::builder().table_name(&self.tables.sims).set_key(Some(keys::sim(&ticket.iccid)));
@@ -557,6 +605,10 @@ impl Store {
             .expression_attribute_values(":slot", number(ticket.slot));
         Ok(TransactWriteItem::builder().update(built(update.build())?).build())
     }
+}
+
+fn pool_of(entry: &Item) -> Result<PoolId, StoreError> {
+    text_of(entry, "pool")?.to_owned().try_into().map_err(StoreError::Broken)
 }
 
 /// The earliest deadline, in Unix seconds, that a card may have to be sold now.

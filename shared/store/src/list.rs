@@ -1,0 +1,330 @@
+//! Lists of orders: which index leads to them, and how far one request goes.
+
+use crate::item::{Item, text, text_of};
+use crate::write::{SendError, Twice, send};
+use crate::{Store, StoreError, keys};
+use simdock_domain::{EmailAddress, Iccid, Order, OrderNum, OrderType, Status, Timestamp};
+use std::fmt;
+use std::str::FromStr;
+
+/// Which orders to list; what is absent does not matter. The newest come first; by an address alone, whoever's orders they are,
+/// they come partner by partner.
+#[derive(Clone, Debug, Default)]
+pub struct ListQuery {
+    /// Whose.
+    pub partner_id: Option<String>,
+    /// Only with this order number of the partner's own.
+    pub other_order_id: Option<String>,
+    /// Only with this item number of the partner's own.
+    pub other_item_id: Option<String>,
+    /// Only of the subscriber with this address, in capitals or not.
+    pub email: Option<EmailAddress>,
+    /// Only of this card: the one that sold it, and those of its subscription.
+    pub iccid: Option<Iccid>,
+    /// Only with this status now.
+    pub status: Option<Status>,
+    /// Only of this kind.
+    pub kind: Option<OrderType>,
+    /// Only those that a manager should look at.
+    pub needs_attention: bool,
+    /// Created at this time or later. Without it, a list over all partners goes back 31 days.
+    pub from: Option<Timestamp>,
+    /// Created before this time.
+    pub until: Option<Timestamp>,
+    /// At most this many, 1 to 100.
+    pub limit: usize,
+    /// Where the page before ended.
+    pub after: Option<Position>,
+}
+
+/// A page of a list. A page that is short of what was asked for, or empty, may still have a next one.
+#[derive(Debug)]
+pub struct Page<T, P> {
+    /// Its entries.
+    pub items: Vec<T>,
+    /// Where it ended, if more may follow.
+    pub next: Option<P>,
+}
+
+/// A place in a list of orders: behind an order, or before a time. As text it is what a client hands back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// A sort key of the list's index, or the time.
+    key: String,
+    at: Timestamp,
+    num: Option<OrderNum>,
+}
+
+/// The text is not a place in a list of orders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PositionError;
+
+/// How many days a list over all partners goes back if nothing else is asked for.
+const DAYS: i64 = 31;
+/// How many items one request to DynamoDB reads at most, which is what `BatchGetItem` allows.
+const PAGE: usize = 100;
+/// How many times one page of a list reads orders at most, so that a filter that few pass does not read all there are.
+const MOST_READS: u32 = 10;
+/// How many days without orders one page of a list passes at most.
+const MOST_EMPTY: u32 = 40;
+const DAY: i64 = 86_400;
+
+/// Which index leads to what is asked for.
+enum By {
+    /// `byTag`: a partner's own order number.
+    Tag(String),
+    /// `byMail`: a subscriber's address, of one partner or of all.
+    Mail(String, Option<String>),
+    /// `byPartner`.
+    Partner(String),
+    /// `byDay`: all partners.
+    Day,
+}
+
+/// A part of a list that lies in one partition of an index. Only lists over all partners have more than one, one for each day.
+struct Stretch {
+    index: &'static str,
+    /// The partition key's attribute and value.
+    partition: (&'static str, String),
+    /// The sort key's attribute.
+    sort: &'static str,
+    /// Only between these sort keys.
+    window: Option<(String, String)>,
+    /// Only behind this place.
+    start: Option<Position>,
+    /// Where the list goes on behind this part.
+    beyond: Option<Position>,
+}
+
+impl Position {
+    fn before(at: Timestamp) -> Self {
+        Self { key: at.to_string(), at, num: None }
+    }
+}
+
+impl FromStr for Position {
+    type Err = PositionError;
+
+    fn from_str(text: &str) -> Result<Self, PositionError> {
+        let (rest, num) = match text.rsplit_once('#') {
+            None => (text, None),
+            Some((rest, num)) => (rest, Some(num.parse().map_err(|_| PositionError)?)),
+        };
+        let time = rest.rsplit('#').next().unwrap_or_default();
+        let at: Timestamp = time.parse().map_err(|_| PositionError)?;
+        // Keys sort by time in this form only.
+        if at.to_string() == time { Ok(Self { key: text.to_owned(), at, num }) } else { Err(PositionError) }
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.key)
+    }
+}
+
+impl ListQuery {
+    fn by(&self) -> By {
+        match (&self.partner_id, &self.other_order_id, &self.email) {
+            (Some(partner), Some(own), _) => By::Tag(keys::tag(partner, own)),
+            (partner, _, Some(email)) => By::Mail(keys::mail(email), partner.clone()),
+            (Some(partner), None, None) => By::Partner(partner.clone()),
+            (None, _, None) => By::Day,
+        }
+    }
+
+    /// Whether every order that the index leads to is one that is asked for.
+    fn is_exact(&self) -> bool {
+        let by_index = match self.by() {
+            By::Tag(_) => self.email.is_none(),
+            By::Mail(_, Some(_)) | By::Partner(_) => true,
+            By::Mail(_, None) => self.other_order_id.is_none() && self.from.is_none() && self.until.is_none(),
+            By::Day => self.other_order_id.is_none(),
+        };
+        let more = self.other_item_id.is_some() || self.status.is_some() || self.kind.is_some() || self.needs_attention;
+        by_index && !more
+    }
+
+    fn admits(&self, order: &Order, now: Timestamp) -> bool {
+        self.partner_id.as_ref().is_none_or(|partner| *partner == order.partner_id)
+            && (self.other_order_id.is_none() || self.other_order_id == order.other_order_id)
+            && (self.other_item_id.is_none() || self.other_item_id == order.other_item_id)
+            && self.email.as_ref().is_none_or(|email| email.as_str().eq_ignore_ascii_case(order.subscriber.email.as_str()))
+            && self.status.is_none_or(|status| status == order.status(now))
+            && self.kind.is_none_or(|kind| kind == order.kind)
+            && (!self.needs_attention || !order.attention().is_empty())
+            && self.from.is_none_or(|from| from <= order.created_at)
+            && self.until.is_none_or(|until| order.created_at < until)
+    }
+
+    /// The part of the list behind a place; none if there is no more.
+    fn stretch(&self, place: Option<&Position>, now: Timestamp) -> Option<Stretch> {
+        // List keys are `<time>#<order>`, so a bare time sorts before every key of that second. The bounds are inclusive and no
+        // key equals a bare time, which makes `until` exclusive.
+        let mut from = self.from.map_or_else(|| "0".to_owned(), |time| time.to_string());
+        let mut until = self.until.map_or_else(|| "9999".to_owned(), |time| time.to_string());
+        let mut beyond = None;
+        let (index, partition, sort) = match self.by() {
+            By::Tag(tag) => ("byTag", ("tag", tag), "listKey"),
+            By::Partner(partner) => ("byPartner", ("partnerId", partner), "listKey"),
+            By::Mail(mail, Some(partner)) => {
+                (from, until) = (keys::mail_key(&partner, &from), keys::mail_key(&partner, &until));
+                ("byMail", ("mail", mail), "mailKey")
+            }
+            By::Mail(mail, None) => {
+                let (start, window) = (place.cloned(), None);
+                return Some(Stretch { index: "byMail", partition: ("mail", mail), sort: "mailKey", window, start, beyond });
+            }
+            By::Day => {
+                let end = self.until.unwrap_or(now.plus_seconds(1));
+                let first = self.from.unwrap_or(end.plus_seconds(-DAYS * DAY));
+                let last = match place {
+                    None => end.plus_seconds(-1),
+                    Some(Position { at, num: Some(_), .. }) => (*at).min(end.plus_seconds(-1)),
+                    Some(Position { at, num: None, .. }) => (*at).min(end).plus_seconds(-1),
+                };
+                if last < first {
+                    return None;
+                }
+                let midnight = last.plus_seconds(-last.unix().rem_euclid(DAY));
+                beyond = (first < midnight).then(|| Position::before(midnight));
+                from = first.to_string();
+                ("byDay", ("day", keys::day(last)), "listKey")
+            }
+        };
+        // DynamoDB refuses an empty window, and a start outside of it, where a place of another list may be.
+        let start = place.filter(|place| place.num.is_some() && place.key < until).cloned();
+        if from > until || start.as_ref().is_some_and(|place| place.key < from) {
+            return None;
+        }
+        Some(Stretch { index, partition, sort, window: Some((from, until)), start, beyond })
+    }
+}
+
+impl Stretch {
+    /// The key to start behind, as DynamoDB wants it.
+    fn start_key(&self) -> Option<Item> {
+        let place = self.start.as_ref()?;
+        let mut key = keys::order(place.num.as_ref()?);
+        key.insert(self.partition.0.to_owned(), text(&self.partition.1));
+        key.insert(self.sort.to_owned(), text(&place.key));
+        Some(key)
+    }
+
+    /// The place behind an order.
+    fn behind(&self, order: &Order) -> Position {
+        let list_key = keys::list_key(order.created_at, &order.num);
+        let key = if self.sort == "mailKey" { keys::mail_key(&order.partner_id, &list_key) } else { list_key };
+        Position { key, at: order.created_at, num: Some(order.num.clone()) }
+    }
+}
+
+impl Store {
+    /// Lists orders.
+    pub async fn list_orders(&self, query: &ListQuery) -> Result<Page<Order, Position>, StoreError> {
+        let now = self.clock.now();
+        if let Some(iccid) = &query.iccid {
+            return self.orders_of_card(query, iccid, now).await;
+        }
+        let mut orders: Vec<Order> = Vec::new();
+        let mut place = query.after.clone();
+        let (mut reads, mut empty) = (0, 0);
+        loop {
+            let Some(stretch) = query.stretch(place.as_ref(), now) else { return Ok(Page { items: orders, next: None }) };
+            let wanted = if query.is_exact() { query.limit - orders.len() } else { PAGE };
+            let (nums, more) = self.nums(&stretch, wanted.min(PAGE)).await?;
+            place.clone_from(&stretch.beyond);
+            if nums.is_empty() {
+                empty += 1;
+            } else {
+                reads += 1;
+                let found = self.orders_in_sequence(&nums).await?;
+                if let Some(last) = found.last().filter(|_| more) {
+                    place = Some(stretch.behind(last));
+                }
+                for order in found.into_iter().filter(|order| query.admits(order, now)) {
+                    if orders.len() == query.limit {
+                        let next = orders.last().map(|last| stretch.behind(last));
+                        return Ok(Page { items: orders, next });
+                    }
+                    orders.push(order);
+                }
+            }
+            if place.is_none() || orders.len() == query.limit || reads == MOST_READS || empty == MOST_EMPTY {
+                return Ok(Page { items: orders, next: place });
+            }
+        }
+    }
+
+    /// The next orders of a stretch, and whether it has more.
+    async fn nums(&self, stretch: &Stretch, most: usize) -> Result<(Vec<OrderNum>, bool), StoreError> {
+        let query = self
+            .client
+            .query()
+            .table_name(&self.tables.orders)
+            .index_name(stretch.index)
+            .expression_attribute_names("#p", stretch.partition.0)
+            .expression_attribute_values(":p", text(&stretch.partition.1))
+            .scan_index_forward(false)
+            .limit(i32::try_from(most).unwrap_or(i32::MAX))
+            .set_exclusive_start_key(stretch.start_key());
+        let query = match &stretch.window {
+            None => query.key_condition_expression("#p = :p"),
+            Some((from, until)) => query
+                .key_condition_expression("#p = :p AND #s BETWEEN :from AND :until")
+                .expression_attribute_names("#s", stretch.sort)
+                .expression_attribute_values(":from", text(from))
+                .expression_attribute_values(":until", text(until)),
+        };
+        let answer = send(Twice::Harmless, || query.clone().send()).await.map_err(SendError::unconditional)?;
+        let num =
+            |item| text_of(item, "orderNum")?.parse().map_err(|_| StoreError::Broken("an index without an order".to_owned()));
+        Ok((answer.items().iter().map(num).collect::<Result<_, _>>()?, answer.last_evaluated_key.is_some()))
+    }
+
+    /// Up to 100 orders, in the sequence of their numbers.
+    async fn orders_in_sequence(&self, nums: &[OrderNum]) -> Result<Vec<Order>, StoreError> {
+        let mut orders = self.orders(nums).await?;
+        orders.sort_by_key(|order| nums.iter().position(|num| *num == order.num));
+        Ok(orders)
+    }
+
+    /// The orders of a card: the one that sold it, and those that its subscription knows of. They are few, and need no index.
+    async fn orders_of_card(
+        &self,
+        query: &ListQuery,
+        iccid: &Iccid,
+        now: Timestamp,
+    ) -> Result<Page<Order, Position>, StoreError> {
+        let nothing = Page { items: Vec::new(), next: None };
+        let Some(sim) = self.sims(std::slice::from_ref(iccid)).await?.pop() else { return Ok(nothing) };
+        let Some(num) = &sim.order_num else { return Ok(nothing) };
+        let Some(sold_by) = self.order(num).await? else { return Ok(nothing) };
+        // The new card of a swap has none of its own until it is activated.
+        let subscription = sim.subscription.or_else(|| Some(sold_by.subject.as_ref()?.subscription.clone()));
+        let subscription = match subscription {
+            None => None,
+            Some(id) => self.subscription(&id).await?,
+        };
+        let mut nums = vec![num.clone()];
+        if let Some(subscription) = subscription {
+            let main = self.order(&subscription.main_order).await?;
+            nums.extend(subscription.orders(main.as_ref()));
+        }
+        nums.sort();
+        nums.dedup();
+        let mut orders = Vec::new();
+        for hundred in nums.chunks(PAGE) {
+            orders.extend(self.orders(hundred).await?);
+        }
+        let list_key = |order: &Order| keys::list_key(order.created_at, &order.num);
+        let seen = |order: &Order| query.after.as_ref().is_some_and(|place| list_key(order) >= place.key);
+        orders.retain(|order| query.admits(order, now) && !seen(order));
+        orders.sort_by_key(|order| std::cmp::Reverse(list_key(order)));
+        let more = orders.len() > query.limit;
+        orders.truncate(query.limit);
+        let last = orders.last().filter(|_| more);
+        let next = last.map(|last| Position { key: list_key(last), at: last.created_at, num: Some(last.num.clone()) });
+        Ok(Page { items: orders, next })
+    }
+}

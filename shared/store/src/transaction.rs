@@ -1,0 +1,228 @@
+//! What one decision changes, written as one transaction: every item with its condition.
+
+use crate::item::{number, text, to_item};
+use crate::sims::Sim;
+use crate::stock::built;
+use crate::subscriptions::subscription_item;
+use crate::write::TransactError;
+use crate::{Activation, Conflict, Store, StoreError, keys};
+use aws_sdk_dynamodb::types::builders::UpdateBuilder;
+use aws_sdk_dynamodb::types::{Put, TransactWriteItem, Update};
+use simdock_domain::{Iccid, Order, OrderNum, Profile, Subscription, Timestamp};
+
+/// A card whose profile is as it was read.
+fn over_profile(update: UpdateBuilder, sim: &Sim, next: &Profile) -> Result<UpdateBuilder, StoreError> {
+    let update = update.expression_attribute_values(":next", serde_dynamo::to_attribute_value(next)?);
+    Ok(if sim.profile == Profile::default() {
+        update.condition_expression("attribute_exists(#state) AND attribute_not_exists(profile)")
+    } else {
+        update
+            .condition_expression("attribute_exists(#state) AND profile = :before")
+            .expression_attribute_values(":before", serde_dynamo::to_attribute_value(&sim.profile)?)
+    })
+}
+
+/// A transaction in the making. DynamoDB takes up to [`Transaction::MOST`] items.
+#[derive(Debug)]
+pub struct Transaction<'a> {
+    store: &'a Store,
+    items: Vec<TransactWriteItem>,
+}
+
+impl Store {
+    /// Begins a transaction.
+    pub fn transaction(&self) -> Transaction<'_> {
+        Transaction { store: self, items: Vec::new() }
+    }
+}
+
+impl Transaction<'_> {
+    /// The most items that a transaction holds.
+    pub const MOST: usize = 100;
+
+    /// How many items it holds.
+    pub fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// Whether nothing is to be written.
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// Writes all or nothing; refused if somebody else changed one of the items first.
+    pub async fn commit(self) -> Result<Result<(), Conflict>, StoreError> {
+        match self.send().await {
+            Ok(()) => Ok(Ok(())),
+            Err(TransactError::Refused(_)) => Ok(Err(Conflict)),
+            Err(TransactError::Failed(error)) => Err(error),
+        }
+    }
+
+    /// As [`Self::commit`], telling which items were refused, by their place.
+    pub(crate) async fn send(self) -> Result<(), TransactError> {
+        self.store.transact(self.items).await
+    }
+
+    pub(crate) fn push(&mut self, item: TransactWriteItem) -> &mut Self {
+        self.items.push(item);
+        self
+    }
+
+    fn update(&mut self, update: UpdateBuilder) -> Result<&mut Self, StoreError> {
+        Ok(self.push(TransactWriteItem::builder().update(built(update.build())?).build()))
+    }
+
+    fn card(&self, iccid: &Iccid) -> UpdateBuilder {
+        let update = Update::builder().table_name(&self.store.tables.sims).set_key(Some(keys::sim(iccid)));
+        update.expression_attribute_names("#state", "state")
+    }
+
+    /// An order over the version before.
+    pub fn order(&mut self, next: &Order) -> Result<&mut Self, StoreError> {
+        let put = self.store.order_put(next)?;
+        Ok(self.push(TransactWriteItem::builder().put(put).build()))
+    }
+
+    /// A renewal on its main order. It is appended whatever else happens to that order meanwhile, so that renewals that race are
+    /// all listed.
+    pub fn renewal(&mut self, main: &OrderNum, renewal: &Order, now: Timestamp) -> Result<&mut Self, StoreError> {
+        use aws_sdk_dynamodb::types::AttributeValue::{L, M};
+        use simdock_domain::{Entry, Event};
+        let entry = Entry { at: now, event: Event::Renewed, note: Some(renewal.num.to_string()), by_manager: false };
+        let update = Update::builder()
+            .table_name(&self.store.tables.orders)
+            .set_key(Some(keys::order(main)))
+            .update_expression(
+                "SET rn = list_append(if_not_exists(rn, :none), :num), hi = list_append(hi, :entry) ADD version :one",
+            )
+            .condition_expression("attribute_exists(orderNum) AND NOT contains(rn, :text)")
+            .expression_attribute_values(":none", L(Vec::new()))
+            .expression_attribute_values(":num", L(vec![text(renewal.num.as_str())]))
+            .expression_attribute_values(":text", text(renewal.num.as_str()))
+            .expression_attribute_values(":entry", L(vec![M(to_item(&entry)?)]))
+            .expression_attribute_values(":one", number(1));
+        self.update(update)
+    }
+
+    /// A subscription that begins.
+    pub fn begin(&mut self, subscription: &Subscription) -> Result<&mut Self, StoreError> {
+        let put = Put::builder().table_name(&self.store.tables.subscriptions).set_item(Some(subscription_item(subscription)?));
+        let put = put.condition_expression("attribute_not_exists(subscriptionId)");
+        Ok(self.push(TransactWriteItem::builder().put(built(put.build())?).build()))
+    }
+
+    /// A subscription over the version before.
+    pub fn subscription(&mut self, next: &Subscription) -> Result<&mut Self, StoreError> {
+        let put = self.store.subscription_put(next)?;
+        Ok(self.push(TransactWriteItem::builder().put(put).build()))
+    }
+
+    /// A sold card that its carrier activated; if the order's mail will carry its code, it counts as disclosed from here on.
+    pub fn activated(&mut self, order: &Order, activation: &Activation, now: Timestamp) -> Result<&mut Self, StoreError> {
+        let iccid = order.lines.get(activation.line).and_then(|line| line.iccid.as_ref());
+        let iccid = iccid.ok_or_else(|| StoreError::Broken(format!("line {} has no card", activation.line)))?;
+        let mut set = "SET #state = :active, subscription = :subscription".to_owned();
+        let mut update = self
+            .card(iccid)
+            .condition_expression("#state = :sold AND #order = :order")
+            .expression_attribute_names("#order", "order")
+            .expression_attribute_values(":active", text("active"))
+            .expression_attribute_values(":sold", text("sold"))
+            .expression_attribute_values(":order", text(order.num.as_str()))
+            .expression_attribute_values(":subscription", text(order.subscription_of(activation.line)));
+        if order.send_email && order.has_codes() {
+            set.push_str(", disclosed = if_not_exists(disclosed, :now)");
+            update = update.expression_attribute_values(":now", number(now.unix()));
+        }
+        if let Some(code) = &activation.activation_code {
+            set.push_str(", code = :code");
+            update = update.expression_attribute_values(":code", text(code.to_string()));
+        }
+        if let Some(msisdn) = &activation.msisdn {
+            set.push_str(", msisdn = :msisdn");
+            update = update.expression_attribute_values(":msisdn", text(msisdn.to_string()));
+        }
+        self.update(update.update_expression(set))
+    }
+
+    /// A sold card that its carrier refused, set aside.
+    pub fn set_aside(&mut self, iccid: &Iccid, order: &OrderNum) -> Result<&mut Self, StoreError> {
+        let update = self
+            .card(iccid)
+            .update_expression("SET #state = :aside")
+            .condition_expression("#state = :sold AND #order = :order")
+            .expression_attribute_names("#order", "order")
+            .expression_attribute_values(":aside", text("set_aside"))
+            .expression_attribute_values(":sold", text("sold"))
+            .expression_attribute_values(":order", text(order.as_str()));
+        self.update(update)
+    }
+
+    /// A card that was set aside and is to be provisioned once more for the same order.
+    pub fn try_again(&mut self, iccid: &Iccid, order: &OrderNum) -> Result<&mut Self, StoreError> {
+        let update = self
+            .card(iccid)
+            .update_expression("SET #state = :sold")
+            .condition_expression("#state = :aside AND #order = :order")
+            .expression_attribute_names("#order", "order")
+            .expression_attribute_values(":aside", text("set_aside"))
+            .expression_attribute_values(":sold", text("sold"))
+            .expression_attribute_values(":order", text(order.as_str()));
+        self.update(update)
+    }
+
+    /// A card that its carrier revoked. One whose code never left goes back on sale with the next sweep; any other is set aside,
+    /// since whoever has its code could install what the next buyer bought.
+    pub fn revoked(&mut self, sim: &Sim, order: &OrderNum) -> Result<&mut Self, StoreError> {
+        let update = self
+            .card(&sim.iccid)
+            .update_expression("SET #state = :state")
+            .expression_attribute_names("#order", "order")
+            .expression_attribute_values(":sold", text("sold"))
+            .expression_attribute_values(":active", text("active"))
+            .expression_attribute_values(":order", text(order.as_str()));
+        let update = match sim.disclosed_at {
+            None => update
+                .condition_expression("#state IN (:sold, :active) AND #order = :order AND attribute_not_exists(disclosed)")
+                .expression_attribute_values(":state", text("returning")),
+            Some(_) => update
+                .condition_expression("#state IN (:sold, :active) AND #order = :order AND attribute_exists(disclosed)")
+                .expression_attribute_values(":state", text("set_aside")),
+        };
+        self.update(update)?;
+        if sim.disclosed_at.is_none() {
+            let mark = self.store.put_pool_item(keys::returned(&sim.pool, &sim.iccid))?;
+            self.push(mark);
+        }
+        Ok(self)
+    }
+
+    /// A card that carried a subscription and will not again: another took over, or the subscription ended.
+    pub fn retired(&mut self, iccid: &Iccid, subscription: &str) -> Result<&mut Self, StoreError> {
+        let update = self
+            .card(iccid)
+            .update_expression("SET #state = :retired")
+            .condition_expression("#state = :active AND subscription = :subscription")
+            .expression_attribute_values(":retired", text("retired"))
+            .expression_attribute_values(":active", text("active"))
+            .expression_attribute_values(":subscription", text(subscription));
+        self.update(update)
+    }
+
+    /// What became of a card on a phone, over what was known before.
+    pub fn profile(&mut self, sim: &Sim, next: &Profile) -> Result<&mut Self, StoreError> {
+        let update = self.card(&sim.iccid).update_expression("SET profile = :next");
+        self.update(over_profile(update, sim, next)?)
+    }
+
+    /// The new card of a swap, which was installed and carries the subscription from here on.
+    pub fn took_over(&mut self, sim: &Sim, next: &Profile, subscription: &str) -> Result<&mut Self, StoreError> {
+        let update = self
+            .card(&sim.iccid)
+            .update_expression("SET profile = :next, #state = :active, subscription = :subscription")
+            .expression_attribute_values(":active", text("active"))
+            .expression_attribute_values(":subscription", text(subscription));
+        self.update(over_profile(update, sim, next)?)
+    }
+}
