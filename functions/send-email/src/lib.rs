@@ -6,11 +6,13 @@ use aws_sdk_sesv2::operation::send_email::SendEmailError;
 use aws_sdk_sesv2::primitives::Blob;
 use aws_sdk_sesv2::types::{EmailContent, MessageTag, RawMessage};
 use lambda_runtime::{Error, LambdaEvent};
-use simdock_domain::{Command, EmailAddress, Iccid, Job, LineState, MailKind, MailState, Order, Plan, ReturnReason, decide};
+use simdock_domain::{
+    Command, EmailAddress, FormFactor, Job, LineState, MailKind, MailState, Order, OrderType, Plan, Subject, Via, decide,
+};
 use simdock_jobs::JobMessage;
 use simdock_mail::{
-    ConfirmationMail, Envelope, Language, MailError, ManagerMail, QrCard, QrMail, Sender, confirmation_mail, manager_mail,
-    qr_mail,
+    Addressee, ConfirmationMail, Confirmed, Envelope, KnownLine, Language, MailError, ManagerMail, QrCard, QrMail, Sender,
+    ShipmentMail, confirmation_mail, manager_mail, qr_mail, shipment_mail,
 };
 use simdock_runtime::{BatchResponse, Config, ConfigError, JobFailed, Service, SqsEvent, each_message};
 use simdock_store::{Change, Sim, Store, StoreError};
@@ -33,6 +35,8 @@ enum Trouble {
     Passing(String),
     /// It will never go out.
     Lasting(String),
+    /// It has nothing to tell any more: it counts as sent, and the history says why it was not.
+    NotNeeded(&'static str),
 }
 
 impl App {
@@ -88,6 +92,7 @@ impl App {
                 tracing::error!(mail = kind.name(), reason, "mail is given up");
                 Command::MailRefused { kind, reason }
             }
+            Err(Trouble::NotNeeded(reason)) => Command::MailNotNeeded { kind, reason: reason.to_owned() },
         };
         let now = self.store.clock().now();
         self.store.change_order(&order.num, |order| decide(order, done.clone(), now)).await?;
@@ -117,49 +122,157 @@ impl App {
 
     async fn write<'a>(&'a self, order: &'a Order, kind: MailKind) -> Result<(&'a EmailAddress, Vec<u8>), Trouble> {
         let to = match kind {
-            MailKind::Confirmation | MailKind::Qr => &order.subscriber.email,
+            MailKind::Confirmation | MailKind::Qr | MailKind::Shipment => {
+                let elsewhere = order.mail(kind).and_then(|mail| mail.to.as_ref());
+                elsewhere.unwrap_or(&order.subscriber.email)
+            }
             MailKind::Manager => &self.manager,
         };
         let envelope = Envelope { from: &self.sender, to, order_num: &order.num, date: self.store.clock().now() };
-        let language = Language::from_tag(&order.subscriber.language);
-        let plan = self.store.plan_version(&order.plan_id, order.plan_version).await?;
         let raw = match kind {
-            MailKind::Confirmation => confirmation_mail(&ConfirmationMail {
-                envelope,
-                language,
-                subscriber_name: Some(&order.subscriber.name),
-                plan: &order.display,
-                count: u32::try_from(order.lines.len()).unwrap_or(u32::MAX),
-                add_ons: &add_ons(order, &plan),
-                price: &order.price().to_string(),
-                ordered_at: order.created_at,
-            })?,
-            MailKind::Qr => {
-                let sims = self.disclosed_sims(order).await?;
-                qr_mail(&QrMail {
-                    envelope,
-                    language,
-                    subscriber_name: Some(&order.subscriber.name),
-                    plan: &order.display,
-                    apn: &plan.apn,
-                    cards: &cards(order, &sims)?,
-                })?
-            }
-            MailKind::Manager => manager_mail(&ManagerMail { envelope, reasons: &reasons(order) })?,
+            MailKind::Confirmation => self.confirmation(order, envelope).await?,
+            MailKind::Qr => self.qr(order, envelope).await?,
+            MailKind::Shipment => shipment(order, envelope)?,
+            MailKind::Manager => match manager_mail(&ManagerMail { envelope, order }) {
+                // Somebody has done it before they could be told.
+                Err(MailError::Empty) => return Err(Trouble::NotNeeded("nothing is left to be done")),
+                mail => mail?,
+            },
         };
         Ok((to, raw))
     }
 
-    /// The cards of the live lines, each marked as disclosed, since its code is about to leave.
-    async fn disclosed_sims(&self, order: &Order) -> Result<Vec<Sim>, Trouble> {
-        let live = order.lines.iter().filter(|line| line.state == LineState::Live);
-        let iccids: Vec<Iccid> = live.filter_map(|line| line.iccid.clone()).collect();
-        let sims = self.store.sims(&iccids).await?;
-        for sim in sims.iter().filter(|sim| sim.disclosed_at.is_none()) {
-            self.store.disclose(&sim.iccid, &order.num).await?;
+    async fn confirmation(&self, order: &Order, envelope: Envelope<'_>) -> Result<Vec<u8>, Trouble> {
+        let plan = self.store.plan_version(&order.plan_id, order.plan_version).await?;
+        let carried = match &order.subject {
+            Some(subject) => Some(self.card_of(order, subject).await?),
+            None => None,
+        };
+        Ok(confirmation_mail(&ConfirmationMail {
+            envelope,
+            language: Language::from_tag(&order.subscriber.language),
+            subscriber_name: Some(&order.subscriber.name),
+            plan: &order.display,
+            add_ons: &add_ons(order, &plan),
+            price: &order.price().to_string(),
+            ordered_at: order.created_at,
+            confirmed: confirmed(order, carried.as_ref())?,
+        })?)
+    }
+
+    /// The card that carries the subscription that an order changes; to a swap, the one that it replaces.
+    async fn card_of(&self, order: &Order, subject: &Subject) -> Result<Sim, Trouble> {
+        let now = match order.kind {
+            OrderType::SwapSim => None,
+            OrderType::ActivateSubscription
+            | OrderType::TopUpSubscription
+            | OrderType::Renewal
+            | OrderType::CancelSubscription => {
+                self.store.subscriptions(std::slice::from_ref(&subject.subscription)).await?.pop().map(|known| known.iccid)
+            }
+        };
+        let iccid = now.as_ref().unwrap_or(&subject.iccid);
+        let sim = self.store.sims(std::slice::from_ref(iccid)).await?.pop();
+        sim.ok_or_else(|| Trouble::Lasting(format!("card {iccid} is in no table")))
+    }
+
+    /// The QR mail. A card that an app installed through the eSIM API of iOS or Android counts as delivered: its code is left
+    /// out, and when no card remains the mail is not needed. A manager who has it sent again gets every card all the same.
+    async fn qr(&self, order: &Order, envelope: Envelope<'_>) -> Result<Vec<u8>, Trouble> {
+        let plan = self.store.plan_version(&order.plan_id, order.plan_version).await?;
+        let sims = self.current_sims(order).await?;
+        self.disclose(order, &sims).await?;
+        Ok(qr_mail(&QrMail {
+            envelope,
+            language: Language::from_tag(&order.subscriber.language),
+            subscriber_name: Some(&order.subscriber.name),
+            plan: &order.display,
+            apn: &plan.apn,
+            cards: &cards(order, &sims)?,
+            replaces: order.subject.as_ref().map(|subject| &subject.iccid),
+        })?)
+    }
+
+    /// The cards that the live lines go with and whose codes somebody needs.
+    async fn current_sims(&self, order: &Order) -> Result<Vec<Sim>, Trouble> {
+        let current = self.store.current_sims(order).await?;
+        let live = current.into_iter().filter(|(line, _)| order.lines[*line].state == LineState::Live);
+        let mut sims: Vec<Sim> = live.map(|(_, sim)| sim).collect();
+        if !order.was_requested(MailKind::Qr) && sims.iter().any(is_delivered) {
+            sims.retain(|sim| !is_delivered(sim));
+            if sims.is_empty() {
+                return Err(Trouble::NotNeeded("an app has installed the eSIM"));
+            }
         }
         Ok(sims)
     }
+
+    /// Marks the cards as disclosed, since their codes are about to leave.
+    async fn disclose(&self, order: &Order, sims: &[Sim]) -> Result<(), Trouble> {
+        for sim in sims.iter().filter(|sim| sim.disclosed_at.is_none()) {
+            // After a swap, another order sold it.
+            self.store.disclose(&sim.iccid, sim.order_num.as_ref().unwrap_or(&order.num)).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether an app has brought the card onto a phone without its QR code.
+fn is_delivered(sim: &Sim) -> bool {
+    match sim.profile.via {
+        Some(Via::IosApi | Via::AndroidApi) => true,
+        Some(Via::Qr) | None => false,
+    }
+}
+
+/// What an order's confirmation confirms; `carried` is the card that it is about where it changes a subscription.
+fn confirmed<'a>(order: &'a Order, carried: Option<&'a Sim>) -> Result<Confirmed<'a>, Trouble> {
+    let line = || {
+        let sim = carried.ok_or_else(|| Trouble::Lasting("the order is for no subscription".to_owned()))?;
+        Ok::<_, Trouble>(KnownLine { name: order.line_name.as_deref(), mobile_number: sim.msisdn.as_ref(), iccid: &sim.iccid })
+    };
+    let (count, mailed) = (order.lines.len(), order.send_email);
+    let announced = order.send_email && order.shipment.is_none();
+    Ok(match (order.kind, order.form_factor) {
+        (OrderType::ActivateSubscription, FormFactor::Esim) => Confirmed::Esims { count, mailed },
+        (OrderType::ActivateSubscription, FormFactor::Physical) => Confirmed::Cards { count, to: addressee(order)?, announced },
+        (OrderType::SwapSim, FormFactor::Esim) => Confirmed::EsimSwap { old: line()?, mailed },
+        (OrderType::SwapSim, FormFactor::Physical) => Confirmed::CardSwap { old: line()?, to: addressee(order)?, announced },
+        (OrderType::TopUpSubscription, FormFactor::Esim | FormFactor::Physical) => {
+            if order.only_add_ons {
+                Confirmed::AddOns(line()?)
+            } else {
+                Confirmed::Plan(line()?)
+            }
+        }
+        (OrderType::Renewal, FormFactor::Esim | FormFactor::Physical) => Confirmed::Renewal(line()?),
+        (OrderType::CancelSubscription, FormFactor::Esim | FormFactor::Physical) => Confirmed::Cancellation(line()?),
+    })
+}
+
+fn shipment(order: &Order, envelope: Envelope) -> Result<Vec<u8>, Trouble> {
+    let shipment = order.shipment.as_ref().ok_or_else(|| Trouble::Lasting("nothing was sent by post".to_owned()))?;
+    let sent = |state| match state {
+        LineState::Live | LineState::Ended => true,
+        LineState::Pending | LineState::Cancelling | LineState::Cancelled | LineState::Failed => false,
+    };
+    Ok(shipment_mail(&ShipmentMail {
+        envelope,
+        language: Language::from_tag(&order.subscriber.language),
+        subscriber_name: Some(&order.subscriber.name),
+        plan: &order.display,
+        count: order.lines.iter().filter(|line| sent(line.state)).count(),
+        to: addressee(order)?,
+        carrier: &shipment.carrier,
+        number: &shipment.number,
+        shipped_at: shipment.at,
+        is_swap: order.kind == OrderType::SwapSim,
+    })?)
+}
+
+fn addressee(order: &Order) -> Result<Addressee<'_>, Trouble> {
+    let address = order.subscriber.address.as_ref().ok_or_else(|| Trouble::Lasting("there is no postal address".to_owned()))?;
+    Ok(Addressee { name: &order.subscriber.name, address })
 }
 
 fn cards<'a>(order: &'a Order, sims: &'a [Sim]) -> Result<Vec<QrCard<'a>>, Trouble> {
@@ -180,41 +293,6 @@ fn cards<'a>(order: &'a Order, sims: &'a [Sim]) -> Result<Vec<QrCard<'a>>, Troub
 fn add_ons(order: &Order, plan: &Plan) -> Vec<String> {
     let display = |id: &String| plan.add_ons.iter().find(|add_on| add_on.add_on_id == *id).map(|add_on| add_on.display.clone());
     order.add_on_ids.iter().filter_map(display).collect()
-}
-
-/// What a manager has to know: the trouble on record, the latest last, and how things stand.
-fn reasons(order: &Order) -> Vec<String> {
-    use simdock_domain::Event;
-    let trouble = order.history.iter().filter(|entry| match entry.event {
-        Event::ProvisioningFailed
-        | Event::CancellationRefused
-        | Event::RefundFailed
-        | Event::Disputed
-        | Event::MailFailed
-        | Event::MailReported => true,
-        Event::Created
-        | Event::Paid
-        | Event::PaymentReturned
-        | Event::Voided
-        | Event::Provisioned
-        | Event::ProvisioningDelayed
-        | Event::CancellationRequested
-        | Event::Cancelled
-        | Event::Refunded
-        | Event::MailSent => false,
-    });
-    let mut reasons: Vec<String> = trouble
-        .map(|entry| {
-            let what = entry.event.name().replace('_', " ");
-            entry.note.as_ref().map_or_else(|| format!("{}: {what}", entry.at), |note| format!("{}: {what}: {note}", entry.at))
-        })
-        .collect();
-    let waiting = order.lines.iter().filter(|line| line.state == LineState::Cancelling);
-    reasons.extend(waiting.filter_map(|line| line.iccid.as_ref()).map(|iccid| format!("not revoked yet: {iccid}")));
-    let by_hand = order.refunds.iter().filter(|refund| refund.reason == ReturnReason::Elsewhere);
-    reasons.extend(by_hand.map(|refund| format!("given back at the provider: {} ({})", refund.amount, refund.state.name())));
-    reasons.extend(order.owed().iter().map(|owed| format!("owed back: {owed}")));
-    reasons
 }
 
 fn trouble<R: std::fmt::Debug + Send + Sync + 'static>(error: &SdkError<SendEmailError, R>) -> Trouble {

@@ -1,6 +1,9 @@
 //! Writes one of every mail to `target/mail-preview`: the message as `.eml`, and its HTML with the images inlined, to be
 //! opened in a browser.
 
+#[path = "../tests/orders/mod.rs"]
+mod orders;
+
 use std::error::Error;
 use std::path::Path;
 use std::{env, fs};
@@ -8,9 +11,10 @@ use std::{env, fs};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use mail_parser::{MessageParser, MimeHeaders};
-use simdock_domain::{ActivationCode, Iccid, Msisdn, Timestamp};
+use simdock_domain::{ActivationCode, Command, FormFactor, Msisdn, Order, Timestamp};
 use simdock_mail::{
-    ConfirmationMail, Envelope, Language, ManagerMail, QrCard, QrMail, Sender, confirmation_mail, manager_mail, qr_mail,
+    Addressee, ConfirmationMail, Confirmed, Envelope, KnownLine, Language, MailError, ManagerMail, QrCard, QrMail, Sender,
+    ShipmentMail, confirmation_mail, manager_mail, qr_mail, shipment_mail,
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -24,8 +28,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         order_num: &"EP0123456789ABCDEF".parse()?,
         date: "2026-11-22T10:30:00Z".parse()?,
     };
-    let iccids =
-        (0..3).map(|number| Iccid::with_check_digit(&format!("894450001234567{number:03}"))).collect::<Result<Vec<_>, _>>()?;
+    let iccids = [0, 1, 2].map(orders::iccid);
+    let home = orders::home();
     let code: ActivationCode = "LPA:1$rsp.example.com$04386-AGYFT-A74Y8-3F815".parse()?;
     let guarded: ActivationCode = "LPA:1$rsp.example.com$QR-G-5C-1LS-1W1Z9P7$$1".parse()?;
     let number: Msisdn = "+447700900123".parse()?;
@@ -54,27 +58,60 @@ fn main() -> Result<(), Box<dyn Error>> {
                 line_name: None,
             },
         ];
-        let mail = QrMail { envelope, language, subscriber_name: Some(name), plan, apn: "internet", cards: &cards[..1] };
-        write(&folder, &format!("qr-{}", language.tag()), &qr_mail(&mail)?)?;
-        let mail = QrMail { cards: &cards, ..mail };
-        write(&folder, &format!("qr-two-{}", language.tag()), &qr_mail(&mail)?)?;
-        let mail = ConfirmationMail {
+        let mail =
+            QrMail { envelope, language, subscriber_name: Some(name), plan, apn: "internet", cards: &cards[..1], replaces: None };
+        let tag = language.tag();
+        write(&folder, &format!("qr-{tag}"), &qr_mail(&mail)?)?;
+        write(&folder, &format!("qr-swap-{tag}"), &qr_mail(&QrMail { replaces: Some(&iccids[2]), ..mail })?)?;
+        write(&folder, &format!("qr-two-{tag}"), &qr_mail(&QrMail { cards: &cards, ..mail })?)?;
+
+        let to = Addressee { name, address: &home };
+        let known = KnownLine { name: Some(line), mobile_number: Some(&number), iccid: &iccids[0] };
+        let with = [add_on.to_owned()];
+        for (what, confirmed, add_ons) in [
+            ("esims", Confirmed::Esims { count: 2, mailed: true }, &with[..]),
+            ("cards", Confirmed::Cards { count: 2, to, announced: true }, &with),
+            ("plan", Confirmed::Plan(known), &with),
+            ("add-ons", Confirmed::AddOns(known), &with),
+            ("renewal", Confirmed::Renewal(known), &[]),
+            ("esim-swap", Confirmed::EsimSwap { old: known, mailed: true }, &[]),
+            ("card-swap", Confirmed::CardSwap { old: known, to, announced: true }, &[]),
+            ("cancellation", Confirmed::Cancellation(known), &[]),
+        ] {
+            let mail = ConfirmationMail {
+                envelope,
+                language,
+                subscriber_name: Some(name),
+                plan,
+                add_ons,
+                price: "14.50 EUR",
+                ordered_at: envelope.date,
+                confirmed,
+            };
+            write(&folder, &format!("confirmation-{what}-{tag}"), &confirmation_mail(&mail)?)?;
+        }
+        let mail = ShipmentMail {
             envelope,
             language,
             subscriber_name: Some(name),
             plan,
-            count: 2,
-            add_ons: &[add_on.to_owned()],
-            price: "14.50 EUR",
-            ordered_at: envelope.date,
+            count: 1,
+            to,
+            carrier: "CTT Correios",
+            number: "RR123456785PT",
+            shipped_at: envelope.date,
+            is_swap: false,
         };
-        write(&folder, &format!("confirmation-{}", language.tag()), &confirmation_mail(&mail)?)?;
+        write(&folder, &format!("shipment-{tag}"), &shipment_mail(&mail)?)?;
+        write(&folder, &format!("shipment-swap-{tag}"), &shipment_mail(&ShipmentMail { is_swap: true, ..mail })?)?;
     }
-    let reasons = [
-        "Line 2: the operator refused the card for good (unknown profile). Its money is owed back.".to_owned(),
-        "The QR mail bounced: the mailbox does not exist.".to_owned(),
-    ];
-    write(&folder, "manager", &manager_mail(&ManagerMail { envelope, reasons: &reasons })?)
+
+    let manager = |order: &Order| -> Result<Vec<u8>, MailError> { manager_mail(&ManagerMail { envelope, order }) };
+    let parcel = orders::paid(envelope.order_num, FormFactor::Physical, 3);
+    write(&folder, "manager-parcel", &manager(&parcel)?)?;
+    let failed = Command::ProvisioningFailed { line: 1, reason: "unknown profile".to_owned() };
+    let disputed = Command::Disputed { payment_id: "pi_1".to_owned(), reason: "fraudulent".to_owned() };
+    write(&folder, "manager-trouble", &manager(&orders::after(&parcel, [failed, disputed]))?)
 }
 
 fn write(folder: &Path, name: &str, mail: &[u8]) -> Result<(), Box<dyn Error>> {

@@ -23,18 +23,23 @@ pub(crate) enum Block {
 /// Something the reader looks up or copies.
 pub(crate) struct Fact {
     pub(crate) label: &'static str,
-    pub(crate) value: String,
-    /// Whether the value is copied letter by letter.
+    /// Each is a line of its own.
+    pub(crate) values: Vec<String>,
+    /// Whether the values are copied letter by letter.
     pub(crate) is_code: bool,
 }
 
 impl Fact {
     pub(crate) fn new(label: &'static str, value: impl Into<String>) -> Self {
-        Self { label, value: value.into(), is_code: false }
+        Self::list(label, vec![value.into()])
     }
 
     pub(crate) fn code(label: &'static str, value: impl Into<String>) -> Self {
-        Self { label, value: value.into(), is_code: true }
+        Self { is_code: true, ..Self::new(label, value) }
+    }
+
+    pub(crate) fn list(label: &'static str, values: Vec<String>) -> Self {
+        Self { label, values, is_code: false }
     }
 }
 
@@ -136,7 +141,14 @@ impl Text {
 
     fn facts(&mut self, facts: &[Fact]) {
         for fact in facts {
-            self.line(&format!("{}: {}", fact.label, fact.value));
+            if let [value] = fact.values.as_slice() {
+                self.line(&format!("{}: {value}", fact.label));
+            } else {
+                self.line(&format!("{}:", fact.label));
+                for value in &fact.values {
+                    self.line(&format!("  {value}"));
+                }
+            }
         }
     }
 }
@@ -181,12 +193,16 @@ fn list_to_html(html: &mut Html, heading: &str, open: &'static str, items: &[Str
 
 fn facts_to_html(html: &mut Html, facts: &[Fact]) {
     for fact in facts {
-        html.markup("<p><small>").value(fact.label).markup("</small><br>");
-        if fact.is_code {
-            html.markup("<code>").value(&fact.value).markup("</code></p>\n");
-        } else {
-            html.value(&fact.value).markup("</p>\n");
+        html.markup("<p><small>").value(fact.label).markup("</small>");
+        for value in &fact.values {
+            html.markup("<br>");
+            if fact.is_code {
+                html.markup("<code>").value(value).markup("</code>");
+            } else {
+                html.value(value);
+            }
         }
+        html.markup("</p>\n");
     }
 }
 

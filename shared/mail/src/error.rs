@@ -10,7 +10,7 @@ pub enum MailError {
     Header(&'static str),
     /// A text cannot be drawn as a QR code.
     QrCode,
-    /// There is nothing to tell: a QR mail without cards or a mail to the manager without reasons.
+    /// There is nothing to tell: a QR mail without cards, or a mail to the manager about an order that needs nothing.
     Empty,
 }
 

@@ -62,8 +62,16 @@ pub(crate) struct Words {
     pub(crate) automatic: &'static str,
     pub(crate) order_number: &'static str,
     pub(crate) plan: &'static str,
+    /// How many cards.
+    pub(crate) count: &'static str,
+    /// What the subscriber has: a number, a SIM, plans.
+    pub(crate) line: &'static str,
+    pub(crate) mobile_number: &'static str,
+    pub(crate) iccid: &'static str,
+    pub(crate) delivery_address: &'static str,
     pub(crate) qr: QrWords,
     pub(crate) confirmation: ConfirmationWords,
+    pub(crate) shipment: ShipmentWords,
 }
 
 impl Words {
@@ -80,7 +88,8 @@ pub(crate) struct QrWords {
     pub(crate) title: fn(usize) -> String,
     pub(crate) intro: &'static str,
     pub(crate) before_heading: &'static str,
-    pub(crate) before: [&'static str; 4],
+    pub(crate) before_travel: &'static str,
+    pub(crate) before: [&'static str; 3],
     /// Which eSIM of how many.
     pub(crate) card: fn(usize, usize) -> String,
     /// The QR code in words, with the ICCID.
@@ -95,25 +104,67 @@ pub(crate) struct QrWords {
     pub(crate) confirmation_code_hint: &'static str,
     pub(crate) lpa_code: &'static str,
     pub(crate) apn: &'static str,
-    pub(crate) mobile_number: &'static str,
-    pub(crate) iccid: &'static str,
     pub(crate) steps_heading: &'static str,
     pub(crate) steps: [&'static str; 4],
     /// One more step, when there is an APN.
     pub(crate) apn_step: &'static str,
+    pub(crate) swap: QrSwapWords,
 }
 
-/// The words of the order confirmation.
-pub(crate) struct ConfirmationWords {
+/// What the QR mail of a swap says instead.
+pub(crate) struct QrSwapWords {
+    /// The subject for the plan.
+    pub(crate) subject: fn(&str) -> String,
+    pub(crate) title: &'static str,
+    pub(crate) intro: &'static str,
+    pub(crate) old_works: &'static str,
+    /// One more step, with the ICCID of the SIM that is replaced.
+    pub(crate) remove_old: fn(&str) -> String,
+}
+
+/// How a confirmation begins.
+pub(crate) struct Opening {
     /// The subject for an order number.
     pub(crate) subject: fn(&str) -> String,
     pub(crate) title: &'static str,
     pub(crate) intro: &'static str,
-    pub(crate) count: &'static str,
+}
+
+/// The words of the order confirmation.
+pub(crate) struct ConfirmationWords {
+    pub(crate) order: Opening,
+    pub(crate) top_up: Opening,
+    pub(crate) renewal: Opening,
+    pub(crate) swap: Opening,
+    pub(crate) cancellation: Opening,
     pub(crate) add_ons: &'static str,
+    /// Names the plan that add-ons go with.
+    pub(crate) for_plan: &'static str,
     pub(crate) price: &'static str,
     pub(crate) date: &'static str,
-    pub(crate) qr_follows: &'static str,
+    /// Names the ICCID of a SIM that is replaced.
+    pub(crate) old_sim: &'static str,
+    /// For a number of eSIMs.
+    pub(crate) qr_follows: fn(usize) -> &'static str,
+    /// For a number of cards.
+    pub(crate) by_post: fn(usize) -> &'static str,
+    pub(crate) parcel_follows: &'static str,
+    pub(crate) old_works: &'static str,
+    pub(crate) nothing_to_install: &'static str,
+    pub(crate) after_the_running_plan: &'static str,
+}
+
+/// The words of the shipment mail; those that take a number take that of the cards.
+pub(crate) struct ShipmentWords {
+    /// The subject, with the order number.
+    pub(crate) subject: fn(usize, &str) -> String,
+    pub(crate) title: fn(usize) -> &'static str,
+    pub(crate) intro: &'static str,
+    pub(crate) carrier: &'static str,
+    /// Names the carrier's number of the parcel.
+    pub(crate) number: &'static str,
+    pub(crate) date: &'static str,
+    pub(crate) insert: fn(usize) -> &'static str,
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The mails of Simdock as finished messages: QR codes, MIME and the words in every language.
 //!
-//! [`qr_mail()`], [`confirmation_mail`] and [`manager_mail`] each return one whole message (RFC 5322), as `SendEmail` of
+//! [`qr_mail()`], [`confirmation_mail`], [`shipment_mail`] and [`manager_mail`] each return one whole message (RFC 5322), as `SendEmail` of
 //! SES takes it raw. The same values always make the same bytes.
 //!
 //! Names, plans and whatever else comes from outside are untrusted here. In a header a control character is refused; in
@@ -14,18 +14,22 @@ mod envelope;
 mod error;
 mod html;
 mod language;
+mod line;
 mod manager;
 mod mime;
 mod qr;
 mod qr_mail;
+mod shipment;
 
-pub use crate::confirmation::{ConfirmationMail, confirmation_mail};
+pub use crate::confirmation::{ConfirmationMail, Confirmed, confirmation_mail};
 pub use crate::envelope::{Envelope, Sender};
 pub use crate::error::MailError;
 pub use crate::language::Language;
+pub use crate::line::{Addressee, KnownLine};
 pub use crate::manager::{ManagerMail, manager_mail};
 pub use crate::qr::qr_png;
 pub use crate::qr_mail::{QrCard, QrMail, qr_mail};
+pub use crate::shipment::{ShipmentMail, shipment_mail};
 
 /// The value on one line: runs of control characters and line separators become one space. Characters that turn the
 /// direction of text around, by which a value could rearrange what stands next to it, are left out.

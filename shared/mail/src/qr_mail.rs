@@ -2,11 +2,12 @@
 
 use simdock_domain::{ActivationCode, Iccid, Msisdn, Timestamp};
 
+use crate::MailError;
 use crate::content::{Block, Card, Content, Fact, Link};
 use crate::envelope::Envelope;
 use crate::language::{Language, Words};
 use crate::mime::Part;
-use crate::{MailError, qr};
+use crate::qr::draw;
 
 /// The mail that brings the eSIMs of an order: each one's QR code, and everything to install it without.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +24,8 @@ pub struct QrMail<'a> {
     pub apn: &'a str,
     /// The eSIMs: at least one.
     pub cards: &'a [QrCard<'a>],
+    /// The SIM that the one eSIM replaces, in a swap. It works until the new one is installed.
+    pub replaces: Option<&'a Iccid>,
 }
 
 /// An eSIM in a [`QrMail`].
@@ -51,17 +54,20 @@ pub fn qr_mail(mail: &QrMail) -> Result<Vec<u8>, MailError> {
     if count == 0 {
         return Err(MailError::Empty);
     }
+    let qr = &words.qr;
+    let swap = mail.replaces.map(|old| (&qr.swap, old));
+    let first = swap.map_or(qr.before_travel, |(swap, _)| swap.old_works);
     let mut blocks = vec![
         Block::Paragraph((words.greeting)(mail.subscriber_name)),
-        Block::Paragraph(words.qr.intro.to_owned()),
-        Block::Bullets { heading: words.qr.before_heading, items: words.qr.before.map(str::to_owned).into() },
+        Block::Paragraph(swap.map_or(qr.intro, |(swap, _)| swap.intro).to_owned()),
+        Block::Bullets { heading: qr.before_heading, items: [first].into_iter().chain(qr.before).map(str::to_owned).collect() },
     ];
     let mut images = Vec::with_capacity(count);
     for (number, card) in (1..).zip(mail.cards) {
-        let image = qr::draw(&card.code.to_string())?;
+        let image = draw(&card.code.to_string())?;
         let content_id = mail.envelope.id(&format!("qr{number}"));
         images.push(Part::inline_png(&content_id, &format!("esim-{number}.png"), &image.png));
-        let position = (words.qr.card)(number, count);
+        let position = (qr.card)(number, count);
         blocks.push(Block::Card(Card {
             heading: match card.line_name {
                 Some(name) => format!("{position} – {name}"),
@@ -69,26 +75,31 @@ pub fn qr_mail(mail: &QrMail) -> Result<Vec<u8>, MailError> {
             },
             content_id,
             pixels: image.pixels,
-            alt: (words.qr.alt)(card.iccid.as_str()),
-            caption: words.qr.caption,
+            alt: (qr.alt)(card.iccid.as_str()),
+            caption: qr.caption,
             links: vec![
-                Link { label: words.qr.install_ios, url: card.code.ios_install_url() },
-                Link { label: words.qr.install_android, url: card.code.android_install_url() },
+                Link { label: qr.install_ios, url: card.code.ios_install_url() },
+                Link { label: qr.install_android, url: card.code.android_install_url() },
             ],
             facts: card_facts(words, card, mail.apn),
         }));
     }
-    let apn_step = (!mail.apn.is_empty()).then_some(words.qr.apn_step);
+    let apn_step = (!mail.apn.is_empty()).then_some(qr.apn_step);
+    let swap_step = swap.map(|(swap, old)| (swap.remove_old)(old.as_str()));
     blocks.push(Block::Steps {
-        heading: words.qr.steps_heading,
-        items: words.qr.steps.into_iter().chain(apn_step).map(str::to_owned).collect(),
+        heading: qr.steps_heading,
+        items: qr.steps.into_iter().chain(apn_step).map(str::to_owned).chain(swap_step).collect(),
     });
     blocks.push(Block::Facts(vec![
         Fact::new(words.plan, mail.plan),
         Fact::new(words.order_number, mail.envelope.order_num.to_string()),
     ]));
-    let content = Content { language: mail.language, title: (words.qr.title)(count), blocks, footer: words.automatic };
-    mail.envelope.seal("qr", &(words.qr.subject)(count, mail.plan), &content, images)
+    let (title, subject) = match swap {
+        Some((swap, _)) => (swap.title.to_owned(), (swap.subject)(mail.plan)),
+        None => ((qr.title)(count), (qr.subject)(count, mail.plan)),
+    };
+    let content = Content { language: mail.language, title, blocks, footer: words.automatic };
+    mail.envelope.seal("qr", &subject, &content, images)
 }
 
 fn card_facts(words: &Words, card: &QrCard, apn: &str) -> Vec<Fact> {
@@ -108,8 +119,8 @@ fn card_facts(words: &Words, card: &QrCard, apn: &str) -> Vec<Fact> {
         facts.push(Fact::code(words.qr.apn, apn));
     }
     if let Some(number) = card.mobile_number {
-        facts.push(Fact::new(words.qr.mobile_number, number.as_str()));
+        facts.push(Fact::new(words.mobile_number, number.as_str()));
     }
-    facts.push(Fact::code(words.qr.iccid, card.iccid.as_str()));
+    facts.push(Fact::code(words.iccid, card.iccid.as_str()));
     facts
 }

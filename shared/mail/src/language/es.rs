@@ -1,6 +1,6 @@
 //! Spanish.
 
-use super::{ConfirmationWords, QrWords, Words};
+use super::{ConfirmationWords, Opening, QrSwapWords, QrWords, ShipmentWords, Words};
 
 const MONTHS: [&str; 12] =
     ["enero", "febrero", "marzo", "abril", "mayo", "junio", "julio", "agosto", "septiembre", "octubre", "noviembre", "diciembre"];
@@ -17,6 +17,11 @@ pub(super) const WORDS: Words = Words {
     automatic: "Este mensaje se ha enviado automáticamente.",
     order_number: "Número de pedido",
     plan: "Plan",
+    count: "Cantidad",
+    line: "Línea",
+    mobile_number: "Número de móvil",
+    iccid: "ICCID",
+    delivery_address: "Dirección de entrega",
     qr: QrWords {
         subject: |count, plan| match count {
             1 => format!("Su eSIM está lista: {plan}"),
@@ -28,9 +33,9 @@ pub(super) const WORDS: Words = Words {
         },
         intro: "Gracias por su pedido. Aquí tiene todo lo necesario para la instalación en su teléfono.",
         before_heading: "Antes de empezar",
+        before_travel: "Instale la eSIM antes de viajar.",
         before: [
             "Mantenga el teléfono conectado a internet, a ser posible por wifi, hasta que termine la instalación.",
-            "Instale la eSIM antes de viajar.",
             "Una eSIM solo puede instalarse una vez y queda vinculada a ese teléfono. Elija bien el teléfono y no borre \
              la eSIM después.",
             "No comparta el código: la eSIM es de quien la instala primero.",
@@ -51,8 +56,6 @@ pub(super) const WORDS: Words = Words {
                                  separado.",
         lpa_code: "Código completo (LPA)",
         apn: "APN",
-        mobile_number: "Número de móvil",
-        iccid: "ICCID",
         steps_heading: "Cómo instalarla",
         steps: [
             "¿Lee este mensaje en el teléfono que va a usar la eSIM? Toque el botón de su teléfono. En un iPhone con iOS \
@@ -63,15 +66,86 @@ pub(super) const WORDS: Words = Words {
             "Al llegar a su destino, seleccione la eSIM para los datos móviles y active en ella la itinerancia de datos.",
         ],
         apn_step: "Si aun así no hay conexión de datos, introduzca en los ajustes de la eSIM el APN indicado arriba.",
+        swap: QrSwapWords {
+            subject: |plan| format!("Su nueva eSIM está lista: {plan}"),
+            title: "Su nueva eSIM está lista",
+            intro: "Aquí tiene la nueva eSIM para su línea. Por lo demás, su línea no cambia.",
+            old_works: "Su SIM actual seguirá funcionando hasta que la nueva eSIM esté instalada.",
+            remove_old: |iccid| {
+                format!(
+                    "Cuando la nueva eSIM funcione, retire la SIM anterior (ICCID {iccid}): borre su perfil en los ajustes del \
+                     teléfono o saque la tarjeta."
+                )
+            },
+        },
     },
     confirmation: ConfirmationWords {
-        subject: |order| format!("Confirmación del pedido {order}"),
-        title: "Gracias por su pedido",
-        intro: "Nos complace confirmarle el siguiente pedido.",
-        count: "Cantidad",
+        order: Opening {
+            subject: |order| format!("Confirmación del pedido {order}"),
+            title: "Gracias por su pedido",
+            intro: "Nos complace confirmarle el siguiente pedido.",
+        },
+        top_up: Opening {
+            subject: |order| format!("Confirmación de su recarga {order}"),
+            title: "Gracias por su recarga",
+            intro: "Nos complace confirmarle lo que añadimos a su línea.",
+        },
+        renewal: Opening {
+            subject: |order| format!("Confirmación de su renovación {order}"),
+            title: "Gracias por su renovación",
+            intro: "Nos complace confirmarle la renovación de su plan.",
+        },
+        swap: Opening {
+            subject: |order| format!("Confirmación del cambio de SIM {order}"),
+            title: "Su cambio de SIM",
+            intro: "Nos complace confirmarle que recibirá una SIM nueva para su línea. Por lo demás, su línea no cambia.",
+        },
+        cancellation: Opening {
+            subject: |order| format!("Confirmación de la baja {order}"),
+            title: "Su baja",
+            intro: "Le confirmamos la baja de la siguiente línea.",
+        },
         add_ons: "Complementos",
+        for_plan: "Para el plan",
         price: "Precio",
         date: "Fecha del pedido",
-        qr_follows: "Si su pedido incluye una eSIM nueva, recibirá su código QR en otro mensaje.",
+        old_sim: "SIM actual (ICCID)",
+        qr_follows: |count| match count {
+            1 => "Recibirá el código QR para instalar su eSIM en otro mensaje.",
+            _ => "Recibirá los códigos QR para instalar sus eSIM en otro mensaje.",
+        },
+        by_post: |count| match count {
+            1 => {
+                "Le enviamos la tarjeta SIM por correo postal a la dirección indicada arriba. Cuando la reciba, solo tiene que \
+                 introducirla en el teléfono."
+            }
+            _ => {
+                "Le enviamos las tarjetas SIM por correo postal a la dirección indicada arriba. Cuando las reciba, solo tiene que \
+                 introducirlas en los teléfonos."
+            }
+        },
+        parcel_follows: "En cuanto salga el envío, le comunicaremos el número de seguimiento.",
+        old_works: "Su SIM actual seguirá funcionando hasta que empiece a usar la nueva.",
+        nothing_to_install: "No hace falta instalar nada: siga usando la misma SIM.",
+        after_the_running_plan: "El nuevo periodo sigue al actual: empieza cuando este termina, así que no pierde tiempo. Si el actual \
+                                 ya ha terminado, el nuevo empieza de inmediato.",
+    },
+    shipment: ShipmentWords {
+        subject: |count, order| match count {
+            1 => format!("Su tarjeta SIM está en camino: pedido {order}"),
+            _ => format!("Sus tarjetas SIM están en camino: pedido {order}"),
+        },
+        title: |count| match count {
+            1 => "Su tarjeta SIM está en camino",
+            _ => "Sus tarjetas SIM están en camino",
+        },
+        intro: "Le hemos enviado su pedido.",
+        carrier: "Transportista",
+        number: "Número de seguimiento",
+        date: "Fecha de envío",
+        insert: |count| match count {
+            1 => "Cuando reciba la tarjeta SIM, solo tiene que introducirla en el teléfono.",
+            _ => "Cuando reciba las tarjetas SIM, solo tiene que introducirlas en los teléfonos.",
+        },
     },
 };
