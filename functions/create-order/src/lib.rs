@@ -1,11 +1,15 @@
 //! `POST /v1/orders`: takes an order, and pays it at once where no payment provider is involved.
 
-use lambda_http::http::{HeaderValue, StatusCode};
 use lambda_http::{Body, Request, Response};
-use simdock_api::{Fields, Problem, authenticate, handle, idempotency_key, json, json_object, show};
-use simdock_domain::{AddOnError, Channel, Draft, EmailAddress, MAX_COUNT, Order, OrderNum, PaymentMethod, PlaceError, Provider};
+use simdock_api::{
+    Fields, Problem, authenticate, channel, handle, iccids, idempotency_key, json_object, misfit, postal_address, submit,
+    subscription_of,
+};
+use simdock_domain::{
+    Draft, EmailAddress, Gift, MAX_COUNT, Order, OrderNum, PaymentMethod, PlaceError, Plan, PlanRun, short_hash,
+};
 use simdock_runtime::{Config, ConfigError};
-use simdock_store::{Created, Paid, Principal, Receipt, Store};
+use simdock_store::{Principal, Store};
 
 /// The function and what it holds on to between requests.
 #[derive(Debug)]
@@ -25,61 +29,90 @@ impl App {
     }
 
     async fn create(&self, request: &Request) -> Result<Response<Body>, Problem> {
-        let Principal::Partner { partner_id } = authenticate(&self.store, request).await? else {
-            return Err(Problem::forbidden("An order belongs to a partner: send a partner's key."));
-        };
-        let num = OrderNum::derive(&partner_id, "POST /v1/orders", idempotency_key(request)?);
-        tracing::Span::current().record("orderNum", num.as_str());
+        let principal = authenticate(&self.store, request).await?;
+        let key = idempotency_key(request)?;
         let (fields, canonical) = json_object(request)?;
-        let (plan_id, draft) = read_draft(fields)?;
+        let (partner_id, plan_id, draft) = read_draft(fields, &principal)?;
+        // A manager's key and a partner's of the same name are two.
+        let asker = match &principal {
+            Principal::Partner { partner_id } => partner_id.clone(),
+            Principal::Manager { name } => format!("manager#{name}"),
+        };
+        let num = OrderNum::derive(&asker, "POST /v1/orders", key);
+        tracing::Span::current().record("orderNum", num.as_str());
         let plan = self.store.latest_plan(&plan_id).await?.filter(|plan| plan.sold_by(&partner_id));
         let plan = plan.ok_or_else(|| Problem::plan_not_found(&plan_id))?;
-        let fingerprint = simdock_domain::short_hash(&[&canonical]);
-        let now = self.store.clock().now();
-        let order = Order::place(num, &partner_id, draft, &plan, fingerprint, now).map_err(|error| misfit(error, &plan_id))?;
-        let (order, replayed) = match self.store.create_order(&order).await? {
-            Created::New => (order, false),
-            Created::Before(before) => (*before, true),
-            Created::KeyReused => return Err(Problem::idempotency_key_reused()),
-        };
-        // A replay carries on where the request before it may have been cut off.
-        let order = self.pay_at_once(order).await?;
-        let mut response = json(if replayed { StatusCode::OK } else { StatusCode::CREATED }, &show(&self.store, &order).await?);
-        if replayed {
-            response.headers_mut().insert("Idempotency-Replayed", HeaderValue::from_static("true"));
+        if let Some(gift) = &draft.gift {
+            self.eligible(&partner_id, &draft, gift, &plan).await?;
         }
-        Ok(response)
+        let fingerprint = short_hash(&[&canonical]);
+        let now = self.store.clock().now();
+        let order = Order::place(num, &partner_id, draft, &plan, fingerprint, now).map_err(|error| match error {
+            PlaceError::NoAddress => Problem::missing_field("subscriber.postalAddress"),
+            error => misfit(error, &plan_id),
+        })?;
+        match principal {
+            Principal::Partner { .. } => submit(&self.store, &order).await,
+            Principal::Manager { .. } => submit(&self.store, &order.by_manager()).await,
+        }
     }
 
-    /// Pays an order that costs nothing or is paid from the balance, as a webhook would.
-    async fn pay_at_once(&self, order: Order) -> Result<Order, Problem> {
-        let price = order.price();
-        let provider = match order.payment_method {
-            PaymentMethod::Card | PaymentMethod::Balance if price.amount == 0 => Provider::Free,
-            PaymentMethod::Balance => Provider::Balance,
-            PaymentMethod::Card => return Ok(order),
-        };
-        if order.is_paid() || order.is_void(self.store.clock().now()) {
-            return Ok(order);
+    /// Refuses a gift that the subscriber is not entitled to. Whether it was given before, and whether the partner has one left to
+    /// give, is decided when it is given.
+    async fn eligible(&self, partner_id: &str, draft: &Draft, gift: &Gift, plan: &Plan) -> Result<(), Problem> {
+        if plan.complimentary_with.is_empty() {
+            return Err(Problem::not_eligible("plan", "This plan is never complimentary."));
         }
-        let receipt = Receipt { provider, payment_id: format!("{}-{}", provider.name(), order.num), received: price };
-        match self.store.receive_payment(&order.num, &receipt).await? {
-            Paid::Recorded(order) | Paid::Known(order) | Paid::GivenUp(order, _) => Ok(*order),
-            Paid::NoOrder => Err(Problem::unavailable("the order is not there yet")),
-            Paid::Elsewhere(other) => Err(Problem::internal(format!("an order's own payment belongs to {other}"))),
+        let granted = gift.by_manager || self.store.partner(partner_id).await?.is_some_and(|partner| partner.gift_quota > 0);
+        if !granted {
+            return Err(Problem::not_eligible("no_grant", "You may not make complimentary orders."));
         }
+        let owner = Principal::Partner { partner_id: partner_id.to_owned() };
+        let subscription = subscription_of(&self.store, &owner, &gift.subscription).await;
+        let subscription =
+            subscription.map_err(|_| Problem::not_eligible("no_subscription", "There is no such subscription."))?;
+        let main = self.store.order(&subscription.main_order).await?;
+        if main.is_none_or(|main| main.subscriber.email != draft.email) {
+            return Err(Problem::not_eligible("other_subscriber", "The subscription is somebody else's."));
+        }
+        let entitles = |run: &PlanRun| run.is_open() && plan.complimentary_with.contains(&run.plan_id);
+        if subscription.ended.is_some() || !subscription.plans.iter().any(entitles) {
+            return Err(Problem::not_eligible("no_eligible_plan", "The subscription has no plan that entitles to this one."));
+        }
+        Ok(())
     }
 }
 
-fn read_draft(mut fields: Fields) -> Result<(String, Draft), Problem> {
+fn read_draft(mut fields: Fields, principal: &Principal) -> Result<(String, String, Draft), Problem> {
     let plan_id = fields.text("planId", 64)?;
     let count = fields.whole("count", 1, MAX_COUNT)?;
+    let form_factor = fields.choice("formFactor", &["esim", "physical"], |name| name.parse().ok())?.unwrap_or_default();
+    let wanted = iccids(&mut fields, "iccids")?;
     let add_on_ids = fields.texts("addOnIds", 64, 64)?.unwrap_or_default();
     let methods: Vec<&str> = PaymentMethod::ALL.iter().map(|method| method.name()).collect();
     let payment_method = fields.choice("payment", &methods, PaymentMethod::from_name)?;
     let payment_method = payment_method.ok_or_else(|| Problem::missing_field("payment"))?;
-    let channels: Vec<&str> = Channel::ALL.iter().map(|channel| channel.name()).collect();
-    let channel = fields.choice("channel", &channels, Channel::from_name)?.unwrap_or(Channel::Partner);
+    let by_manager = matches!(principal, Principal::Manager { .. });
+    let gift = match fields.optional_text("eligibleSubscriptionId", 18)? {
+        Some(subscription) if payment_method == PaymentMethod::Complimentary => Some(Gift { subscription, by_manager }),
+        Some(_) => return Err(Problem::invalid_field("eligibleSubscriptionId", "goes with payment complimentary only")),
+        None if payment_method == PaymentMethod::Complimentary => return Err(Problem::missing_field("eligibleSubscriptionId")),
+        None => None,
+    };
+    if gift.is_some() && count != 1 {
+        return Err(Problem::invalid_field("count", "must be 1: an eligible plan entitles to one"));
+    }
+    let partner_id = match (principal, fields.optional_text("partnerId", 64)?) {
+        (Principal::Partner { partner_id }, None) => partner_id.clone(),
+        (Principal::Partner { .. }, Some(_)) => return Err(Problem::forbidden("Only managers may name a partner.")),
+        (Principal::Manager { .. }, Some(partner_id)) if gift.is_some() => partner_id,
+        (Principal::Manager { .. }, _) => {
+            return Err(Problem::forbidden(
+                "An order belongs to a partner: send a partner's key. Managers order complimentary ones, with partnerId.",
+            ));
+        }
+    };
+    let channel = channel(&mut fields)?;
     let mut subscriber = fields.object("subscriber")?;
     let email: EmailAddress = subscriber
         .text("email", 254)?
@@ -90,22 +123,27 @@ fn read_draft(mut fields: Fields) -> Result<(String, Draft), Problem> {
     if !is_language_tag(&language) {
         return Err(Problem::invalid_field("subscriber.language", "must be a BCP 47 language tag such as en or pt-BR"));
     }
+    let address = postal_address(&mut subscriber, "postalAddress")?;
     subscriber.finish()?;
     let draft = Draft {
         count,
+        form_factor,
+        wanted,
         add_on_ids,
         payment_method,
         channel,
         email,
         name,
         language,
+        address,
+        gift,
         line_name: fields.optional_text("lineName", 64)?,
         send_email: fields.flag("sendEmail", true)?,
         other_order_id: fields.optional_text("otherOrderId", 64)?,
         other_item_id: fields.optional_text("otherItemId", 64)?,
     };
     fields.finish()?;
-    Ok((plan_id, draft))
+    Ok((partner_id, plan_id, draft))
 }
 
 /// Whether a text has the form of a language tag: subtags of 1 to 8 letters and digits, the first 2 to 8 letters.
@@ -115,19 +153,4 @@ fn is_language_tag(text: &str) -> bool {
     (2..=8).contains(&first.len())
         && first.bytes().all(|byte| byte.is_ascii_alphabetic())
         && subtags.all(|subtag| (1..=8).contains(&subtag.len()) && subtag.bytes().all(|byte| byte.is_ascii_alphanumeric()))
-}
-
-fn misfit(error: PlaceError, plan_id: &str) -> Problem {
-    match error {
-        PlaceError::Count => Problem::invalid_field("count", format!("must be a whole number from 1 to {MAX_COUNT}")),
-        PlaceError::FormFactor => Problem::plan_not_found(plan_id),
-        PlaceError::AddOns(AddOnError::Unknown(id)) => Problem::add_on_not_found(&id),
-        PlaceError::AddOns(AddOnError::TooMuchData) => {
-            Problem::invalid_field("addOnIds", format!("may name {} data add-ons at most", simdock_domain::MAX_DATA_ADD_ONS))
-        }
-        PlaceError::AddOns(AddOnError::VoiceTwice(voice)) => {
-            Problem::invalid_field("addOnIds", format!("may name one voice add-on of type {voice}"))
-        }
-        PlaceError::Price => Problem::invalid_field("count", "makes a price that is too large"),
-    }
 }

@@ -163,9 +163,7 @@ impl App {
             Change::Made(_) => Ok("recorded"),
             Change::Refused(_, Rejected::Done) => Ok("known"),
             // Its event may still be under way: the provider is to tell of this again.
-            Change::Refused(_, Rejected::NotDue | Rejected::NotAllowed | Rejected::NotRefundable(_)) => {
-                Err(Problem::unavailable("the order does not know of the payment yet"))
-            }
+            Change::Refused(..) => Err(Problem::unavailable("the order does not know of the payment yet")),
             Change::NoOrder => {
                 tracing::error!(eventId = event_id, paymentId = payment_id, "refund or dispute for an order that does not exist");
                 Ok("unknown_order")

@@ -1,15 +1,17 @@
-//! Works the carrier's jobs: has it activate the pending cards of an order, or revoke those being cancelled, and records what came
-//! of it.
+//! Works the carrier's jobs: has it activate the cards of an order, change or end what a subscription has, or revoke cards, and
+//! records what came of it.
 
+mod change;
 mod revoke;
+mod service;
 
 use futures_util::future::join_all;
 use lambda_runtime::{Error, LambdaEvent};
 use simdock_carrier::{CarrierError, Carriers, ProvisionRequest, Provisioned};
-use simdock_domain::{Command, Iccid, Job, Order, Rejected, Timestamp, decide_all, due};
-use simdock_jobs::JobMessage;
+use simdock_domain::{Command, Iccid, Job, Order, OrderType, decide_all, due};
+use simdock_jobs::CarrierMessage;
 use simdock_runtime::{BatchResponse, Config, ConfigError, JobFailed, SqsEvent, each_message};
-use simdock_store::{Activation, Provisioning, Sim, Store};
+use simdock_store::{Activation, Facts, Provisioning, Sim, Store};
 use tracing::Instrument;
 
 /// How often the outcome is decided anew because the order changed meanwhile.
@@ -49,7 +51,10 @@ impl App {
     }
 
     async fn work(&self, body: &str) -> Result<(), JobFailed> {
-        let message: JobMessage = serde_json::from_str(body)?;
+        let message = match serde_json::from_str(body)? {
+            CarrierMessage::Order(message) => message,
+            CarrierMessage::Service(message) => return self.service(&message.subscription_id).await,
+        };
         tracing::Span::current().record("orderNum", message.order_num.as_str());
         // What one transaction can record is asked for, recorded, and then the order is read again for the rest.
         loop {
@@ -59,18 +64,22 @@ impl App {
             if !due(&order, self.store.clock().now()).contains(&message.job) {
                 return Ok(());
             }
-            match message.job {
-                Job::Provision => {
-                    let answers = self.ask(&order).await?;
-                    self.record(order, &answers).await?;
+            match (message.job, order.kind) {
+                (Job::Provision, OrderType::ActivateSubscription | OrderType::SwapSim) => self.activate(order).await?,
+                (Job::Provision, OrderType::TopUpSubscription | OrderType::Renewal) => self.add(order).await?,
+                (Job::Provision, OrderType::CancelSubscription) => self.stop(order).await?,
+                (Job::Revoke, OrderType::ActivateSubscription | OrderType::SwapSim) => self.revoke(order).await?,
+                (Job::Revoke, OrderType::TopUpSubscription | OrderType::Renewal | OrderType::CancelSubscription) => {
+                    self.take_off(order).await?;
                 }
-                Job::Revoke => self.revoke(order).await?,
-                Job::Mail { .. } | Job::Refund => return Err(JobFailed("not a job for the carrier".to_owned())),
+                (Job::Retire, _) => self.retire(order).await?,
+                (Job::Mail { .. } | Job::Refund, _) => return Err(JobFailed("not a job for the carrier".to_owned())),
             }
         }
     }
 
-    async fn ask(&self, order: &Order) -> Result<Vec<Answer>, JobFailed> {
+    /// Has the pending lines' cards activated.
+    async fn activate(&self, order: Order) -> Result<(), JobFailed> {
         let pending: Vec<(usize, Iccid)> =
             order.pending().take(Activation::MOST).map(|(line, iccid)| (line, iccid.clone())).collect();
         let iccids: Vec<Iccid> = pending.iter().map(|(_, iccid)| iccid.clone()).collect();
@@ -79,7 +88,7 @@ impl App {
         for some in pending.chunks(AT_ONCE) {
             let asked = some.iter().map(async |(line, iccid)| {
                 let outcome = match sims.iter().find(|sim| sim.iccid == *iccid) {
-                    Some(sim) => self.activate(order, *line, sim).await?,
+                    Some(sim) => self.ask(&order, *line, sim).await?,
                     None => Err(CarrierError::Final { reason: "the card is not in the inventory".to_owned() }),
                 };
                 Ok::<_, JobFailed>(Answer { line: *line, outcome })
@@ -88,23 +97,22 @@ impl App {
                 answers.push(answer?);
             }
         }
-        Ok(answers)
+        self.record(order, &answers, &sims).await
     }
 
-    async fn activate(&self, order: &Order, line: usize, sim: &Sim) -> Result<Result<Provisioned, CarrierError>, JobFailed> {
+    async fn ask(&self, order: &Order, line: usize, sim: &Sim) -> Result<Result<Provisioned, CarrierError>, JobFailed> {
         let operator = &sim.pool.operator;
         if let Some(reason) = self.unreachable(operator).await? {
             return Ok(Err(CarrierError::Retryable { reason, retry_after: None }));
         }
-        let paid_at = order.paid_by().map_or(order.created_at, |payment| order.payments[payment].at);
         let request = ProvisionRequest {
             order_num: order.num.clone(),
-            subscription_id: order.subscription_id(line),
+            subscription_id: order.subscription_of(line),
             iccid: sim.iccid.clone(),
             plan_id: order.plan_id.clone(),
+            add_on_ids: order.add_on_ids.clone(),
             imsi_profile: sim.pool.imsi_profile.clone(),
-            // The same at every attempt, so that the operator sees the same request.
-            requested_at: paid_at,
+            requested_at: order.paid_at(),
         };
         Ok(self.carriers.provision(operator, &request, self.store.clock().now()).await)
     }
@@ -117,46 +125,28 @@ impl App {
     }
 
     /// Records the answers in one transaction; where the order changed meanwhile, decides again.
-    async fn record(&self, mut order: Order, answers: &[Answer]) -> Result<(), JobFailed> {
+    async fn record(&self, mut order: Order, answers: &[Answer], sims: &[Sim]) -> Result<(), JobFailed> {
+        let activation = |answer: &Answer| {
+            let Provisioned { activation_code, msisdn } = answer.outcome.clone().ok()?;
+            Some(Activation { line: answer.line, activation_code, msisdn })
+        };
+        let activations: Vec<Activation> = answers.iter().filter_map(activation).collect();
         for _ in 0..DECISIONS {
             let now = self.store.clock().now();
-            let next = match decide_all(&order, commands(&order, answers), now) {
-                Ok(next) => next,
-                Err(Rejected::Done | Rejected::NotDue | Rejected::NotAllowed | Rejected::NotRefundable(_)) => return Ok(()),
-            };
-            if self.write(&order, &next, answers, now).await? {
+            let Ok(next) = decide_all(&order, commands(&order, answers), now) else { return Ok(()) };
+            let facts = Facts { activations: &activations, sims };
+            if self.store.write_in_step(&order, &next, facts, now).await?.is_ok() {
+                let failed = answers.iter().filter(|answer| matches!(answer.outcome, Err(CarrierError::Final { .. }))).count();
+                if failed > 0 {
+                    tracing::error!(failed, "cards failed and are set aside");
+                }
+                tracing::info!(activated = activations.len(), failed, "provisioned");
                 return Ok(());
             }
             let Some(fresh) = self.store.order(&order.num).await? else { return Ok(()) };
             order = fresh;
         }
         Err(JobFailed("the order kept changing".to_owned()))
-    }
-
-    async fn write(&self, order: &Order, next: &Order, answers: &[Answer], now: Timestamp) -> Result<bool, JobFailed> {
-        use simdock_domain::LineState::{Failed, Live, Pending};
-        let became = |line: usize, state| order.lines[line].state == Pending && next.lines[line].state == state;
-        let activations: Vec<Activation> = answers
-            .iter()
-            .filter(|answer| became(answer.line, Live))
-            .filter_map(|answer| {
-                let provisioned = answer.outcome.as_ref().ok()?;
-                Some(Activation {
-                    line: answer.line,
-                    activation_code: provisioned.activation_code.clone(),
-                    msisdn: provisioned.msisdn.clone(),
-                })
-            })
-            .collect();
-        let failed: Vec<usize> = (0..next.lines.len()).filter(|line| became(*line, Failed)).collect();
-        for line in &failed {
-            tracing::error!(iccid = next.lines[*line].iccid.as_ref().map(Iccid::as_str), "card failed and is set aside");
-        }
-        let written = self.store.provisioned(next, &activations, &failed, now).await?.is_ok();
-        if written {
-            tracing::info!(activated = activations.len(), failed = failed.len(), "provisioned");
-        }
-        Ok(written)
     }
 }
 
@@ -180,7 +170,6 @@ fn commands(order: &Order, answers: &[Answer]) -> Vec<Command> {
         commands.insert(0, Command::Provisioned(activated));
     }
     if let Some((reason, retry_after)) = delayed {
-        tracing::warn!(reason, "provisioning is put off");
         commands.push(Command::ProvisioningDelayed { reason, retry_after });
     }
     commands

@@ -2,16 +2,36 @@
 
 use crate::{App, DECISIONS};
 use futures_util::future::join_all;
-use simdock_carrier::{CarrierError, Changed, RevokeRequest};
-use simdock_domain::{Command, Iccid, LineState, Order, decide_all};
+use simdock_carrier::{CarrierError, RevokeRequest};
+use simdock_domain::{
+    ChangeKind, Closed, Command, Iccid, LineState, OpenChange, Order, OrderType, OverReason, Rejected, RunState, Timestamp,
+    decide_all,
+};
 use simdock_runtime::JobFailed;
-use simdock_store::{Sim, Store};
+use simdock_store::{Facts, Sim, StoreError, Transaction};
+
+/// How many cards the carrier is asked about at once.
+const LINES_AT_ONCE: usize = 16;
+/// How long a line's cancellation may keep its subscription before the sweep looks what became of it, in seconds.
+const CLAIM: i64 = 600;
 
 /// What the carrier said about a card.
 struct Answer {
     line: usize,
     sim: Sim,
-    outcome: Result<Changed, CarrierError>,
+    outcome: Result<(), CarrierError>,
+    /// Whether it was not asked, since another change of the subscription was first.
+    refused: bool,
+}
+
+/// Whether a line's subscription waits for it.
+enum Claim {
+    /// It does: other changes keep away. So many orders have something on it that ends with it.
+    Ours(usize),
+    /// It has ended, and its card was stopped with it; whether the line's plan had begun by then.
+    Ended { begun: bool },
+    /// Another change is under way, for a person.
+    Refused(String),
 }
 
 impl App {
@@ -19,45 +39,110 @@ impl App {
     pub(crate) async fn revoke(&self, order: Order) -> Result<(), JobFailed> {
         let cancelling = order.lines.iter().enumerate().filter(|(_, line)| line.state == LineState::Cancelling);
         let cards: Vec<(usize, Iccid)> =
-            cancelling.filter_map(|(index, line)| Some((index, line.iccid.clone()?))).take(Store::REVOKED_AT_ONCE).collect();
+            cancelling.filter_map(|(index, line)| Some((index, line.iccid.clone()?))).take(LINES_AT_ONCE).collect();
         let iccids: Vec<Iccid> = cards.iter().map(|(_, iccid)| iccid.clone()).collect();
         let sims = self.store.sims(&iccids).await?;
         let now = self.store.clock().now();
-        let asked = sims.into_iter().filter_map(|sim| {
-            let line = cards.iter().find(|(_, iccid)| *iccid == sim.iccid)?.0;
-            Some((line, sim))
-        });
-        let order_num = &order.num;
-        let requested_at = order.paid_by().map_or(order.created_at, |payment| order.payments[payment].at);
-        let asked = asked.map(async |(line, sim)| {
-            let request = RevokeRequest { order_num: order_num.clone(), iccid: sim.iccid.clone(), force: false, requested_at };
-            let outcome = match self.unreachable(&sim.pool.operator).await? {
-                Some(reason) => Err(CarrierError::Retryable { reason, retry_after: None }),
-                None => self.carriers.revoke(&sim.pool.operator, &request, now).await,
-            };
-            Ok::<_, JobFailed>(Answer { line, sim, outcome })
+        let lines: Vec<(usize, Sim)> =
+            sims.into_iter().filter_map(|sim| Some((cards.iter().find(|(_, iccid)| *iccid == sim.iccid)?.0, sim))).collect();
+        let claims = join_all(lines.iter().map(async |(line, _)| self.claim(&order, *line, now).await)).await;
+        // The order, and for each line its card, its subscription, a mark of the way back to stock, and who else has to know.
+        let mut items = 1;
+        let mut asked = Vec::new();
+        for ((line, sim), claim) in lines.into_iter().zip(claims) {
+            let claim = claim?;
+            items += 3 + if let Claim::Ours(others) = &claim { *others } else { 0 };
+            // Those that do not fit come with the order's next reading.
+            if items > Transaction::MOST {
+                break;
+            }
+            asked.push((line, sim, claim));
+        }
+        let asked = asked.into_iter().map(async |(line, sim, claim)| {
+            let refused = matches!(claim, Claim::Refused(_));
+            let outcome = self.revoke_card(&order, &sim, claim, now).await?;
+            Ok::<_, JobFailed>(Answer { line, sim, outcome, refused })
         });
         let answers = join_all(asked).await.into_iter().collect::<Result<Vec<_>, _>>()?;
         self.record_revoked(order, answers).await
     }
 
+    async fn revoke_card(
+        &self,
+        order: &Order,
+        sim: &Sim,
+        claim: Claim,
+        now: Timestamp,
+    ) -> Result<Result<(), CarrierError>, JobFailed> {
+        match claim {
+            Claim::Ours(_) => {}
+            Claim::Ended { begun } if begun || sim.profile.installed_at.is_some() => {
+                return Ok(Err(CarrierError::Final { reason: Closed::Ended.explain().1.to_owned() }));
+            }
+            Claim::Ended { .. } => return Ok(Ok(())),
+            Claim::Refused(reason) => return Ok(Err(CarrierError::Final { reason })),
+        }
+        if let Some(reason) = self.unreachable(&sim.pool.operator).await? {
+            return Ok(Err(CarrierError::Retryable { reason, retry_after: None }));
+        }
+        let request =
+            RevokeRequest { order_num: order.num.clone(), iccid: sim.iccid.clone(), force: false, requested_at: order.paid_at() };
+        Ok(self.carriers.revoke(&sim.pool.operator, &request, now).await.map(|_| ()))
+    }
+
+    /// Keeps other changes away from the subscription that goes with a line, unless another one was first.
+    async fn claim(&self, order: &Order, line: usize, now: Timestamp) -> Result<Claim, StoreError> {
+        if order.kind != OrderType::ActivateSubscription {
+            return Ok(Claim::Ours(0));
+        }
+        for _ in 0..DECISIONS {
+            // A line that was never provisioned has none yet.
+            let Some(subscription) = self.store.subscription(&order.subscription_of(line)).await? else {
+                return Ok(Claim::Ours(0));
+            };
+            let until = now.plus_seconds(CLAIM);
+            let change = OpenChange { kind: ChangeKind::Refund, order: order.num.clone(), new_iccid: None, until };
+            let open = subscription.plans.iter().filter(|run| run.is_open());
+            let others = open.map(|run| usize::from(run.order != order.num) + run.extras.len()).sum();
+            match subscription.claim(change) {
+                Err(Rejected::Closed(Closed::Ended)) => {
+                    return Ok(Claim::Ended { begun: subscription.has_begun(&order.num) });
+                }
+                Err(Rejected::Closed(closed)) => return Ok(Claim::Refused(closed.explain().1.to_owned())),
+                Err(_) => return Ok(Claim::Ours(others)),
+                Ok(next) => {
+                    if self.store.replace_subscription(&next).await?.is_ok() {
+                        return Ok(Claim::Ours(others));
+                    }
+                }
+            }
+        }
+        Err(StoreError::Busy("a subscription kept changing".to_owned()))
+    }
+
     async fn record_revoked(&self, mut order: Order, mut answers: Vec<Answer>) -> Result<(), JobFailed> {
         for _ in 0..DECISIONS {
             let now = self.store.clock().now();
-            let Ok(next) = decide_all(&order, commands(&answers), now) else { return Ok(()) };
-            let became = |answer: &&Answer| {
-                let state = |order: &Order| order.lines.get(answer.line).map(|line| line.state);
-                state(&order) == Some(LineState::Cancelling) && state(&next) == Some(LineState::Cancelled)
-            };
-            let revoked: Vec<&Sim> = answers.iter().filter(became).map(|answer| &answer.sim).collect();
-            if self.store.cancelled(&next, &revoked, now).await?.is_ok() {
-                tracing::info!(revoked = revoked.len(), of = answers.len(), "revoked");
+            let mut commands = commands(&answers);
+            for answer in answers.iter().filter(|answer| matches!(answer.outcome, Err(CarrierError::Final { .. }))) {
+                commands.extend(self.over_meanwhile(&order, answer.line).await?);
+            }
+            let Ok(next) = decide_all(&order, commands, now) else { return Ok(()) };
+            let sims: Vec<Sim> = answers.iter().map(|answer| answer.sim.clone()).collect();
+            let facts = Facts { activations: &[], sims: &sims };
+            if self.store.write_in_step(&order, &next, facts, now).await?.is_ok() {
+                let revoked = answers.iter().filter(|answer| answer.outcome.is_ok()).count();
+                tracing::info!(revoked, of = answers.len(), "revoked");
+                return Ok(());
+            }
+            // What kept a line from being cancelled may have come to its end: it is looked at again.
+            if answers.iter().any(|answer| answer.refused) {
                 return Ok(());
             }
             let Some(fresh) = self.store.order(&order.num).await? else { return Ok(()) };
             order = fresh;
             // A code may have left meanwhile, which decides whether its card can be sold again.
-            let iccids: Vec<Iccid> = answers.iter().map(|answer| answer.sim.iccid.clone()).collect();
+            let iccids: Vec<Iccid> = sims.into_iter().map(|sim| sim.iccid).collect();
             for sim in self.store.sims(&iccids).await? {
                 if let Some(answer) = answers.iter_mut().find(|answer| answer.sim.iccid == sim.iccid) {
                     answer.sim = sim;
@@ -66,6 +151,19 @@ impl App {
         }
         Err(JobFailed("the order kept changing".to_owned()))
     }
+
+    /// What a line brought may be over by the time that it turns out not to be cancelled; the line is told then.
+    pub(crate) async fn over_meanwhile(&self, order: &Order, line: usize) -> Result<Option<Command>, StoreError> {
+        let Some(subscription) = self.store.subscription(&order.subscription_of(line)).await? else { return Ok(None) };
+        let why = match subscription.brought_by(&order.num).map(|index| subscription.plans[index].state) {
+            Some(RunState::Over { why, .. }) => why,
+            Some(RunState::Waiting | RunState::Running { .. }) => return Ok(None),
+            // It was over so long ago that the subscription has forgotten it.
+            None if order.brings_plan() || order.only_add_ons => OverReason::Expired,
+            None => return Ok(None),
+        };
+        Ok(Some(Command::PlanOver { line, why }))
+    }
 }
 
 fn commands(answers: &[Answer]) -> Vec<Command> {
@@ -73,7 +171,7 @@ fn commands(answers: &[Answer]) -> Vec<Command> {
     let mut commands: Vec<Command> = Vec::new();
     for answer in answers {
         match &answer.outcome {
-            Ok(Changed::Done | Changed::NotAsked) => commands.push(Command::Revoked { line: answer.line }),
+            Ok(()) => commands.push(Command::Revoked { line: answer.line }),
             Err(CarrierError::Final { reason }) => {
                 let provisioned = answer.sim.subscription.is_some();
                 commands.push(Command::RevocationRefused { line: answer.line, provisioned, reason: reason.clone() });

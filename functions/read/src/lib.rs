@@ -1,14 +1,17 @@
-//! Everything that is read: orders, plans, inventory levels and imports.
+//! Everything that is read: orders, subscriptions, cards, plans, inventory levels and imports.
+
+mod query;
 
 use lambda_http::http::StatusCode;
-use lambda_http::{Body, Request, RequestExt, Response};
+use lambda_http::{Body, Request, Response};
 use simdock_api::{
-    ImportView, InventoryView, ListView, PlanView, Problem, authenticate, cursor, handle, json, list_entry, manager, order_num,
-    path_parameter, query_parameters, show, visible_to, write_cursor,
+    ImportView, InventoryView, ListView, PlanView, Problem, SimView, authenticate, card_visible_to, handle, json, list_entry,
+    manager, order_num, path_parameter, query_parameters, route, show, show_subscription, subscription_of, visible_to,
+    write_cursor,
 };
-use simdock_domain::Timestamp;
+use simdock_domain::Iccid;
 use simdock_runtime::{Config, ConfigError};
-use simdock_store::{ListQuery, Principal, Store};
+use simdock_store::{Principal, Store};
 
 /// The function and what it holds on to between requests.
 #[derive(Debug)]
@@ -32,6 +35,9 @@ impl App {
         match route(request).as_str() {
             "GET /v1/orders" => self.orders(&principal, request).await,
             "GET /v1/orders/{orderNum}" => self.order(&principal, request).await,
+            "GET /v1/subscriptions/{subscriptionId}" => self.subscription(&principal, request).await,
+            "GET /v1/sims" => self.sims(&principal, request).await,
+            "GET /v1/sims/{iccid}" => self.sim(&principal, request).await,
             "GET /v1/plans" => self.plans(&principal, request).await,
             "GET /v1/inventory" => self.inventory(&principal, request).await,
             "GET /v1/inventory/imports/{importId}" => self.import(&principal, request).await,
@@ -48,47 +54,38 @@ impl App {
     }
 
     async fn orders(&self, principal: &Principal, request: &Request) -> Result<Response<Body>, Problem> {
-        let known = ["limit", "cursor", "from", "to", "otherOrderId", "otherItemId", "partnerId"];
-        let mut parameters = query_parameters(request, &known)?;
-        let partner_id = match (principal, parameters.remove("partnerId")) {
-            (Principal::Partner { partner_id }, None) => partner_id.clone(),
-            (Principal::Partner { .. }, Some(_)) => return Err(Problem::forbidden("Only managers may name a partner.")),
-            (Principal::Manager { .. }, Some(partner_id)) => partner_id,
-            (Principal::Manager { .. }, None) => return Err(Problem::missing_field("partnerId")),
-        };
-        let limit = match parameters.remove("limit") {
-            None => 20,
-            Some(text) => {
-                let number = text.parse().ok().filter(|limit| (1..=100).contains(limit));
-                number.ok_or_else(|| Problem::invalid_field("limit", "must be a whole number from 1 to 100"))?
-            }
-        };
-        let mut time = |name: &str| match parameters.remove(name) {
-            None => Ok(None),
-            Some(text) => {
-                let time = text.parse::<Timestamp>();
-                time.map(Some).map_err(|_| Problem::invalid_field(name, "must be an RFC 3339 time such as 2026-11-22T10:00:00Z"))
-            }
-        };
-        let (from, until) = (time("from")?, time("to")?);
-        let query = ListQuery {
-            partner_id,
-            from,
-            until,
-            limit,
-            after: parameters.remove("cursor").map(|text| cursor(&text)).transpose()?,
-            other_order_id: parameters.remove("otherOrderId"),
-            other_item_id: parameters.remove("otherItemId"),
-        };
-        if query.other_item_id.is_some() && query.other_order_id.is_none() {
-            return Err(Problem::invalid_field("otherItemId", "can be asked for together with otherOrderId only"));
-        }
-        let page = self.store.list_orders(&query).await?;
+        let page = self.store.list_orders(&query::orders(principal, request)?).await?;
         let mut items = Vec::with_capacity(page.items.len());
         for order in &page.items {
             items.push(list_entry(&self.store, order).await?);
         }
-        Ok(json(StatusCode::OK, &ListView { items, next_cursor: Some(page.next.as_deref().map(write_cursor)) }))
+        Ok(json(StatusCode::OK, &ListView { items, next_cursor: Some(page.next.as_ref().map(write_cursor)) }))
+    }
+
+    async fn subscription(&self, principal: &Principal, request: &Request) -> Result<Response<Body>, Problem> {
+        query_parameters(request, &[])?;
+        let id = path_parameter(request, "subscriptionId");
+        let subscription = subscription_of(&self.store, principal, &id).await?;
+        Ok(json(StatusCode::OK, &show_subscription(&self.store, &subscription).await?))
+    }
+
+    async fn sim(&self, principal: &Principal, request: &Request) -> Result<Response<Body>, Problem> {
+        query_parameters(request, &[])?;
+        let sims = match path_parameter(request, "iccid").parse::<Iccid>() {
+            Ok(iccid) => self.store.sims(std::slice::from_ref(&iccid)).await?,
+            Err(_) => Vec::new(),
+        };
+        let sim = card_visible_to(&self.store, principal, sims.into_iter().next()).await?;
+        let report =
+            self.store.sim_reports(vec![sim]).await?.pop().ok_or_else(|| Problem::internal("a card without a report"))?;
+        Ok(json(StatusCode::OK, &SimView::from(report)))
+    }
+
+    async fn sims(&self, principal: &Principal, request: &Request) -> Result<Response<Body>, Problem> {
+        manager(principal)?;
+        let page = self.store.list_sims(&query::sims(request)?).await?;
+        let items = page.items.into_iter().map(SimView::from).collect();
+        Ok(json(StatusCode::OK, &ListView { items, next_cursor: Some(page.next.as_ref().map(write_cursor)) }))
     }
 
     async fn plans(&self, principal: &Principal, request: &Request) -> Result<Response<Body>, Problem> {
@@ -115,14 +112,5 @@ impl App {
         let import = self.store.import(&path_parameter(request, "importId")).await?;
         let import = import.ok_or_else(|| Problem::not_found("import"))?;
         Ok(json(StatusCode::OK, &ImportView::from(import)))
-    }
-}
-
-/// The route that API Gateway matched.
-fn route(request: &Request) -> String {
-    use lambda_http::request::RequestContext;
-    match request.request_context_ref() {
-        Some(RequestContext::ApiGatewayV2(context)) => context.route_key.clone().unwrap_or_default(),
-        _ => String::new(),
     }
 }

@@ -3,8 +3,8 @@
 
 use lambda_http::http::StatusCode;
 use lambda_http::{Body, Request, Response};
-use simdock_api::{Problem, authenticate, handle, json, json_object, order_num, show, visible_to};
-use simdock_domain::{Command, Iccid, MAX_COUNT, Order, Rejected, decide};
+use simdock_api::{Problem, authenticate, handle, json, json_object, line_of, order_num, show, visible_to};
+use simdock_domain::{Command, MAX_COUNT, Order, Rejected, Used, decide};
 use simdock_runtime::{Config, ConfigError};
 use simdock_store::{Change, Principal, Store};
 
@@ -35,41 +35,53 @@ impl App {
         fields.finish()?;
 
         let order = visible_to(&principal, self.store.order(&num).await?)?;
-        let named = iccids.map(|iccids| lines(&order, &iccids)).transpose()?;
+        let named = match iccids {
+            None => None,
+            Some(iccids) => Some(self.lines(&order, &iccids).await?),
+        };
         let policy = self.store.plan_version(&order.plan_id, order.plan_version).await?.refund_policy;
         let (by_manager, by) = match &principal {
             Principal::Partner { partner_id } => (false, partner_id),
             Principal::Manager { name } => (true, name),
         };
         let now = self.store.clock().now();
+        let facts = self.store.used_lines(&order).await?;
+        let all: Vec<(usize, Used)> = facts.iter().enumerate().map(|(line, (used, _))| (line, *used)).collect();
         let cancelled = |order: &Order| {
-            let lines = named.clone().unwrap_or_else(|| order.cancellable(policy, now));
+            let lines = match &named {
+                Some(named) => named.iter().map(|line| all[*line]).collect(),
+                None => order.cancellable(&all, policy, now),
+            };
             decide(order, Command::Cancel { lines, policy, by_manager, note: format!("{by}: {reason}") }, now)
         };
+        let closed = |line: &usize| facts.get(*line).and_then(|(_, closed)| *closed);
+        let asked = named.clone().unwrap_or_else(|| (0..order.lines.len()).collect());
+        if let Some(closed) = asked.iter().find_map(closed) {
+            return Err(Problem::subscription_closed(closed));
+        }
         match self.store.change_order(&num, cancelled).await? {
             Change::Made(order) => Ok(json(StatusCode::ACCEPTED, &show(&self.store, &order).await?)),
             // The same cards were cancelled before: asking twice is asking once.
             Change::Refused(order, Rejected::Done) => Ok(json(StatusCode::OK, &show(&self.store, &order).await?)),
             Change::Refused(_, Rejected::NotRefundable(why)) => Err(Problem::not_refundable(why)),
-            Change::Refused(_, Rejected::NotDue | Rejected::NotAllowed) => {
-                Err(Problem::internal("a cancellation is always allowed or refused with its reason"))
-            }
+            Change::Refused(..) => Err(Problem::internal("a cancellation is always allowed or refused with its reason")),
             Change::NoOrder => Err(Problem::not_found("order")),
         }
     }
-}
 
-/// The lines of these cards. An empty list is refused: whoever sends one hardly means the whole order.
-fn lines(order: &Order, iccids: &[String]) -> Result<Vec<usize>, Problem> {
-    if iccids.is_empty() {
-        return Err(Problem::invalid_field("iccids", "must name a card, or be left out for the whole order"));
+    /// The lines of these cards. An empty list is refused: whoever sends one hardly means the whole order.
+    async fn lines(&self, order: &Order, iccids: &[String]) -> Result<Vec<usize>, Problem> {
+        if iccids.is_empty() {
+            return Err(Problem::invalid_field("iccids", "must name a card, or be left out for the whole order"));
+        }
+        let mut lines = Vec::with_capacity(iccids.len());
+        for iccid in iccids {
+            let line = line_of(&self.store, order, iccid).await?;
+            let unknown = || Problem::invalid_field("iccids", format!("names {iccid:?}, which is not a card of this order"));
+            lines.push(line.ok_or_else(unknown)?);
+        }
+        lines.sort_unstable();
+        lines.dedup();
+        Ok(lines)
     }
-    let line = |text: &String| {
-        let place = order.lines.iter().position(|line| line.iccid.as_ref().map(Iccid::as_str) == Some(text));
-        place.ok_or_else(|| Problem::invalid_field("iccids", format!("names {text:?}, which is not a card of this order")))
-    };
-    let mut lines = iccids.iter().map(line).collect::<Result<Vec<_>, _>>()?;
-    lines.sort_unstable();
-    lines.dedup();
-    Ok(lines)
 }

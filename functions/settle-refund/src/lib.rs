@@ -63,7 +63,7 @@ impl App {
                     }
                 }
                 (Provider::Stripe, RefundState::Requested(_)) => self.look_into(&order, index).await?,
-                (Provider::Stripe, RefundState::Succeeded | RefundState::Failed) => {}
+                (Provider::Stripe, RefundState::Succeeded | RefundState::Failed | RefundState::Withdrawn) => {}
                 (Provider::Standard | Provider::Free, _) => {
                     let reason = "this provider takes no refunds from here: somebody has to make it there".to_owned();
                     self.note(&order, Command::RefundRefused { refund: index, provider_id: None, reason }).await?;
@@ -201,7 +201,7 @@ fn waiting(order: &Order, now: Timestamp) -> Vec<usize> {
     let waits = |refund: &Refund| match refund.state {
         RefundState::Due(at) => at <= now,
         RefundState::Requested(at) => at.plus_seconds(REFUND_PATIENCE) <= now,
-        RefundState::Succeeded | RefundState::Failed => false,
+        RefundState::Succeeded | RefundState::Failed | RefundState::Withdrawn => false,
     };
     let owed = |index: &usize| order.is_owed(&order.refunds[*index]) && waits(&order.refunds[*index]);
     (0..order.refunds.len()).filter(owed).collect()

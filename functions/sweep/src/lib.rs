@@ -1,19 +1,26 @@
-//! Runs every minute and finds what nobody else does: orders nobody paid, jobs that got lost, tickets whose buyer vanished,
-//! imports that were cut short. Two sweeps at once do no harm, and one that is cut short is carried on by the next.
+//! Runs every minute and finds what nobody else does: orders nobody paid, jobs that got lost, plans whose time is over, swaps that
+//! nobody finished, tickets whose buyer vanished, imports that were cut short. Two sweeps at once do no harm, and one that is cut short is carried on by the next.
 
 use futures_util::future::join_all;
 use lambda_runtime::{Error, LambdaEvent};
 use serde::Serialize;
 use serde_json::Value;
-use simdock_domain::{Command, OrderNum, Rejected, decide, due};
+use simdock_domain::{
+    ChangeKind, Command, Line, LineState, OpenChange, Order, Refund, RefundState, Rejected, Service, Subscription, Timestamp,
+    decide, due,
+};
 use simdock_jobs::{JobMessage, Queued, Queues};
 use simdock_runtime::{Config, ConfigError};
-use simdock_store::{Change, Store};
-use std::time::{Duration, Instant};
+use simdock_store::{Change, Level, LowBalance, Store};
+use std::time::{Duration, Instant, SystemTime};
 use tracing::Instrument;
 
-/// How long one sweep works; below the function's timeout and the schedule's minute.
+/// How long one sweep works at most, so that the next has the schedule's minute to itself.
 const BUDGET: Duration = Duration::from_secs(45);
+/// How long money may be owed before somebody is told, in seconds.
+const STALLED: i64 = 86_400;
+/// What a sweep leaves of its function's time, so that it can still finish what it is at.
+const MARGIN: Duration = Duration::from_secs(5);
 
 /// The function and what it holds on to between sweeps.
 #[derive(Debug)]
@@ -30,6 +37,8 @@ pub struct Swept {
     voided: usize,
     /// Jobs that had got lost, queued again.
     requeued: usize,
+    /// Plans whose time was over, or that nobody activated in time.
+    plans_over: usize,
     /// Cards put back on sale after their ticket leaked.
     leaked: usize,
     /// Returned cards put back on sale.
@@ -50,6 +59,8 @@ enum Looked {
     Voided,
     /// So many of its jobs were queued again.
     Queued(usize),
+    /// Somebody else changed it first; if it still wants attention, the next sweep finds it.
+    Changed,
 }
 
 impl App {
@@ -63,64 +74,167 @@ impl App {
     pub async fn handle(&self, event: LambdaEvent<Value>) -> Result<Swept, Error> {
         let span = tracing::info_span!("sweep", function = "sweep", requestId = event.context.request_id);
         async {
-            let until = Instant::now() + BUDGET;
+            let until = Instant::now() + budget(event.context.deadline());
             let mut swept = Swept::default();
             self.stock(&mut swept).await;
             self.orders(until, &mut swept).await;
+            self.subscriptions(until, &mut swept).await;
             self.imports(until, &mut swept).await;
-            let Swept { voided, requeued, leaked, returned, stale, imports, failed, unfinished } = swept;
-            tracing::info!(voided, requeued, leaked, returned, stale, imports, failed, unfinished, "swept");
+            self.levels(&mut swept).await;
+            let Swept { voided, requeued, plans_over, leaked, returned, stale, imports, failed, unfinished } = swept;
+            tracing::info!(voided, requeued, plans_over, leaked, returned, stale, imports, failed, unfinished, "swept");
             if failed > 0 { Err(format!("{failed} things are left to the next sweep").into()) } else { Ok(swept) }
         }
         .instrument(span)
         .await
     }
 
+    /// All shards at once, so that a backlog in one does not keep the others waiting. What was done leaves the index, or falls due
+    /// later: a sweep that is cut short is carried on by the next where it stopped.
     async fn orders(&self, until: Instant, swept: &mut Swept) {
-        for shard in 0..Store::DUE_SHARDS {
+        let shards = (0..Store::DUE_SHARDS).map(async |shard| {
+            let mut swept = Swept::default();
             let mut cursor = None;
             loop {
                 if Instant::now() >= until {
                     swept.unfinished = true;
-                    return;
+                    return swept;
                 }
                 let page = match self.store.overdue(shard, self.store.clock().now(), cursor).await {
                     Ok(page) => page,
                     Err(error) => {
                         swept.fail("orders", &error);
-                        break;
+                        return swept;
                     }
                 };
-                let looked = join_all(page.orders.iter().map(|num| self.order(num))).await;
-                for (num, looked) in page.orders.iter().zip(looked) {
+                let orders = match self.store.orders(&page.orders).await {
+                    Ok(orders) => orders,
+                    Err(error) => {
+                        swept.fail("orders", &error);
+                        return swept;
+                    }
+                };
+                for (order, looked) in orders.iter().zip(join_all(orders.iter().map(|order| self.order(order))).await) {
                     match looked {
                         Ok(Looked::Voided) => swept.voided += 1,
                         Ok(Looked::Queued(jobs)) => swept.requeued += jobs,
-                        Err(error) => swept.fail(num.as_str(), error.as_ref()),
+                        Ok(Looked::Changed) => {}
+                        Err(error) => swept.fail(order.num.as_str(), error.as_ref()),
                     }
                 }
                 cursor = page.next;
                 if cursor.is_none() {
-                    break;
+                    return swept;
                 }
             }
+        });
+        for shard in join_all(shards).await {
+            swept.add(&shard);
         }
     }
 
-    async fn order(&self, num: &OrderNum) -> Result<Looked, Error> {
-        let now = self.store.clock().now();
-        let order = match self.store.change_order(num, |order| decide(order, Command::Expire, now)).await? {
-            Change::Made(_) => return Ok(Looked::Voided),
-            Change::Refused(order, Rejected::Done) => order,
-            Change::Refused(_, Rejected::NotDue | Rejected::NotAllowed | Rejected::NotRefundable(_)) | Change::NoOrder => {
-                return Ok(Looked::Queued(0));
+    async fn subscriptions(&self, until: Instant, swept: &mut Swept) {
+        let shards = (0..Store::DUE_SHARDS).map(async |shard| {
+            let mut swept = Swept::default();
+            let mut cursor = None;
+            loop {
+                if Instant::now() >= until {
+                    swept.unfinished = true;
+                    return swept;
+                }
+                let page = match self.store.overdue_subscriptions(shard, self.store.clock().now(), cursor).await {
+                    Ok(page) => page,
+                    Err(error) => {
+                        swept.fail("subscriptions", &error);
+                        return swept;
+                    }
+                };
+                for (id, looked) in page.ids.iter().zip(join_all(page.ids.iter().map(|id| self.subscription(id))).await) {
+                    match looked {
+                        Ok(ended) => swept.plans_over += ended,
+                        Err(error) => swept.fail(id, error.as_ref()),
+                    }
+                }
+                cursor = page.next;
+                if cursor.is_none() {
+                    return swept;
+                }
             }
-        };
-        let message = |job| Queued { message: JobMessage { order_num: num.clone(), job }, delay: 0 };
-        let jobs: Vec<Queued> = due(&order, now).into_iter().map(message).collect();
+        });
+        for shard in join_all(shards).await {
+            swept.add(&shard);
+        }
+    }
+
+    async fn order(&self, order: &Order) -> Result<Looked, Error> {
+        let now = self.store.clock().now();
+        match decide(order, Command::Expire, now) {
+            Ok(void) => {
+                let written = self.store.replace_order(&void).await?.is_ok();
+                return Ok(if written { Looked::Voided } else { Looked::Changed });
+            }
+            // An order that waits for its payment may owe another one back.
+            Err(Rejected::Done | Rejected::NotDue) => {}
+            Err(_) => return Ok(Looked::Changed),
+        }
+        let message = |job| Queued { message: JobMessage { order_num: order.num.clone(), job }, delay: 0 };
+        let jobs: Vec<Queued> = due(order, now).into_iter().map(message).collect();
+        if order.refunds.iter().any(|refund| stalled(refund, now)) {
+            tracing::error!(alarm = "refund_stalled", orderNum = order.num.as_str(), "money has been owed for more than a day");
+        }
         self.queues.send(&jobs).await?;
-        self.store.looked_after(&order, now).await?;
+        self.store.looked_after(order, now).await?;
         Ok(Looked::Queued(jobs.len()))
+    }
+
+    /// Looks after a subscription; answers how many plans are over by it.
+    async fn subscription(&self, id: &str) -> Result<usize, Error> {
+        let now = self.store.clock().now();
+        let Some(subscription) = self.store.subscription(id).await? else { return Ok(0) };
+        if let Some(change) = subscription.open_change.as_ref().filter(|change| change.until <= now) {
+            self.open_change(&subscription, change).await?;
+        }
+        match subscription.service {
+            Service::Suspending { next_at, .. } | Service::Resuming { next_at, .. } if next_at <= now => {
+                self.queues.send_service(id).await?;
+            }
+            Service::On | Service::Suspended { .. } | Service::Suspending { .. } | Service::Resuming { .. } => {}
+        }
+        let sims = self.store.sims(std::slice::from_ref(&subscription.iccid)).await?;
+        let installed = sims.first().is_some_and(|sim| sim.profile.installed_at.is_some());
+        let Ok(next) = subscription.tick(installed, now) else {
+            self.store.subscription_looked_after(&subscription, now).await?;
+            return Ok(0);
+        };
+        // Refused if somebody else changed something first; the next sweep looks again.
+        let written = self.store.write_subscription(&subscription, &next, now).await?.is_ok();
+        Ok(if written { subscription.closed_by(&next).len() } else { 0 })
+    }
+
+    /// Looks what became of a change that takes longer than it should: a swap whose new SIM nobody installed is abandoned, and one
+    /// whose order has come to an end without it keeps others away no longer.
+    async fn open_change(&self, subscription: &Subscription, change: &OpenChange) -> Result<(), Error> {
+        let now = self.store.clock().now();
+        let order = match change.kind {
+            ChangeKind::Swap => {
+                match self.store.change_order(&change.order, |order| decide(order, Command::Abandon, now)).await? {
+                    Change::Made(order) | Change::Refused(order, _) => order,
+                    Change::NoOrder => return Ok(()),
+                }
+            }
+            ChangeKind::Cancellation | ChangeKind::Refund => match self.store.order(&change.order).await? {
+                Some(order) => Box::new(order),
+                None => return Ok(()),
+            },
+        };
+        let at_it = |line: &Line| matches!(line.state, LineState::Pending | LineState::Cancelling);
+        if !order.lines.iter().any(at_it)
+            && let Ok(free) = subscription.release(&order.num)
+        {
+            tracing::warn!(subscription = subscription.id, orderNum = order.num.as_str(), "a change that came to nothing");
+            let _ = self.store.replace_subscription(&free).await?;
+        }
+        Ok(())
     }
 
     async fn stock(&self, swept: &mut Swept) {
@@ -140,6 +254,26 @@ impl App {
         }
     }
 
+    /// Tells of pools and balances that are low, for as long as they are. Alarms go by the field `alarm`.
+    async fn levels(&self, swept: &mut Swept) {
+        match self.store.levels().await {
+            Ok(levels) => {
+                for Level { pool, available, alarm_level, .. } in levels.iter().filter(|level| level.is_low()) {
+                    tracing::warn!(alarm = "pool_low", %pool, available, alarmLevel = alarm_level, "few cards are left");
+                }
+            }
+            Err(error) => swept.fail("levels of pools", &error),
+        }
+        match self.store.low_balances().await {
+            Ok(low) => {
+                for LowBalance { partner_id, balance, alarm_level } in &low {
+                    tracing::warn!(alarm = "balance_low", partnerId = partner_id, %balance, alarmLevel = %alarm_level, "little money is left");
+                }
+            }
+            Err(error) => swept.fail("balances", &error),
+        }
+    }
+
     async fn imports(&self, until: Instant, swept: &mut Swept) {
         let imports = match self.store.running_imports().await {
             Ok(imports) => imports,
@@ -154,7 +288,39 @@ impl App {
     }
 }
 
+/// Whether money has been owed for so long that somebody should look.
+fn stalled(refund: &Refund, now: Timestamp) -> bool {
+    match refund.state {
+        RefundState::Due(_) | RefundState::Requested(_) => refund.at.plus_seconds(STALLED) <= now,
+        RefundState::Succeeded | RefundState::Failed | RefundState::Withdrawn => false,
+    }
+}
+
+/// How long a sweep may work that has to be over by `deadline`.
+fn budget(deadline: SystemTime) -> Duration {
+    let left = deadline.duration_since(SystemTime::now()).unwrap_or_default();
+    left.saturating_sub(MARGIN).min(BUDGET)
+}
+
 impl Swept {
+    /// How many orders it voided.
+    pub fn voided(&self) -> usize {
+        self.voided
+    }
+
+    /// Whether its time was over before its work was.
+    pub fn unfinished(&self) -> bool {
+        self.unfinished
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.voided += other.voided;
+        self.requeued += other.requeued;
+        self.plans_over += other.plans_over;
+        self.failed += other.failed;
+        self.unfinished |= other.unfinished;
+    }
+
     fn fail(&mut self, what: &str, error: &(dyn std::error::Error + '_)) {
         self.failed += 1;
         tracing::error!(what, error = %error, "left to the next sweep");

@@ -2,7 +2,7 @@ use crate::{Problem, header};
 use lambda_http::Request;
 use lambda_http::http::header::AUTHORIZATION;
 use simdock_domain::Order;
-use simdock_store::{Principal, Store};
+use simdock_store::{Principal, Sim, Store};
 
 /// Who asks, by the API key in `Authorization: Bearer`.
 pub async fn authenticate(store: &Store, request: &Request) -> Result<Principal, Problem> {
@@ -30,4 +30,15 @@ pub fn visible_to(principal: &Principal, order: Option<Order>) -> Result<Order, 
         Principal::Partner { partner_id } => *partner_id == order.partner_id,
     };
     order.filter(sees).ok_or_else(|| Problem::not_found("order"))
+}
+
+/// A card, if whoever asks may see it: a partner those that it sold.
+pub async fn card_visible_to(store: &Store, principal: &Principal, sim: Option<Sim>) -> Result<Sim, Problem> {
+    let sim = sim.ok_or_else(|| Problem::not_found("card"))?;
+    let Principal::Partner { partner_id } = principal else { return Ok(sim) };
+    let order = match &sim.order_num {
+        None => None,
+        Some(num) => store.order(num).await?,
+    };
+    if order.is_some_and(|order| order.partner_id == *partner_id) { Ok(sim) } else { Err(Problem::not_found("card")) }
 }

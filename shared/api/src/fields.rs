@@ -37,10 +37,20 @@ impl Fields {
         if length == 0 || length > longest || text.trim().is_empty() {
             return Err(Problem::invalid_field(self.path(name), format!("must have 1 to {longest} characters")));
         }
-        if text.chars().any(|character| character.is_control() || matches!(character, '\u{2028}' | '\u{2029}')) {
+        if breaks(&text) {
             return Err(Problem::invalid_field(self.path(name), "must not hold control characters or line breaks"));
         }
         Ok(Some(text))
+    }
+
+    /// A country by its ISO 3166-1 alpha-2 code.
+    pub fn country(&mut self, name: &str) -> Result<Option<String>, Problem> {
+        let Some(code) = self.optional_text(name, 2)? else { return Ok(None) };
+        if code.len() == 2 && code.bytes().all(|byte| byte.is_ascii_uppercase()) {
+            Ok(Some(code))
+        } else {
+            Err(Problem::invalid_field(self.path(name), "must be an ISO 3166-1 alpha-2 code such as ES"))
+        }
     }
 
     /// A whole number that must be there, within the bounds.
@@ -61,6 +71,14 @@ impl Fields {
         }
     }
 
+    /// True or false, which must be there.
+    pub fn required_flag(&mut self, name: &str) -> Result<bool, Problem> {
+        if self.left.get(name).is_none_or(Value::is_null) {
+            return Err(Problem::missing_field(self.path(name)));
+        }
+        self.flag(name, false)
+    }
+
     /// One of an enum's names, found by `from_name`.
     pub fn choice<T>(&mut self, name: &str, names: &[&str], from_name: fn(&str) -> Option<T>) -> Result<Option<T>, Problem> {
         let Some(value) = self.take(name) else { return Ok(None) };
@@ -68,7 +86,7 @@ impl Fields {
         choice.map(Some).ok_or_else(|| Problem::invalid_field(self.path(name), format!("must be one of {}", names.join(", "))))
     }
 
-    /// A list of up to `most` texts of 1 to `longest` characters.
+    /// A list of up to `most` texts of 1 to `longest` characters without control characters.
     pub fn texts(&mut self, name: &str, most: usize, longest: usize) -> Result<Option<Vec<String>>, Problem> {
         let Some(value) = self.take(name) else { return Ok(None) };
         let Value::Array(values) = value else {
@@ -78,18 +96,26 @@ impl Fields {
             return Err(Problem::invalid_field(self.path(name), format!("may have {most} entries at most")));
         }
         let text = |value: Value| match value {
-            Value::String(text) if !text.is_empty() && text.chars().count() <= longest => Ok(text),
-            _ => Err(Problem::invalid_field(self.path(name), format!("must hold strings of 1 to {longest} characters"))),
+            Value::String(text) if !text.trim().is_empty() && text.chars().count() <= longest && !breaks(&text) => Ok(text),
+            _ => Err(Problem::invalid_field(
+                self.path(name),
+                format!("must hold strings of 1 to {longest} characters without control characters or line breaks"),
+            )),
         };
         values.into_iter().map(text).collect::<Result<_, _>>().map(Some)
     }
 
     /// An object that must be there.
     pub fn object(&mut self, name: &str) -> Result<Self, Problem> {
+        self.optional_object(name)?.ok_or_else(|| Problem::missing_field(self.path(name)))
+    }
+
+    /// An object.
+    pub fn optional_object(&mut self, name: &str) -> Result<Option<Self>, Problem> {
         let path = self.path(name);
         match self.take(name) {
-            None => Err(Problem::missing_field(path)),
-            Some(Value::Object(object)) => Ok(Self { left: object, path }),
+            None => Ok(None),
+            Some(Value::Object(object)) => Ok(Some(Self { left: object, path })),
             Some(_) => Err(Problem::invalid_field(path, "must be an object")),
         }
     }
@@ -101,6 +127,11 @@ impl Fields {
             Some(name) => Err(Problem::unknown_field(self.path(&shortened(name)))),
         }
     }
+}
+
+/// Whether a text holds what would break a line of a mail or a log.
+fn breaks(text: &str) -> bool {
+    text.chars().any(|character| character.is_control() || matches!(character, '\u{2028}' | '\u{2029}'))
 }
 
 /// A name that came from outside, short enough for an answer.

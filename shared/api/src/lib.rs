@@ -6,14 +6,19 @@ mod handler;
 mod problem;
 mod request;
 mod show;
+mod submit;
 mod view;
 
-pub use auth::{authenticate, manager, visible_to};
+pub use auth::{authenticate, card_visible_to, manager, visible_to};
 pub use fields::Fields;
 pub use handler::handle;
 pub use problem::Problem;
 pub use request::{
-    MAX_BODY, body_of, cursor, header, idempotency_key, json_object, order_num, path_parameter, query_parameters, write_cursor,
+    MAX_BODY, body_of, cursor, header, idempotency_key, json_object, order_num, path_parameter, query_parameters, route,
+    write_cursor,
 };
-pub use show::{list_entry, show};
-pub use view::{CardView, ErrorView, ImportView, InventoryView, ListView, OrderView, PlanView, json};
+pub use show::{line_of, list_entry, show, show_subscription};
+pub use submit::{
+    ChangeRequest, change_draft, change_of_subscription, channel, iccids, misfit, postal_address, submit, subscription_of,
+};
+pub use view::{CardView, ErrorView, ImportView, InventoryView, ListView, OrderView, PlanView, SimView, SubscriptionView, json};

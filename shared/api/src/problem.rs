@@ -1,7 +1,7 @@
 use lambda_http::http::{StatusCode, header};
 use lambda_http::{Body, Response};
 use serde_json::{Map, Value, json};
-use simdock_domain::NotRefundable;
+use simdock_domain::{Closed, NotRefundable};
 use simdock_store::StoreError;
 
 /// A refusal, as RFC 9457 wants it told. `code` is what programs go by and never changes; `detail` is for people.
@@ -118,6 +118,43 @@ impl Problem {
     pub fn not_refundable(why: NotRefundable) -> Self {
         let (reason, detail) = why.explain();
         Self::new(StatusCode::CONFLICT, "not_refundable", "Not refundable", detail).with("reason", reason.into())
+    }
+
+    /// The subscription takes no change now.
+    pub fn subscription_closed(closed: Closed) -> Self {
+        let (reason, detail) = closed.explain();
+        Self::new(StatusCode::CONFLICT, "subscription_closed", "Subscription takes no change", detail)
+            .with("reason", reason.into())
+    }
+
+    /// The plan is not one that is renewed.
+    pub fn not_renewable(plan_id: &str) -> Self {
+        let detail =
+            format!("{plan_id:?}, or the plan that it would follow, is sold once and not renewed (flowType 1). Top up instead.");
+        Self::new(StatusCode::CONFLICT, "not_renewable", "Not renewable", detail).about("planId")
+    }
+
+    /// The card cannot carry the plan.
+    pub fn profile_mismatch(plan_id: &str, card: &str) -> Self {
+        let detail = format!(
+            "Plan {plan_id:?} does not run on this card's IMSI profile ({card}). Order a new line with it: POST /v1/orders puts it on a card that fits."
+        );
+        Self::new(StatusCode::CONFLICT, "profile_mismatch", "IMSI profile does not match", detail).about("planId")
+    }
+
+    /// Nobody is entitled to this gift.
+    pub fn not_eligible(reason: &str, detail: &str) -> Self {
+        Self::new(StatusCode::CONFLICT, "not_eligible", "Not eligible", detail).with("reason", reason.into())
+    }
+
+    /// The order is not where this could be done.
+    pub fn not_possible(reason: &str, detail: &str) -> Self {
+        Self::new(StatusCode::CONFLICT, "not_possible", "Not possible now", detail).with("reason", reason.into())
+    }
+
+    /// The card is bound to another phone.
+    pub fn other_device(detail: &str) -> Self {
+        Self::new(StatusCode::CONFLICT, "other_device", "Bound to another phone", detail)
     }
 
     /// A request that spends came without its key.

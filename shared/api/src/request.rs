@@ -9,9 +9,19 @@ use serde_json::{Map, Value};
 use simdock_domain::OrderNum;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::str::FromStr;
 
 /// The largest body in bytes, except for imports.
 pub const MAX_BODY: usize = 256 * 1024;
+
+/// The route that API Gateway matched, such as `GET /v1/orders/{orderNum}`.
+pub fn route(request: &Request) -> String {
+    use lambda_http::request::RequestContext;
+    match request.request_context_ref() {
+        Some(RequestContext::ApiGatewayV2(context)) => context.route_key.clone().unwrap_or_default(),
+        _ => String::new(),
+    }
+}
 
 /// A header's value, if it is there, once, and readable.
 pub fn header<'a>(request: &'a Request, name: &str) -> Option<&'a str> {
@@ -149,18 +159,15 @@ pub fn query_parameters(request: &Request, known: &[&str]) -> Result<BTreeMap<St
 }
 
 /// Where a page ended, for the client to hand back.
-pub fn write_cursor(list_key: &str) -> String {
-    URL_SAFE_NO_PAD.encode(list_key)
+pub fn write_cursor(position: &impl fmt::Display) -> String {
+    URL_SAFE_NO_PAD.encode(position.to_string())
 }
 
 /// A cursor that a client handed back.
-pub fn cursor(text: &str) -> Result<String, Problem> {
+pub fn cursor<T: FromStr>(text: &str) -> Result<T, Problem> {
     let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| Problem::invalid_cursor())?;
-    let list_key = String::from_utf8(bytes).map_err(|_| Problem::invalid_cursor())?;
-    match list_key.split_once('#') {
-        Some((time, num)) if time.parse::<simdock_domain::Timestamp>().is_ok() && num.parse::<OrderNum>().is_ok() => Ok(list_key),
-        _ => Err(Problem::invalid_cursor()),
-    }
+    let position = String::from_utf8(bytes).map_err(|_| Problem::invalid_cursor())?;
+    position.parse().map_err(|_| Problem::invalid_cursor())
 }
 
 #[cfg(test)]

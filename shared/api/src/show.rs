@@ -1,8 +1,8 @@
 use crate::Problem;
-use crate::view::{OrderView, card_view};
-use futures_util::future::join_all;
-use simdock_domain::Order;
-use simdock_store::{Provisioning, Store, StoreError};
+use crate::view::{OrderView, SubscriptionView, card_view};
+use futures_util::future::{join, join_all};
+use simdock_domain::{Iccid, Line, Order, Subscription};
+use simdock_store::{Provisioning, Sim, Store, StoreError};
 
 /// An order with its cards, as it stands now. The first time that a card's code is among them, the card is marked as disclosed
 /// before the answer leaves.
@@ -11,30 +11,72 @@ pub async fn show(store: &Store, order: &Order) -> Result<OrderView, Problem> {
     let plan = store.plan_version(&order.plan_id, order.plan_version).await?;
     let mut cards = Vec::new();
     if order.is_paid() {
-        let iccids: Vec<_> = order.lines.iter().filter_map(|line| line.iccid.clone()).collect();
+        let (sims, subscriptions) = cards_of(store, order).await?;
         let mut first_shown = Vec::new();
-        let sims = store.sims(&iccids).await?;
         for (index, line) in order.lines.iter().enumerate() {
-            let Some(iccid) = &line.iccid else { continue };
+            let Some(bought) = &line.iccid else { continue };
+            let id = order.subscription_of(index);
+            let subscription = subscriptions.iter().find(|subscription| subscription.id == id);
+            // After a swap, what the line brought is on another card.
+            let iccid = if order.kind.takes_cards() { current(order, subscription, bought) } else { bought };
             let sim = sims.iter().find(|sim| sim.iccid == *iccid);
             let sim = sim.ok_or_else(|| StoreError::Broken(format!("order {} has a card that is in no table", order.num)))?;
             let operator = store.operator(&sim.pool.operator).await?;
             let preloaded = operator.is_some_and(|operator| operator.provisioning == Provisioning::Preloaded);
-            let card = card_view(order, index, sim, &plan, preloaded, now);
-            if card.discloses() && sim.disclosed_at.is_none() {
-                first_shown.push(iccid);
+            let card = card_view(order, index, sim, subscription, &plan, preloaded, now);
+            if let Some(sold_by) = sim.order_num.clone().filter(|_| card.discloses() && sim.disclosed_at.is_none()) {
+                first_shown.push((sim.iccid.clone(), sold_by));
             }
             cards.push(card);
         }
-        for marked in join_all(first_shown.into_iter().map(|iccid| store.disclose(iccid, &order.num))).await {
+        for marked in join_all(first_shown.iter().map(|(iccid, sold_by)| store.disclose(iccid, sold_by))).await {
             marked?;
         }
     }
     Ok(OrderView::new(order, &plan, Some(cards), now))
 }
 
+fn current<'a>(order: &Order, subscription: Option<&'a Subscription>, bought: &'a Iccid) -> &'a Iccid {
+    match subscription {
+        Some(subscription) if order.subject.is_none() => &subscription.iccid,
+        Some(_) | None => bought,
+    }
+}
+
+/// The line of an order that a card goes with: the card that was sold with it, or the one that carries its subscription since a
+/// swap.
+pub async fn line_of(store: &Store, order: &Order, iccid: &str) -> Result<Option<usize>, StoreError> {
+    let sold = |line: &Line| line.iccid.as_ref().is_some_and(|card| card.as_str() == iccid);
+    if let Some(line) = order.lines.iter().position(sold) {
+        return Ok(Some(line));
+    }
+    let Ok(iccid) = iccid.parse::<Iccid>() else { return Ok(None) };
+    let carried = store.sims(&[iccid]).await?.pop().and_then(|sim| sim.subscription);
+    Ok((0..order.lines.len()).find(|line| carried.as_ref() == Some(&order.subscription_of(*line))))
+}
+
+/// The cards of an order's lines, those that replaced them, and their subscriptions.
+async fn cards_of(store: &Store, order: &Order) -> Result<(Vec<Sim>, Vec<Subscription>), StoreError> {
+    let iccids: Vec<_> = order.lines.iter().filter_map(|line| line.iccid.clone()).collect();
+    let mut ids: Vec<String> = (0..order.lines.len()).map(|line| order.subscription_of(line)).collect();
+    ids.dedup();
+    let (sims, subscriptions) = join(store.sims(&iccids), store.subscriptions(&ids)).await;
+    let (mut sims, subscriptions) = (sims?, subscriptions?);
+    let replaced = subscriptions.iter().map(|subscription| &subscription.iccid).filter(|iccid| !iccids.contains(iccid));
+    let replaced: Vec<_> = replaced.cloned().collect();
+    sims.extend(store.sims(&replaced).await?);
+    Ok((sims, subscriptions))
+}
+
 /// An order in a list, without its cards.
 pub async fn list_entry(store: &Store, order: &Order) -> Result<OrderView, Problem> {
     let plan = store.plan_version(&order.plan_id, order.plan_version).await?;
     Ok(OrderView::new(order, &plan, None, store.clock().now()))
+}
+
+/// A subscription with its plans, its cards and the orders that made it what it is.
+pub async fn show_subscription(store: &Store, subscription: &Subscription) -> Result<SubscriptionView, Problem> {
+    let main = store.order(&subscription.main_order).await?;
+    let sims = store.sims(std::slice::from_ref(&subscription.iccid)).await?;
+    Ok(SubscriptionView::new(subscription, sims.first(), &subscription.orders(main.as_ref())))
 }

@@ -4,9 +4,10 @@ use lambda_http::http::{StatusCode, header};
 use lambda_http::{Body, Response};
 use serde::Serialize;
 use simdock_domain::{
-    Attention, LineState, MailState, Money, NotRefundable, Order, Plan, Refundable, ReturnReason, Timestamp, VoidReason,
+    Attention, FormFactor, LineState, MailState, Money, NotRefundable, Order, OrderNum, OrderType, Plan, PlanRun, Refundable,
+    ReturnReason, RunState, Subscription, Timestamp, Used, Via, VoidReason,
 };
-use simdock_store::{Import, ImportError, ImportStatus, Level, Sim};
+use simdock_store::{Import, ImportError, ImportStatus, Level, Sim, SimReport, used};
 
 /// An answer with a JSON body.
 pub fn json(status: StatusCode, body: &impl Serialize) -> Response<Body> {
@@ -57,9 +58,18 @@ pub struct OrderView {
     other_order_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     other_item_id: Option<String>,
+    form_factor: FormFactor,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subscription_id: Option<String>,
     renewal: bool,
     renew: u8,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    main_order_num: Option<String>,
     renew_order_num: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shipment: Option<ShipmentView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
     created_at: String,
     pay_until: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -85,10 +95,21 @@ struct AddOnView {
 }
 
 #[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 struct SubscriberView {
     email: String,
     name: String,
     language: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    postal_address: Option<simdock_domain::PostalAddress>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ShipmentView {
+    shipped_at: String,
+    carrier: String,
+    number: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -152,13 +173,14 @@ struct EntryView {
 #[serde(rename_all = "camelCase")]
 pub struct CardView {
     iccid: String,
+    subscription_id: Option<String>,
     mobile_number: Option<String>,
     sm_dp_address: Option<String>,
     activation_code: Option<String>,
     code: Option<String>,
     install_urls: Option<InstallUrls>,
     activate_before: Option<String>,
-    used_mb: u64,
+    used_mb: u32,
     start_date: Option<String>,
     end_date: Option<String>,
     apn: String,
@@ -196,7 +218,7 @@ pub struct PlanView {
     days: u32,
     flow_type: u8,
     refund_policy: simdock_domain::RefundPolicy,
-    form_factors: Vec<simdock_domain::FormFactor>,
+    form_factors: Vec<FormFactor>,
     imsi_profiles: Vec<String>,
     apn: String,
     countries: Vec<String>,
@@ -210,10 +232,12 @@ pub struct InventoryView {
     pool_id: String,
     operator: String,
     imsi_profile: String,
-    form_factor: simdock_domain::FormFactor,
+    form_factor: FormFactor,
     available: u64,
     added: u64,
     drawn: u64,
+    alarm_level: u64,
+    low: bool,
 }
 
 /// An import's verdict as the API shows it.
@@ -273,14 +297,28 @@ impl OrderView {
                 email: order.subscriber.email.as_str().to_owned(),
                 name: order.subscriber.name.clone(),
                 language: order.subscriber.language.clone(),
+                postal_address: order.subscriber.address.clone(),
             },
             line_name: order.line_name.clone(),
             send_email: order.send_email,
             other_order_id: order.other_order_id.clone(),
             other_item_id: order.other_item_id.clone(),
-            renewal: false,
-            renew: 0,
-            renew_order_num: Vec::new(),
+            form_factor: order.form_factor,
+            subscription_id: order.subject.as_ref().map(|subject| subject.subscription.clone()),
+            renewal: order.kind == OrderType::Renewal,
+            renew: u8::from(order.kind == OrderType::Renewal),
+            main_order_num: order
+                .subject
+                .as_ref()
+                .filter(|_| order.kind == OrderType::Renewal)
+                .map(|subject| subject.main_order.to_string()),
+            renew_order_num: order.renewals.iter().map(ToString::to_string).collect(),
+            shipment: order.shipment.as_ref().map(|shipment| ShipmentView {
+                shipped_at: shipment.at.to_string(),
+                carrier: shipment.carrier.clone(),
+                number: shipment.number.clone(),
+            }),
+            note: order.note.clone(),
             created_at: order.created_at.to_string(),
             pay_until: order.pay_until.to_string(),
             void_reason: void_reason.map(VoidReason::name),
@@ -351,12 +389,16 @@ fn history(order: &Order) -> Vec<EntryView> {
             Event::Created | Event::CancellationRequested if entry.by_manager => "manager",
             Event::Created | Event::CancellationRequested => "partner",
             Event::Paid | Event::PaymentReturned | Event::Refunded | Event::RefundFailed | Event::Disputed => "payment_provider",
-            Event::Voided => "system",
+            Event::Voided | Event::Renewed => "system",
+            Event::Shipped | Event::RecipientChanged | Event::MailRequested | Event::Retried | Event::Noted => "manager",
             Event::Provisioned
             | Event::ProvisioningDelayed
             | Event::ProvisioningFailed
             | Event::Cancelled
-            | Event::CancellationRefused => "carrier",
+            | Event::CancellationRefused
+            | Event::Ended
+            | Event::Swapped
+            | Event::Retired => "carrier",
             Event::MailSent | Event::MailFailed | Event::MailReported => "mail_system",
         },
         note: entry.note.clone(),
@@ -371,26 +413,47 @@ fn attention(attention: Attention) -> AttentionView {
         Attention::RefundFailed => "The payment provider will not give money back: somebody has to.",
         Attention::MailFailed => "A mail could not be sent.",
         Attention::MailUndelivered => "A mail did not reach its recipient.",
+        Attention::ToShip => "Cards wait to be sent.",
         Attention::MailComplaint => "The recipient complained about a mail.",
     };
     AttentionView { code: attention.name(), detail }
 }
 
-/// A line's card. Its code is shown once it can be used: when the line is live, or at once if `preloaded`. Of a cancelled card
-/// that is back on sale, or somebody else's, nothing is shown but its ICCID.
-pub fn card_view(order: &Order, line: usize, sim: &Sim, plan: &Plan, preloaded: bool, now: Timestamp) -> CardView {
-    let state = order.lines[line].state;
-    let (status, usable) = match state {
+/// A line's card. Its code is shown once it can be used: when the line is live, or at once if `preloaded`, and only with the order that
+/// brought it. Of a cancelled card that is back on sale, or somebody else's, nothing is shown but its ICCID.
+pub fn card_view(
+    order: &Order,
+    line: usize,
+    sim: &Sim,
+    subscription: Option<&Subscription>,
+    plan: &Plan,
+    preloaded: bool,
+    now: Timestamp,
+) -> CardView {
+    let run = subscription.and_then(|subscription| Some(&subscription.plans[subscription.brought_by(&order.num)?]));
+    let dates = run.map_or((None, None), |run| match run.state {
+        RunState::Waiting => (None, None),
+        RunState::Running { from, until } => (Some(from), Some(until)),
+        RunState::Over { from, at, .. } => (from, Some(at)),
+    });
+    let (status, usable) = match order.lines[line].state {
         LineState::Pending => ("provisioning", preloaded),
+        LineState::Live if run.is_some_and(|run| matches!(run.state, RunState::Running { .. })) => ("active", true),
+        LineState::Live if sim.profile.installed_at.is_some() => ("installed", true),
         LineState::Live => ("ready", true),
         LineState::Cancelling => ("cancelling", false),
         LineState::Cancelled => ("cancelled", false),
         LineState::Ended => ("ended", true),
         LineState::Failed => ("failed", false),
     };
-    let ours = Some(sim).filter(|sim| sim.order_num.as_ref() == Some(&order.num));
-    let code = ours.and_then(|sim| sim.activation_code.as_ref()).filter(|_| usable);
-    let refundable = match order.refundable(line, plan.refund_policy, now) {
+    // A card that came back is somebody else's by now, whatever the subscription that it had says.
+    let carries = subscription.is_some_and(|known| known.iccid == sim.iccid && sim.subscription.as_ref() == Some(&known.id));
+    let ours = Some(sim).filter(|sim| sim.order_num.as_ref() == Some(&order.num) || carries);
+    // What an operator calls the code of a card that is shipped is none that anybody could download a profile with.
+    let downloads = order.kind.takes_cards() && sim.pool.form_factor == FormFactor::Esim;
+    let code = ours.and_then(|sim| sim.activation_code.as_ref()).filter(|_| usable && downloads);
+    let used = subscription.map_or_else(Used::default, |subscription| used(order, subscription, sim));
+    let refundable = match order.refundable(line, plan.refund_policy, used, now) {
         Refundable::Yes(amount) => RefundableView { eligible: "yes", code: None, reason: None, amount: Some(amount) },
         Refundable::No(why) => {
             let (code, reason) = NotRefundable::explain(why);
@@ -399,19 +462,198 @@ pub fn card_view(order: &Order, line: usize, sim: &Sim, plan: &Plan, preloaded: 
     };
     CardView {
         iccid: sim.iccid.to_string(),
+        subscription_id: subscription.map(|subscription| subscription.id.clone()),
         mobile_number: ours.and_then(|sim| sim.msisdn.as_ref()).map(ToString::to_string),
         sm_dp_address: code.map(|code| code.sm_dp_address().to_owned()),
         activation_code: code.map(|code| code.matching_id().to_owned()),
         code: code.map(ToString::to_string),
         install_urls: code.map(|code| InstallUrls { ios: code.ios_install_url(), android: code.android_install_url() }),
         activate_before: ours.and_then(|sim| sim.activate_before).map(|until| until.to_string()),
-        used_mb: 0,
-        start_date: None,
-        end_date: None,
+        used_mb: run.map_or(0, |run| run.used_mb),
+        start_date: dates.0.map(|from| from.to_string()),
+        end_date: dates.1.map(|until| until.to_string()),
         apn: plan.apn.clone(),
-        eid: None,
+        eid: ours.and_then(|sim| sim.profile.eid.as_ref()).map(ToString::to_string),
         status,
         refundable,
+    }
+}
+
+/// A subscription as the API shows it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SubscriptionView {
+    subscription_id: String,
+    partner_id: String,
+    order_num: String,
+    iccid: String,
+    mobile_number: Option<String>,
+    eid: Option<String>,
+    operator: String,
+    imsi_profile: String,
+    form_factor: FormFactor,
+    status: &'static str,
+    in_session: &'static str,
+    plans: Vec<PlanRunView>,
+    past_cards: Vec<PastCardView>,
+    open_change: Option<OpenChangeView>,
+    order_nums: Vec<String>,
+    created_at: String,
+    ended_at: Option<String>,
+    end_reason: Option<&'static str>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PlanRunView {
+    order_num: String,
+    plan_id: String,
+    plan_version: u32,
+    flow_type: u8,
+    status: &'static str,
+    reason: Option<&'static str>,
+    start_date: Option<String>,
+    end_date: Option<String>,
+    data_mb: Option<u64>,
+    used_mb: u32,
+    add_on_ids: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PastCardView {
+    iccid: String,
+    until: String,
+    order_num: String,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct OpenChangeView {
+    kind: &'static str,
+    order_num: String,
+    new_iccid: Option<String>,
+}
+
+impl SubscriptionView {
+    /// A subscription; `sim` is the card that carries it.
+    pub fn new(subscription: &Subscription, sim: Option<&Sim>, orders: &[OrderNum]) -> Self {
+        let sim = sim.filter(|sim| sim.subscription.as_ref() == Some(&subscription.id));
+        let plan = |run: &PlanRun| {
+            let (status, reason, from, until) = match run.state {
+                RunState::Waiting => ("waiting", None, None, None),
+                RunState::Running { from, until } => ("running", None, Some(from), Some(until)),
+                RunState::Over { from, at, why } => ("over", Some(why.name()), from, Some(at)),
+            };
+            PlanRunView {
+                order_num: run.order.to_string(),
+                plan_id: run.plan_id.clone(),
+                plan_version: run.plan_version,
+                flow_type: run.flow_type.into(),
+                status,
+                reason,
+                start_date: from.map(|at| at.to_string()),
+                end_date: until.map(|at| at.to_string()),
+                data_mb: run.allowance(),
+                used_mb: run.used_mb,
+                add_on_ids: run.add_on_ids.iter().chain(run.extras.iter().flat_map(|extra| &extra.add_on_ids)).cloned().collect(),
+            }
+        };
+        Self {
+            subscription_id: subscription.id.clone(),
+            partner_id: subscription.partner_id.clone(),
+            order_num: subscription.main_order.to_string(),
+            iccid: subscription.iccid.to_string(),
+            mobile_number: sim.and_then(|sim| sim.msisdn.as_ref()).map(ToString::to_string),
+            eid: sim.and_then(|sim| sim.profile.eid.as_ref()).map(ToString::to_string),
+            operator: subscription.pool.operator.clone(),
+            imsi_profile: subscription.pool.imsi_profile.clone(),
+            form_factor: subscription.pool.form_factor,
+            status: if subscription.ended.is_some() { "ended" } else { subscription.service.name() },
+            in_session: in_session(subscription.session),
+            plans: subscription.plans.iter().map(plan).collect(),
+            past_cards: subscription
+                .past_cards
+                .iter()
+                .map(|past| PastCardView {
+                    iccid: past.iccid.to_string(),
+                    until: past.until.to_string(),
+                    order_num: past.order.to_string(),
+                })
+                .collect(),
+            open_change: subscription.open_change.as_ref().map(|change| OpenChangeView {
+                kind: change.kind.name(),
+                order_num: change.order.to_string(),
+                new_iccid: change.new_iccid.as_ref().map(ToString::to_string),
+            }),
+            order_nums: orders.iter().map(ToString::to_string).collect(),
+            created_at: subscription.created_at.to_string(),
+            ended_at: subscription.ended.map(|(at, _)| at.to_string()),
+            end_reason: subscription.ended.map(|(_, why)| why.name()),
+        }
+    }
+}
+
+/// A card as the API shows it, whatever order has it. Its code is shown with its order only.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SimView {
+    iccid: String,
+    status: &'static str,
+    pool_id: String,
+    operator: String,
+    imsi_profile: String,
+    form_factor: FormFactor,
+    mobile_number: Option<String>,
+    eid: Option<String>,
+    profile: ProfileView,
+    in_session: &'static str,
+    order_num: Option<String>,
+    subscription_id: Option<String>,
+    activate_before: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ProfileView {
+    state: Option<&'static str>,
+    since: Option<String>,
+    installed_at: Option<String>,
+    via: Option<&'static str>,
+}
+
+impl From<SimReport> for SimView {
+    fn from(SimReport { sim, subscription, status }: SimReport) -> Self {
+        let carried = subscription.as_ref().filter(|subscription| subscription.iccid == sim.iccid);
+        Self {
+            iccid: sim.iccid.to_string(),
+            status: status.name(),
+            pool_id: sim.pool.to_string(),
+            operator: sim.pool.operator,
+            imsi_profile: sim.pool.imsi_profile,
+            form_factor: sim.pool.form_factor,
+            mobile_number: sim.msisdn.map(|msisdn| msisdn.to_string()),
+            eid: sim.profile.eid.map(|eid| eid.to_string()),
+            profile: ProfileView {
+                state: sim.profile.state.map(|(state, _)| state.name()),
+                since: sim.profile.state.map(|(_, since)| since.to_string()),
+                installed_at: sim.profile.installed_at.map(|at| at.to_string()),
+                via: sim.profile.via.map(Via::name),
+            },
+            in_session: in_session(carried.and_then(|subscription| subscription.session)),
+            order_num: sim.order_num.map(|num| num.to_string()),
+            subscription_id: sim.subscription,
+            activate_before: sim.activate_before.map(|until| until.to_string()),
+        }
+    }
+}
+
+/// Whether a card is online (SIM seed, "In session"); not every operator tells.
+fn in_session(session: Option<(bool, Timestamp)>) -> &'static str {
+    match session {
+        None => "n/a",
+        Some((true, _)) => "yes",
+        Some((false, _)) => "no",
     }
 }
 
@@ -448,6 +690,7 @@ impl From<&Plan> for PlanView {
 impl From<Level> for InventoryView {
     fn from(level: Level) -> Self {
         Self {
+            low: level.is_low(),
             pool_id: level.pool.to_string(),
             operator: level.pool.operator,
             imsi_profile: level.pool.imsi_profile,
@@ -455,6 +698,7 @@ impl From<Level> for InventoryView {
             available: level.available,
             added: level.added,
             drawn: level.drawn,
+            alarm_level: level.alarm_level,
         }
     }
 }

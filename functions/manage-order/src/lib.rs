@@ -1,0 +1,161 @@
+//! What managers do to an order: send its cards, correct its recipient, send a mail again, try again what was given up, write a note.
+
+use lambda_http::http::StatusCode;
+use lambda_http::{Body, Request, Response};
+use simdock_api::{Fields, Problem, authenticate, handle, json, json_object, manager, order_num, postal_address, route, show};
+use simdock_domain::{
+    Command, EmailAddress, Iccid, LineState, MailKind, Order, Recipient, Rejected, Shipment, Timestamp, decide,
+};
+use simdock_runtime::{Config, ConfigError};
+use simdock_store::{Facts, Store};
+
+/// How often it is decided anew because the order changed meanwhile.
+const DECISIONS: u32 = 20;
+
+/// The function and what it holds on to between requests.
+#[derive(Debug)]
+pub struct App {
+    store: Store,
+}
+
+impl App {
+    /// Builds the function.
+    pub async fn new(config: &Config) -> Result<Self, ConfigError> {
+        Ok(Self { store: Store::new(config).await? })
+    }
+
+    /// Answers a request.
+    pub async fn handle(&self, request: Request) -> Response<Body> {
+        handle("manage-order", &request, self.manage(&request)).await
+    }
+
+    async fn manage(&self, request: &Request) -> Result<Response<Body>, Problem> {
+        let principal = authenticate(&self.store, request).await?;
+        let name = manager(&principal)?.to_owned();
+        let num = order_num(request)?;
+        tracing::Span::current().record("orderNum", num.as_str());
+        let (mut fields, _) = json_object(request)?;
+        let now = self.store.clock().now();
+        let (command, phone) = match route(request).as_str() {
+            "POST /v1/orders/{orderNum}/shipment" => (shipment(&mut fields, now)?, Phone::Any),
+            "PATCH /v1/orders/{orderNum}/recipient" => (recipient(&mut fields)?, Phone::Any),
+            "POST /v1/orders/{orderNum}/emails" => email(&mut fields)?,
+            "POST /v1/orders/{orderNum}/retry" => (Command::Retry, Phone::Any),
+            "POST /v1/orders/{orderNum}/notes" => (Command::Note(format!("{name}: {}", fields.text("note", 150)?)), Phone::Any),
+            _ => return Err(Problem::not_found("resource")),
+        };
+        fields.finish()?;
+        for _ in 0..DECISIONS {
+            let order = self.store.order(&num).await?.ok_or_else(|| Problem::not_found("order"))?;
+            if phone == Phone::Unknown {
+                self.not_installed(&order).await?;
+            }
+            let next = match decide(&order, command.clone(), self.store.clock().now()) {
+                Ok(next) => next,
+                Err(Rejected::Done) => return Ok(json(StatusCode::OK, &show(&self.store, &order).await?)),
+                Err(rejected) => return Err(refused(rejected, &command)),
+            };
+            let revived =
+                order.lines.iter().zip(&next.lines).filter(|(was, is)| was.state == LineState::Failed && was.state != is.state);
+            let iccids: Vec<Iccid> = revived.filter_map(|(_, line)| line.iccid.clone()).collect();
+            let sims = self.store.sims(&iccids).await?;
+            let facts = Facts { activations: &[], sims: &sims };
+            if self.store.write_in_step(&order, &next, facts, self.store.clock().now()).await?.is_ok() {
+                return Ok(json(StatusCode::OK, &show(&self.store, &next).await?));
+            }
+        }
+        Err(Problem::unavailable("the order kept changing"))
+    }
+
+    /// Refuses to mail a code that another phone could not use: a card once installed is bound to its phone.
+    async fn not_installed(&self, order: &Order) -> Result<(), Problem> {
+        for (_, sim) in self.store.current_sims(order).await? {
+            if sim.profile.installed_at.is_some() {
+                return Err(Problem::other_device(&format!(
+                    "Card {} was installed and can be installed again on the same phone only. Say samePhone: true if it is for that one; \
+                     for another phone swap the SIM: POST /v1/subscriptions/{}/sim-swap.",
+                    sim.iccid,
+                    sim.subscription.as_deref().unwrap_or("{subscriptionId}"),
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Which phone a code is mailed for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phone {
+    /// No code is mailed, or it is for the phone that has the card.
+    Any,
+    /// Nobody said that it is the phone that has the card.
+    Unknown,
+}
+
+fn shipment(fields: &mut Fields, now: Timestamp) -> Result<Command, Problem> {
+    let at = match fields.optional_text("shippedAt", 32)? {
+        None => now,
+        Some(text) => {
+            let at = text.parse::<Timestamp>().ok().filter(|at| *at <= now);
+            at.ok_or_else(|| Problem::invalid_field("shippedAt", "must be an RFC 3339 time that is not ahead"))?
+        }
+    };
+    Ok(Command::Ship(Shipment { at, carrier: fields.text("carrier", 64)?, number: fields.text("number", 64)? }))
+}
+
+fn recipient(fields: &mut Fields) -> Result<Command, Problem> {
+    let recipient = Recipient {
+        name: fields.optional_text("name", 100)?,
+        email: address(fields, "email")?,
+        address: postal_address(fields, "postalAddress")?,
+    };
+    if recipient == Recipient::default() {
+        return Err(Problem::missing_field("name, email or postalAddress"));
+    }
+    Ok(Command::EditRecipient(recipient))
+}
+
+fn email(fields: &mut Fields) -> Result<(Command, Phone), Problem> {
+    let kind = fields.choice("kind", &["qr", "confirmation", "shipment"], MailKind::from_name)?;
+    let kind = kind.ok_or_else(|| Problem::missing_field("kind"))?;
+    let same_phone = fields.flag("samePhone", false)?;
+    let phone = if kind == MailKind::Qr && !same_phone { Phone::Unknown } else { Phone::Any };
+    Ok((Command::SendAgain { kind, to: address(fields, "to")? }, phone))
+}
+
+fn address(fields: &mut Fields, name: &str) -> Result<Option<EmailAddress>, Problem> {
+    let text = fields.optional_text(name, 254)?;
+    let address =
+        text.map(|text| text.parse().map_err(|error| Problem::invalid_field(name, format!("is not a mail address: {error}"))));
+    address.transpose()
+}
+
+/// Why nothing was done, in terms of what was asked.
+fn refused(rejected: Rejected, command: &Command) -> Problem {
+    match rejected {
+        Rejected::Shipped => Problem::not_possible("shipped", "The cards were sent."),
+        Rejected::NotDue => Problem::not_possible(
+            "in_progress",
+            match command {
+                Command::SendAgain { .. } => "The mail is being sent to another address. Try again in a moment.",
+                _ => "Some cards are not ready, or are being cancelled. Wait until that is settled.",
+            },
+        ),
+        Rejected::Closed(closed) => Problem::subscription_closed(closed),
+        Rejected::NotRefundable(why) => Problem::not_refundable(why),
+        Rejected::OtherDevice => Problem::other_device("The card is bound to another phone: swap the SIM."),
+        Rejected::Done | Rejected::NotAllowed => match command {
+            Command::Ship(_) => Problem::not_possible("nothing_to_ship", "There are no physical cards to be sent on this order."),
+            Command::EditRecipient(_) => {
+                Problem::not_possible("not_shipped", "The order is void, or nothing of it is sent by post.")
+            }
+            Command::SendAgain { .. } => {
+                Problem::not_possible("no_such_email", "The order is not paid, has no eSIM that works, or was not sent by post.")
+            }
+            _ => Problem::not_possible(
+                "nothing_to_retry",
+                "Nothing was given up or put off. A card whose money is on its way back is ordered anew.",
+            ),
+        },
+    }
+}

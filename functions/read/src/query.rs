@@ -1,0 +1,96 @@
+//! What lists are asked for.
+
+use lambda_http::Request;
+use simdock_api::{Problem, cursor, query_parameters};
+use simdock_domain::{EmailAddress, EmailAddressError, Iccid, OrderType, PoolId, Status, Timestamp};
+use simdock_store::{ListQuery, Principal, SimQuery, SimStatus};
+use std::collections::BTreeMap;
+use std::str::FromStr;
+
+/// The parameters of a query that have not been read yet.
+struct Parameters(BTreeMap<String, String>);
+
+impl Parameters {
+    /// A parameter as `read` understands it, or what it `must` be.
+    fn take<T>(&mut self, name: &str, must: &str, read: impl Fn(&str) -> Option<T>) -> Result<Option<T>, Problem> {
+        let Some(text) = self.0.remove(name) else { return Ok(None) };
+        read(&text).map(Some).ok_or_else(|| Problem::invalid_field(name, must))
+    }
+
+    fn limit(&mut self) -> Result<usize, Problem> {
+        let read = |text: &str| text.parse().ok().filter(|limit| (1..=100).contains(limit));
+        Ok(self.take("limit", "must be a whole number from 1 to 100", read)?.unwrap_or(20))
+    }
+
+    fn cursor<T: FromStr>(&mut self) -> Result<Option<T>, Problem> {
+        self.0.remove("cursor").map(|text| cursor(&text)).transpose()
+    }
+
+    fn time(&mut self, name: &str) -> Result<Option<Timestamp>, Problem> {
+        self.take(name, "must be an RFC 3339 time such as 2026-11-22T10:00:00Z", |text| text.parse().ok())
+    }
+}
+
+/// Which orders are asked for. A partner sees its own; a manager those of the partner that it names, or all.
+pub fn orders(principal: &Principal, request: &Request) -> Result<ListQuery, Problem> {
+    let known = [
+        "limit",
+        "cursor",
+        "from",
+        "to",
+        "otherOrderId",
+        "otherItemId",
+        "email",
+        "iccid",
+        "status",
+        "type",
+        "needsAttention",
+        "partnerId",
+    ];
+    let mut parameters = Parameters(query_parameters(request, &known)?);
+    let partner_id = match (principal, parameters.0.remove("partnerId")) {
+        (Principal::Partner { partner_id }, None) => Some(partner_id.clone()),
+        (Principal::Partner { .. }, Some(_)) => return Err(Problem::forbidden("Only managers may name a partner.")),
+        (Principal::Manager { .. }, named) => named,
+    };
+    let email = parameters.0.remove("email").map(|text| text.parse());
+    let email: Option<EmailAddress> = email
+        .transpose()
+        .map_err(|error: EmailAddressError| Problem::invalid_field("email", format!("is not a mail address: {error}")))?;
+    let types: Vec<&str> = OrderType::ALL.iter().map(|kind| kind.name()).collect();
+    let query = ListQuery {
+        partner_id,
+        limit: parameters.limit()?,
+        after: parameters.cursor()?,
+        from: parameters.time("from")?,
+        until: parameters.time("to")?,
+        email,
+        iccid: parameters.take("iccid", "must be an ICCID", |text| text.parse::<Iccid>().ok())?,
+        status: parameters.take("status", "must be a status code: -1, 0 or 2 to 7", status_of)?,
+        kind: parameters.take("type", &format!("must be one of {}", types.join(", ")), OrderType::from_name)?,
+        needs_attention: parameters.take("needsAttention", "can only be true", |text| (text == "true").then_some(()))?.is_some(),
+        other_order_id: parameters.0.remove("otherOrderId"),
+        other_item_id: parameters.0.remove("otherItemId"),
+    };
+    if query.other_item_id.is_some() && query.other_order_id.is_none() {
+        return Err(Problem::invalid_field("otherItemId", "can be asked for together with otherOrderId only"));
+    }
+    Ok(query)
+}
+
+/// Which cards are asked for.
+pub fn sims(request: &Request) -> Result<SimQuery, Problem> {
+    let mut parameters = Parameters(query_parameters(request, &["limit", "cursor", "poolId", "status"])?);
+    let statuses = SimStatus::ALL.map(SimStatus::name);
+    Ok(SimQuery {
+        limit: parameters.limit()?,
+        after: parameters.cursor()?,
+        pool: parameters
+            .take("poolId", "must be a pool such as meridian.7.esim", |text| PoolId::try_from(text.to_owned()).ok())?,
+        status: parameters.take("status", &format!("must be one of {}", statuses.join(", ")), SimStatus::from_name)?,
+    })
+}
+
+fn status_of(text: &str) -> Option<Status> {
+    Status::ALL.iter().copied().find(|status| status.code().to_string() == text)
+}

@@ -1,0 +1,207 @@
+use crate::{Fields, Problem, authenticate, idempotency_key, json, show, visible_to};
+use lambda_http::http::{HeaderValue, StatusCode};
+use lambda_http::{Body, Request, Response};
+use simdock_domain::{
+    AddOnError, ChangeDraft, Channel, Iccid, MAX_COUNT, MAX_DATA_ADD_ONS, Order, OrderNum, PaymentMethod, PlaceError, Plan,
+    PostalAddress, Provider, Subscription, SubscriptionChange, short_hash,
+};
+use simdock_store::{Created, Paid, Principal, Receipt, Store};
+use std::sync::Arc;
+
+/// Stores a new order, or finds the one that the same request made before, and pays it at once where no payment provider is
+/// involved. A replay carries on where the request before it may have been cut off.
+pub async fn submit(store: &Store, order: &Order) -> Result<Response<Body>, Problem> {
+    let (order, replayed) = match store.create_order(order).await? {
+        Created::New => (order.clone(), false),
+        Created::Before(before) => (*before, true),
+        Created::KeyReused => return Err(Problem::idempotency_key_reused()),
+    };
+    answer(store, order, replayed).await
+}
+
+async fn answer(store: &Store, order: Order, replayed: bool) -> Result<Response<Body>, Problem> {
+    let order = pay_at_once(store, order).await?;
+    let mut response = json(if replayed { StatusCode::OK } else { StatusCode::CREATED }, &show(store, &order).await?);
+    if replayed {
+        response.headers_mut().insert("Idempotency-Replayed", HeaderValue::from_static("true"));
+    }
+    Ok(response)
+}
+
+/// Pays an order that costs nothing or is paid from the balance, as a webhook would.
+async fn pay_at_once(store: &Store, order: Order) -> Result<Order, Problem> {
+    let price = order.price();
+    let provider = match order.payment_method {
+        PaymentMethod::Complimentary => Provider::Free,
+        PaymentMethod::Card | PaymentMethod::Balance if price.amount == 0 => Provider::Free,
+        PaymentMethod::Balance => Provider::Balance,
+        PaymentMethod::Card => return Ok(order),
+    };
+    if order.is_paid() || order.is_void(store.clock().now()) {
+        return Ok(order);
+    }
+    let receipt = Receipt { provider, payment_id: format!("{}-{}", provider.name(), order.num), received: price };
+    match store.receive_payment(&order.num, &receipt).await? {
+        Paid::Recorded(order) | Paid::Known(order) | Paid::GivenUp(order, _) => Ok(*order),
+        Paid::NoOrder => Err(Problem::unavailable("the order is not there yet")),
+        Paid::Elsewhere(other) => Err(Problem::internal(format!("an order's own payment belongs to {other}"))),
+    }
+}
+
+/// A request to change a subscription.
+#[derive(Debug)]
+pub struct ChangeRequest {
+    /// Who asks.
+    pub principal: Principal,
+    /// What is to change; one that somebody else owns is as if it did not exist.
+    pub subscription: Subscription,
+    /// The order that began it.
+    pub main: Order,
+    num: OrderNum,
+    fingerprint: String,
+}
+
+impl ChangeRequest {
+    /// Reads who asks, under which key, and about which subscription. `route` names the operation, so that the same key may come
+    /// with another one; `canonical` is the body.
+    pub async fn new(
+        store: &Store,
+        request: &Request,
+        route: &str,
+        principal: Principal,
+        subscription_id: &str,
+        canonical: &str,
+    ) -> Result<Self, Problem> {
+        // A manager's key and a partner's of the same name are two.
+        let asker = match &principal {
+            Principal::Partner { partner_id } => partner_id.clone(),
+            Principal::Manager { name } => format!("manager#{name}"),
+        };
+        let num = OrderNum::derive(&asker, route, idempotency_key(request)?);
+        tracing::Span::current().record("orderNum", num.as_str());
+        let subscription = subscription_of(store, &principal, subscription_id).await?;
+        let main = visible_to(&principal, store.order(&subscription.main_order).await?)?;
+        Ok(Self { principal, subscription, main, num, fingerprint: short_hash(&[canonical, subscription_id]) })
+    }
+
+    /// The version that is sold now of a plan that the subscription's partner may sell.
+    pub async fn plan(&self, store: &Store, plan_id: &str) -> Result<Arc<Plan>, Problem> {
+        let plan = store.latest_plan(plan_id).await?.filter(|plan| plan.sold_by(&self.subscription.partner_id));
+        plan.ok_or_else(|| Problem::plan_not_found(plan_id))
+    }
+
+    /// The version of the plan that runs, or else of the newest on the subscription.
+    pub async fn current_plan(&self, store: &Store) -> Result<Arc<Plan>, Problem> {
+        let index = self.subscription.plan_for_add_ons().unwrap_or(self.subscription.plans.len().saturating_sub(1));
+        let run = self.subscription.plans.get(index).ok_or_else(|| Problem::internal("a subscription without a plan"))?;
+        Ok(store.plan_version(&run.plan_id, run.plan_version).await?)
+    }
+
+    /// Makes the order that changes the subscription, or finds the one that the same request made before: that one stands even where
+    /// the subscription would not take it now.
+    pub async fn submit(self, store: &Store, draft: ChangeDraft, plan: &Plan) -> Result<Response<Body>, Problem> {
+        let now = store.clock().now();
+        let order = Order::change(self.num.clone(), draft, &self.subscription, &self.main, plan, self.fingerprint.clone(), now);
+        match order {
+            Ok(order) => match self.principal {
+                Principal::Partner { .. } => submit(store, &order).await,
+                Principal::Manager { .. } => submit(store, &order.by_manager()).await,
+            },
+            Err(error) => match store.order(&self.num).await? {
+                Some(before) if before.fingerprint == self.fingerprint => answer(store, before, true).await,
+                Some(_) => Err(Problem::idempotency_key_reused()),
+                None => Err(misfit(error, &plan.plan_id)),
+            },
+        }
+    }
+}
+
+/// A subscription, if whoever asks may see it.
+pub async fn subscription_of(store: &Store, principal: &Principal, id: &str) -> Result<Subscription, Problem> {
+    let sees = |subscription: &Subscription| match principal {
+        Principal::Manager { .. } => true,
+        Principal::Partner { partner_id } => *partner_id == subscription.partner_id,
+    };
+    store.subscription(id).await?.filter(sees).ok_or_else(|| Problem::not_found("subscription"))
+}
+
+/// How an order is to be paid and where it came from: the fields that all orders which change a subscription share.
+pub fn change_draft(
+    fields: &mut Fields,
+    change: SubscriptionChange,
+    default: Option<PaymentMethod>,
+) -> Result<ChangeDraft, Problem> {
+    let methods = [PaymentMethod::Card.name(), PaymentMethod::Balance.name()];
+    let payment_method = fields.choice("payment", &methods, PaymentMethod::from_name)?.or(default);
+    Ok(ChangeDraft {
+        change,
+        payment_method: payment_method.ok_or_else(|| Problem::missing_field("payment"))?,
+        channel: channel(fields)?,
+        send_email: fields.flag("sendEmail", true)?,
+        other_order_id: fields.optional_text("otherOrderId", 64)?,
+        other_item_id: fields.optional_text("otherItemId", 64)?,
+    })
+}
+
+/// Where an order came from.
+pub fn channel(fields: &mut Fields) -> Result<Channel, Problem> {
+    let channels: Vec<&str> = Channel::ALL.iter().map(|channel| channel.name()).collect();
+    Ok(fields.choice("channel", &channels, Channel::from_name)?.unwrap_or(Channel::Partner))
+}
+
+/// A postal address, if there is one.
+pub fn postal_address(fields: &mut Fields, name: &str) -> Result<Option<PostalAddress>, Problem> {
+    let Some(mut address) = fields.optional_object(name)? else { return Ok(None) };
+    let lines = address.texts("lines", 3, 70)?.filter(|lines| !lines.is_empty());
+    let lines = lines.ok_or_else(|| Problem::missing_field(address.path("lines")))?;
+    let country = address.country("country")?.ok_or_else(|| Problem::missing_field(address.path("country")))?;
+    let read = PostalAddress {
+        lines,
+        city: address.text("city", 70)?,
+        region: address.optional_text("region", 70)?,
+        postal_code: address.optional_text("postalCode", 16)?,
+        country,
+    };
+    address.finish()?;
+    Ok(Some(read))
+}
+
+/// Card numbers.
+pub fn iccids(fields: &mut Fields, name: &str) -> Result<Vec<Iccid>, Problem> {
+    let texts = fields.texts(name, MAX_COUNT as usize, 20)?.unwrap_or_default();
+    let iccid = |text: &String| {
+        text.parse()
+            .map_err(|error| Problem::invalid_field(fields.path(name), format!("names {text:?}, which is no ICCID: {error}")))
+    };
+    texts.iter().map(iccid).collect()
+}
+
+/// Why a draft did not become an order.
+pub fn misfit(error: PlaceError, plan_id: &str) -> Problem {
+    match error {
+        PlaceError::Count => Problem::invalid_field("count", format!("must be a whole number from 1 to {MAX_COUNT}")),
+        PlaceError::FormFactor => Problem::invalid_field("formFactor", format!("is not one that plan {plan_id:?} is sold on")),
+        PlaceError::NoAddress => Problem::missing_field("postalAddress"),
+        PlaceError::Wanted => Problem::invalid_field("iccids", "must name as many different cards as count says"),
+        PlaceError::NotRenewable => Problem::not_renewable(plan_id),
+        PlaceError::Profile { card } => Problem::profile_mismatch(plan_id, &card),
+        PlaceError::Closed(closed) => Problem::subscription_closed(closed),
+        PlaceError::Nothing => Problem::missing_field("planId"),
+        PlaceError::AddOns(AddOnError::Unknown(id)) => Problem::add_on_not_found(&id),
+        PlaceError::AddOns(AddOnError::TooMuchData) => {
+            Problem::invalid_field("addOnIds", format!("may bring {MAX_DATA_ADD_ONS} data add-ons to a plan at most"))
+        }
+        PlaceError::AddOns(AddOnError::VoiceTwice(voice)) => {
+            Problem::invalid_field("addOnIds", format!("may bring one voice add-on of type {voice} to a plan"))
+        }
+        PlaceError::Price => Problem::invalid_field("count", "makes a price that is too large"),
+    }
+}
+
+/// Who asks for a change of the subscription that the path names, and the body.
+pub async fn change_of_subscription(store: &Store, request: &Request, route: &str) -> Result<(ChangeRequest, Fields), Problem> {
+    let principal = authenticate(store, request).await?;
+    let id = crate::path_parameter(request, "subscriptionId");
+    let (fields, canonical) = crate::json_object(request)?;
+    Ok((ChangeRequest::new(store, request, route, principal, &id, &canonical).await?, fields))
+}
