@@ -1,9 +1,9 @@
-//! What a deployed stage needs from a person: its catalogue, its keys, and credit on a partner's balance.
+//! What a deployed stage needs from a person: its catalogue, its keys, credit on a partner's balance, and alarm levels.
 
 use crate::error::{Context, StackError};
 use crate::ids::token;
 use serde::Deserialize;
-use simdock_domain::{Money, Plan};
+use simdock_domain::{Money, Plan, PoolId};
 use simdock_runtime::{Clock, Config};
 use simdock_store::{Operator, Partner, Principal, Store};
 use std::collections::BTreeMap;
@@ -25,6 +25,20 @@ pub enum Task {
         /// What it is for; the same reference counts once.
         reference: String,
     },
+    /// Say below how many cards a pool is low.
+    PoolAlarm {
+        /// Which pool.
+        pool: PoolId,
+        /// So many; 0 for no alarm.
+        level: u64,
+    },
+    /// Say below which amount a partner's balance is low.
+    BalanceAlarm {
+        /// Whose.
+        partner_id: String,
+        /// So much, in minor units; 0 for no alarm.
+        level: Money,
+    },
 }
 
 /// What can be sold, by whom.
@@ -42,13 +56,15 @@ impl Catalogue {
         serde_json::from_str(text).context("the catalogue")
     }
 
-    /// Puts in what is missing. Names the plans whose version is there already with other content, or does not follow the last.
+    /// Puts in what is missing, and sets how many complimentary orders each partner may make. Names the plans whose version is
+    /// there already with other content, or does not follow the last.
     pub async fn load(&self, store: &Store) -> Result<Vec<String>, StackError> {
         for operator in &self.operators {
             store.put_operator(operator).await.context("operator")?;
         }
         for partner in &self.partners {
             store.put_partner(partner).await.context("partner")?;
+            store.set_gift_quota(&partner.partner_id, partner.gift_quota).await.context("gift quota")?;
         }
         let mut refused = Vec::new();
         for plan in &self.plans {
@@ -96,6 +112,18 @@ pub async fn administer(stage: &str, task: Task) -> Result<(), StackError> {
             let balance = store.balance(&partner_id, amount.currency).await.context("balance")?;
             let before = if new { "" } else { " (this reference was credited before)" };
             println!("The balance of {partner_id} is {balance}{before}.");
+            Ok(())
+        }
+        Task::PoolAlarm { pool, level } => {
+            if !store.set_pool_alarm(&pool, level).await.context("alarm level")? {
+                return Err(StackError::new(format!("there is no pool {pool}; importing its first card makes it")));
+            }
+            println!("Pool {pool} is low with fewer than {level} cards.");
+            Ok(())
+        }
+        Task::BalanceAlarm { partner_id, level } => {
+            store.set_balance_alarm(&partner_id, level).await.context("alarm level")?;
+            println!("The balance of {partner_id} is low below {level}.");
             Ok(())
         }
     }

@@ -2,10 +2,10 @@
 
 use crate::admin::{Task, administer};
 use crate::data::write_private;
-use crate::demo::demo;
+use crate::demo::{demo, demo_all};
 use crate::error::{Context, StackError};
 use crate::stack::{DEFAULT_PORT, Options, Stack};
-use simdock_domain::Money;
+use simdock_domain::{Money, PoolId};
 use simdock_store::Principal;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -16,10 +16,14 @@ Simdock on this machine, without an AWS account.
 
   simdock [options]        serves until Ctrl-C
   simdock demo [options]   takes one order through a throw-away stack
+  simdock demo --all       plays every action on one, and fails at the first surprise
   simdock load --stage S FILE                          puts a catalogue into a deployed stage
   simdock key --stage S --partner ID | --manager NAME  makes an API key for it
   simdock credit --stage S --partner ID --amount N --currency C --reference R
                                                        adds N minor units to a partner's balance
+  simdock alarm --stage S --pool P --level N           raises an alarm while a pool has fewer than N cards
+  simdock alarm --stage S --partner ID --level N --currency C
+                                                       raises one while a balance is below N minor units
 
   --port N          port of the API (default 8080, 0 for a free one)
   --data DIR        where data is kept (default .simdock)
@@ -43,6 +47,8 @@ pub enum Command {
     Serve(Settings),
     /// Run the demo.
     Demo(Settings),
+    /// Play every action.
+    DemoAll(Settings),
     /// Look after a deployed stage.
     Administer(String, Task),
 }
@@ -64,7 +70,7 @@ pub struct Settings {
 pub fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Command, StackError> {
     let mut arguments = arguments.into_iter().peekable();
     match arguments.peek().map(String::as_str) {
-        Some("load" | "key" | "credit") => parse_task(arguments),
+        Some("load" | "key" | "credit" | "alarm") => parse_task(arguments),
         _ => parse_run(arguments),
     }
 }
@@ -91,6 +97,22 @@ fn parse_task(mut arguments: impl Iterator<Item = String>) -> Result<Command, St
             Ok(name) => Task::Key(Principal::Manager { name }),
             Err(_) => Task::Key(Principal::Partner { partner_id: take("--partner")? }),
         },
+        "alarm" => {
+            let level = take("--level")?;
+            match take("--pool") {
+                Ok(pool) => Task::PoolAlarm {
+                    pool: PoolId::try_from(pool).map_err(|reason| StackError::new(format!("--pool: {reason}")))?,
+                    level: level.parse().context("--level")?,
+                },
+                Err(_) => Task::BalanceAlarm {
+                    partner_id: take("--partner")?,
+                    level: Money {
+                        amount: level.parse().context("--level")?,
+                        currency: take("--currency")?.parse().context("--currency")?,
+                    },
+                },
+            }
+        }
         _ => Task::Credit {
             partner_id: take("--partner")?,
             amount: Money {
@@ -108,7 +130,7 @@ fn parse_task(mut arguments: impl Iterator<Item = String>) -> Result<Command, St
 
 fn parse_run(arguments: impl Iterator<Item = String>) -> Result<Command, StackError> {
     let mut settings = Settings::default();
-    let mut is_demo = false;
+    let (mut is_demo, mut all) = (false, false);
     let mut arguments = arguments;
     while let Some(argument) = arguments.next() {
         let (flag, inline) = match argument.split_once('=') {
@@ -132,6 +154,7 @@ fn parse_run(arguments: impl Iterator<Item = String>) -> Result<Command, StackEr
             "--ready-file" => settings.ready_file = Some(value()?.into()),
             "--out" => settings.out = Some(value()?.into()),
             "--memory" if inline.is_none() => settings.memory = true,
+            "--all" if inline.is_none() => all = true,
             "demo" if !is_demo => is_demo = true,
             _ => return Err(StackError::new(format!("{flag} is not understood; --help shows what is"))),
         }
@@ -139,7 +162,15 @@ fn parse_run(arguments: impl Iterator<Item = String>) -> Result<Command, StackEr
     if settings.memory && settings.data.is_some() {
         return Err(StackError::new("--memory and --data exclude each other"));
     }
-    Ok(if is_demo { Command::Demo(settings) } else { Command::Serve(settings) })
+    match (is_demo, all) {
+        (true, true) if settings.inventory.is_some() => {
+            Err(StackError::new("--all plays on the demo's own stock, without --inventory"))
+        }
+        (true, true) => Ok(Command::DemoAll(settings)),
+        (true, false) => Ok(Command::Demo(settings)),
+        (false, true) => Err(StackError::new("--all goes with demo")),
+        (false, false) => Ok(Command::Serve(settings)),
+    }
 }
 
 /// Carries a command out.
@@ -155,6 +186,13 @@ pub async fn run(command: Command) -> Result<(), StackError> {
             let out = settings.out.clone().unwrap_or_else(|| ".".into());
             let stack = Stack::start(options(settings, true)?).await?;
             let result = demo(&stack, &out).await;
+            stack.stop().await;
+            result
+        }
+        Command::DemoAll(settings) => {
+            // Its refunds go to the sandbox, whatever Stripe the environment names.
+            let stack = Stack::start(Options { stripe: None, ..options(settings, true)? }).await?;
+            let result = demo_all(&stack).await;
             stack.stop().await;
             result
         }
@@ -269,6 +307,7 @@ mod tests {
         assert_eq!(settings.clock, Some(simdock_domain::Timestamp::from_unix(1_795_343_400)));
         assert_eq!(settings.paused, ["relay", "sweep"]);
         assert!(matches!(of("demo --inventory my.csv --out d"), Ok(Command::Demo(_))));
+        assert!(matches!(of("demo --all --port 0"), Ok(Command::DemoAll(_))));
         assert_eq!(of("--port 1 --help").unwrap(), Command::Help);
     }
 
@@ -277,7 +316,17 @@ mod tests {
         let manager = Principal::Manager { name: "kim".to_owned() };
         assert_eq!(of("key --stage dev --manager kim").unwrap(), Command::Administer("dev".to_owned(), Task::Key(manager)));
         assert_eq!(of("load --stage dev c.json").unwrap(), Command::Administer("dev".to_owned(), Task::Load("c.json".into())));
+        let pool = PoolId::try_from("meridian.7.esim".to_owned()).unwrap();
+        let alarm = of("alarm --stage dev --pool meridian.7.esim --level 50").unwrap();
+        assert_eq!(alarm, Command::Administer("dev".to_owned(), Task::PoolAlarm { pool, level: 50 }));
+        let level = Money { amount: 50_000, currency: "EUR".parse().unwrap() };
+        let alarm = of("alarm --stage dev --partner p --level 50000 --currency EUR").unwrap();
+        assert_eq!(alarm, Command::Administer("dev".to_owned(), Task::BalanceAlarm { partner_id: "p".to_owned(), level }));
         for (line, named) in [
+            ("alarm --stage dev --pool meridian.7.esim --level 50 --partner p", "--partner"),
+            ("alarm --stage dev --pool meridian.7 --level 50", "--pool"),
+            ("alarm --stage dev --pool meridian.7.esim --level -1", "--level"),
+            ("alarm --stage dev --level 50 --currency EUR", "--partner"),
             ("load c.json", "--stage"),
             ("key --stage dev", "--partner"),
             ("key --stage dev --manager kim --partner p", "--partner"),
@@ -298,6 +347,8 @@ mod tests {
             ("--clock tomorrow", "--clock"),
             ("--memory --data d", "--data"),
             ("demo demo", "demo"),
+            ("--all", "--all"),
+            ("demo --all --inventory my.csv", "--inventory"),
             ("--memory=yes", "--memory"),
         ] {
             let problem = of(line).unwrap_err().to_string();

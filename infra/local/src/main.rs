@@ -12,8 +12,13 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     };
     let result = parse(std::env::args().skip(1)).and_then(|command| {
-        // The demo tells its story itself.
-        let level = if matches!(command, Command::Demo(_)) { LevelFilter::ERROR } else { LevelFilter::INFO };
+        let level = match command {
+            Command::Help | Command::Serve(_) | Command::Administer(..) => LevelFilter::INFO,
+            // The demo tells its story itself.
+            Command::Demo(_) => LevelFilter::ERROR,
+            // It goes through every error; RUST_LOG shows them.
+            Command::DemoAll(_) => LevelFilter::OFF,
+        };
         log_json_lines(BoxMakeWriter::new(std::io::stderr), level);
         runtime.block_on(run(command))
     });

@@ -8,7 +8,7 @@ use lambda_http::http::StatusCode;
 use lambda_http::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use lambda_http::{Body, Request, RequestExt};
 use serde_json::Value;
-use simdock_domain::{Iccid, Money};
+use simdock_domain::{FormFactor, Iccid, Money, PoolId};
 use simdock_runtime::Config;
 use simdock_store::{Principal, Store};
 use std::collections::HashMap;
@@ -21,9 +21,20 @@ pub const PARTNER: &str = "demo-travel";
 const OTHER_PARTNER: &str = "other-travel";
 /// What the demo partner may spend at first, in minor units: 10,000 EUR.
 const BALANCE: i64 = 1_000_000;
-/// How many cards each pool of the demo has: operator, IMSI profile, cards.
-const STOCK: &[(&str, &str, u64)] =
-    &[("meridian", "7", 150), ("meridian", "2", 40), ("meridian", "10", 40), ("sandbox", "1", 30)];
+/// Below how much the demo partner's balance is low, in minor units.
+const LOW_BALANCE: i64 = 900_000;
+/// Below how many cards a pool of the demo is low.
+const LOW_STOCK: u64 = 5;
+/// How many cards each pool of the demo has: operator, IMSI profile, form factor, cards.
+const STOCK: &[(&str, &str, FormFactor, u64)] = &[
+    ("meridian", "7", FormFactor::Esim, 150),
+    ("meridian", "2", FormFactor::Esim, 40),
+    ("meridian", "10", FormFactor::Esim, 40),
+    ("sandbox", "1", FormFactor::Esim, 30),
+    ("meridian", "20", FormFactor::Esim, 20),
+    ("meridian", "20", FormFactor::Physical, 20),
+    ("sandbox", "1", FormFactor::Physical, 10),
+];
 
 /// Puts in what is missing. `inventory` is a CSV as the API imports it, instead of the demo's stock; lines that do not name an
 /// operator and IMSI profile are Meridian's profile 7. Cards that came in before are left as they are, so the file may grow.
@@ -41,12 +52,19 @@ pub async fn seed(config: &Config, keys: &Keys, inventory: Option<&Path>) -> Res
     }
     let balance = Money { amount: BALANCE, currency: "EUR".parse().context("currency")? };
     store.credit(PARTNER, balance, "credit#opening", now).await.context("balance")?;
+    store.set_balance_alarm(PARTNER, Money { amount: LOW_BALANCE, ..balance }).await.context("alarm level")?;
 
     let file = match inventory {
         None => demo_stock()?,
         Some(path) => std::fs::read_to_string(path).context(format!("the inventory {}", path.display()))?,
     };
-    import(config, keys, file).await
+    import(config, keys, file).await?;
+    for (operator, profile, form_factor, _) in STOCK {
+        let pool = PoolId::new(operator, profile, *form_factor).map_err(StackError::new)?;
+        // With an inventory of one's own, not every pool is there.
+        store.set_pool_alarm(&pool, LOW_STOCK).await.context("alarm level")?;
+    }
+    Ok(())
 }
 
 /// Imports cards as a manager would, through the function that the API has for it.
@@ -97,16 +115,19 @@ fn complaint(problem: &Value) -> String {
 
 /// The demo's cards, the same at every start: made-up numbers of an issuer that does not exist.
 fn demo_stock() -> Result<String, StackError> {
-    let mut file = "iccid,operator,imsiProfile,code,mobileNumber,activateBefore\n".to_owned();
+    let mut file = "iccid,operator,imsiProfile,formFactor,code,mobileNumber,activateBefore\n".to_owned();
     let mut card = 0_u64;
-    for (operator, profile, count) in STOCK {
+    for (operator, profile, form_factor, count) in STOCK {
         for _ in 0..*count {
             card += 1;
             let iccid = Iccid::with_check_digit(&format!("890990{card:012}")).context("demo stock")?;
             let matching_id = simdock_domain::short_hash(&["demo", iccid.as_str()]);
-            // The sandbox operator gives its codes when a card is activated.
-            let code = if *operator == "sandbox" { String::new() } else { format!("LPA:1$smdp.simdock.test${matching_id}") };
-            let _ = writeln!(file, "{iccid},{operator},{profile},{code},+88237{card:07},2036-12-31");
+            let code = match (*operator, form_factor) {
+                // The sandbox operator gives its codes when a card is activated, and a card that is in the post needs none.
+                ("sandbox", _) | (_, FormFactor::Physical) => String::new(),
+                (_, FormFactor::Esim) => format!("LPA:1$smdp.simdock.test${matching_id}"),
+            };
+            let _ = writeln!(file, "{iccid},{operator},{profile},{form_factor},{code},+88237{card:07},2036-12-31");
         }
     }
     Ok(file)

@@ -307,7 +307,8 @@ fn environment(function: &FunctionSpec, dynamodb_url: &str, services_url: &str) 
     let mut variables = function.environment.clone();
     for (name, value) in [
         ("AWS_REGION", REGION),
-        ("AWS_ACCESS_KEY_ID", "local"),
+        // Who asks can be told by it, as by a role's own keys on AWS.
+        ("AWS_ACCESS_KEY_ID", &function.package),
         ("AWS_SECRET_ACCESS_KEY", "local"),
         ("AWS_SESSION_TOKEN", "local"),
         ("AWS_LAMBDA_FUNCTION_NAME", &function.name),

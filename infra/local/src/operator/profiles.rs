@@ -36,6 +36,8 @@ pub struct ActivationRequest {
     order_num: String,
     subscription_id: String,
     plan_id: String,
+    #[serde(default)]
+    add_on_ids: Vec<String>,
     imsi_profile: String,
 }
 
@@ -124,6 +126,18 @@ struct Alteration {
     requests: u32,
 }
 
+impl Card {
+    fn alter(&mut self, action: Action, plan: &Addition) {
+        match action {
+            Action::AddPlan if self.plans.iter().any(|other| other.reference == plan.reference) => {}
+            Action::AddPlan => self.plans.push(plan.clone()),
+            Action::RemovePlan => self.plans.retain(|other| other.reference != plan.reference),
+            Action::Suspend => self.suspended = true,
+            Action::Resume => self.suspended = false,
+        }
+    }
+}
+
 impl Action {
     const ALL: [Self; 4] = [Self::AddPlan, Self::RemovePlan, Self::Suspend, Self::Resume];
 
@@ -189,7 +203,8 @@ impl Profiles {
         };
         let (msisdn, plans, suspended) = swapped.map_or_else(
             || {
-                let plan = Addition { reference: asked.order_num.clone(), plan_id: Some(asked.plan_id), add_on_ids: Vec::new() };
+                let plan =
+                    Addition { reference: asked.order_num.clone(), plan_id: Some(asked.plan_id), add_on_ids: asked.add_on_ids };
                 // No country has the code 999.
                 (format!("+9990{:08}", u32::from_le_bytes(random()) % 100_000_000), vec![plan], false)
             },
@@ -262,19 +277,20 @@ impl Profiles {
             if profile.subscription_id != subscription_id {
                 return Err(Problem::refused("the card carries another subscription"));
             }
-            match action {
-                Action::AddPlan => {
-                    let removed = id(Action::RemovePlan.names().0);
-                    if self.state.get::<Alteration>(ALTERATIONS, &removed).await?.is_some() {
-                        return Err(Problem::refused("what this reference adds was removed"));
-                    }
-                    profile.plans.push(plan.clone());
-                }
-                Action::RemovePlan => profile.plans.retain(|other| other.reference != plan.reference),
-                Action::Suspend => profile.suspended = true,
-                Action::Resume => profile.suspended = false,
+            if let Action::AddPlan = action
+                && self.state.get::<Alteration>(ALTERATIONS, &id(Action::RemovePlan.names().0)).await?.is_some()
+            {
+                return Err(Problem::refused("what this reference adds was removed"));
             }
+            profile.alter(action, &plan);
             changes.push(Change::put(PROFILES, iccid, &profile)?);
+            // While a card is being swapped, the one that comes next has what this one has.
+            if let Some(next) = self.state.get::<String>(SUBSCRIPTIONS, &subscription_id).await?.filter(|next| next != iccid)
+                && let Some(mut next) = self.profile(&next).await?
+            {
+                next.alter(action, &plan);
+                changes.push(Change::put(PROFILES, next.iccid.clone(), &next)?);
+            }
             Alteration {
                 iccid: iccid.to_owned(),
                 action: name.to_owned(),

@@ -138,11 +138,12 @@ pub struct Invocations {
 }
 
 /// Resource types that mean nothing on one machine.
-const PASSED_OVER: [&str; 8] = [
+const PASSED_OVER: [&str; 9] = [
     "AWS::CloudWatch::Alarm",
     "AWS::CloudWatch::Dashboard",
     "AWS::IAM::Role",
     "AWS::Logs::LogGroup",
+    "AWS::Logs::MetricFilter",
     "AWS::SES::ConfigurationSet",
     "AWS::SES::ConfigurationSetEventDestination",
     "AWS::SNS::Subscription",
@@ -638,7 +639,7 @@ pub mod tests {
         let orders = template.tables.iter().find(|table| table.name == "simdock-local-orders").unwrap();
         assert!(orders.streamed);
         assert_eq!(orders.create["StreamSpecification"], json!({"StreamEnabled": true, "StreamViewType": "NEW_AND_OLD_IMAGES"}));
-        assert_eq!(orders.create["GlobalSecondaryIndexes"].as_array().unwrap().len(), 3);
+        assert_eq!(orders.create["GlobalSecondaryIndexes"].as_array().unwrap().len(), 5);
         assert!(template.tables.iter().filter(|table| table.streamed).count() == 1);
 
         let provision = of(&template, "provision");
