@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 /// What is deployed; the tables are the ones it declares.
-const TEMPLATE: &str = include_str!("../../infra/template.yaml");
+pub const TEMPLATE: &str = include_str!("../../infra/template.yaml");
 /// Names the engine to test against: an address, or a folder for dynoxide's files; without it, dynoxide in memory.
 const VARIABLE: &str = "SIMDOCK_TEST_DYNAMODB";
 
@@ -179,8 +179,8 @@ fn declared_tables() -> BTreeMap<String, Value> {
         .collect()
 }
 
-/// YAML without tags as JSON.
-fn plain(yaml: &Yaml<'_>) -> Value {
+/// YAML as JSON, without its tags: `!Ref x` is `x`.
+pub fn plain(yaml: &Yaml<'_>) -> Value {
     match yaml {
         Yaml::Value(Scalar::String(text)) => text.as_ref().into(),
         Yaml::Value(Scalar::Boolean(flag)) => (*flag).into(),
@@ -190,6 +190,7 @@ fn plain(yaml: &Yaml<'_>) -> Value {
             let entries = entries.iter().map(|(key, value)| (key.as_str().expect("a text").to_owned(), plain(value)));
             Value::Object(entries.collect())
         }
-        other => panic!("{other:?} in the definition of a table"),
+        Yaml::Tagged(_, value) => plain(value),
+        other => panic!("{other:?} in the template"),
     }
 }

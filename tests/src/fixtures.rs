@@ -3,11 +3,12 @@
 use crate::engine::Engine;
 use crate::proxy::Proxy;
 use simdock_domain::{
-    ActivationCode, AddOn, AddOnKind, Channel, Draft, FlowType, FormFactor, Iccid, Money, Order, OrderNum, PaymentMethod, Plan,
-    PoolId, ProfileCost, Provider, RefundPolicy, Timestamp, short_hash,
+    ActivationCode, AddOn, AddOnKind, ChangeDraft, Channel, Command, Draft, FlowType, FormFactor, Iccid, Money, Order, OrderNum,
+    PaymentMethod, Plan, PoolId, ProfileCost, Provider, RefundPolicy, Subscription, SubscriptionChange, Timestamp, decide,
+    short_hash,
 };
 use simdock_runtime::{Clock, Config};
-use simdock_store::{ImportLine, NewCard, Paid, Receipt, Store, StoreError};
+use simdock_store::{Activation, Facts, ImportLine, NewCard, Paid, Receipt, Sim, Store, StoreError};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -54,6 +55,11 @@ impl World {
         store(proxy.url(), &self.engine, Clock::shifted(Arc::clone(&self.offset))).await
     }
 
+    /// The clock of the stores.
+    pub fn clock(&self) -> Clock {
+        Clock::shifted(Arc::clone(&self.offset))
+    }
+
     /// The time of the stores.
     pub fn now(&self) -> Timestamp {
         self.store.clock().now()
@@ -85,6 +91,37 @@ impl World {
         self.store.order(num).await.expect("the order is read").expect("the order exists")
     }
 
+    /// Records that the carrier activated cards of an order, those of the lines given; the order as it is then.
+    pub async fn activate(&self, order: &Order, lines: &[usize]) -> Order {
+        let next = decide(order, Command::Provisioned(lines.to_vec()), self.now()).expect("a decision");
+        let sims = sims_of(&self.store, order, lines).await.expect("the cards");
+        let activations = activations(lines.iter().copied());
+        let facts = Facts { activations: &activations, sims: &sims };
+        let written = self.store.write_in_step(order, &next, facts, self.now()).await.expect("the activation is recorded");
+        written.expect("nobody else changes the order");
+        next
+    }
+
+    /// An order of one card that is paid and whose card works, and the subscription that it began.
+    pub async fn subscription(&self, key: &str) -> (Order, Subscription) {
+        let order = self.activate(&self.paid_order(key, 1).await, &[0]).await;
+        let subscription = self.read_subscription(&order.subscription_id(0)).await;
+        (order, subscription)
+    }
+
+    /// The subscription as it is stored.
+    pub async fn read_subscription(&self, id: &str) -> Subscription {
+        self.store.subscription(id).await.expect("the subscription is read").expect("the subscription exists")
+    }
+
+    /// Creates an order that changes a subscription, named after `key` and paid by card, with whatever plan goes with it.
+    pub async fn change(&self, key: &str, subscription: &Subscription, change: SubscriptionChange) -> Order {
+        let main = self.read(&subscription.main_order).await;
+        let order = change_order(key, change, subscription, &main, self.now());
+        self.store.create_order(&order).await.expect("the order is written");
+        order
+    }
+
     /// Sweeps every pool twice, after which no ticket can still be missing.
     pub async fn sweep_twice(&self) {
         for _ in 0..2 {
@@ -97,6 +134,11 @@ impl World {
 
 /// A store on an engine's tables, which it reaches at `url`.
 pub async fn store(url: &str, engine: &Engine, clock: Clock) -> Store {
+    Store::new(&config(url, engine, clock)).await.expect("a store")
+}
+
+/// The configuration of a function on an engine's tables, which it reaches at `url`. Nobody listens where its queues are.
+pub fn config(url: &str, engine: &Engine, clock: Clock) -> Config {
     let table = |variable: &str, id: &str| (variable.to_owned(), engine.table(id).to_owned());
     let mut variables = BTreeMap::from([
         table("ORDERS_TABLE", "OrdersTable"),
@@ -111,10 +153,14 @@ pub async fn store(url: &str, engine: &Engine, clock: Clock) -> Store {
         ("AWS_ACCESS_KEY_ID", "test"),
         ("AWS_SECRET_ACCESS_KEY", "test"),
         ("AWS_ENDPOINT_URL_DYNAMODB", url),
+        ("AWS_ENDPOINT_URL_SQS", "http://127.0.0.1:9"),
+        ("PROVISION_QUEUE_URL", "http://127.0.0.1:9/provision"),
+        ("MAIL_QUEUE_URL", "http://127.0.0.1:9/mail"),
+        ("REFUND_QUEUE_URL", "http://127.0.0.1:9/refund"),
     ] {
         variables.insert(name.to_owned(), value.to_owned());
     }
-    Store::new(&Config::new(variables, clock)).await.expect("a store")
+    Config::new(variables, clock)
 }
 
 /// Does something again for as long as the tables are busy, as whoever sent a webhook does.
@@ -168,6 +214,9 @@ pub fn plan() -> Plan {
             price: eur(300),
             amount: 1024,
         }],
+        pauses_when_suspended: false,
+        swap_price: None,
+        complimentary_with: Vec::new(),
         partners: Vec::new(),
     }
 }
@@ -209,12 +258,16 @@ pub async fn stock(store: &Store, cards: Vec<NewCard>) {
 pub fn draft(count: u32) -> Draft {
     Draft {
         count,
+        form_factor: FormFactor::Esim,
+        wanted: Vec::new(),
         add_on_ids: Vec::new(),
         payment_method: PaymentMethod::Card,
         channel: Channel::Web,
         email: "ana.garcia@example.com".parse().expect("an address"),
         name: "Ana García".to_owned(),
         language: "es".to_owned(),
+        address: None,
+        gift: None,
         line_name: Some("Spain".to_owned()),
         send_email: true,
         other_order_id: Some("shop-1007".to_owned()),
@@ -226,6 +279,32 @@ pub fn draft(count: u32) -> Draft {
 pub fn order(key: &str, draft: Draft, now: Timestamp) -> Order {
     let num = OrderNum::derive(PARTNER, "POST /v1/orders", key);
     Order::place(num, PARTNER, draft, &plan(), short_hash(&["fingerprint", key]), now).expect("an order")
+}
+
+/// An order that changes a subscription, that is not stored yet, named after `key`.
+pub fn change_order(key: &str, change: SubscriptionChange, subscription: &Subscription, main: &Order, now: Timestamp) -> Order {
+    let num = OrderNum::derive(PARTNER, "POST /v1/changes", key);
+    let draft = ChangeDraft {
+        change,
+        payment_method: PaymentMethod::Card,
+        channel: Channel::Web,
+        send_email: true,
+        other_order_id: Some("shop-1008".to_owned()),
+        other_item_id: Some("1".to_owned()),
+    };
+    let fingerprint = short_hash(&["fingerprint", key]);
+    Order::change(num, draft, subscription, main, &plan(), fingerprint, now).expect("an order")
+}
+
+/// What carriers answer that have nothing to add to what the inventory says.
+pub fn activations(lines: impl Iterator<Item = usize>) -> Vec<Activation> {
+    lines.map(|line| Activation { line, activation_code: None, msisdn: None }).collect()
+}
+
+/// The cards of an order's lines as they are.
+pub async fn sims_of(store: &Store, order: &Order, lines: &[usize]) -> Result<Vec<Sim>, StoreError> {
+    let iccids: Vec<Iccid> = lines.iter().filter_map(|line| order.lines.get(*line)?.iccid.clone()).collect();
+    store.sims(&iccids).await
 }
 
 /// The one payment that pays for an order, from its provider.

@@ -6,13 +6,16 @@ mod audit;
 mod engine;
 mod fixtures;
 mod proxy;
+mod roles;
 mod size;
 mod wire;
 
-pub use audit::{Audit, audit};
+pub use audit::{Audit, Books, audit};
 pub use engine::{Engine, Table};
 pub use fixtures::{
-    PARTNER, World, card, cards, draft, eur, eventually, iccid, order, plan, pool, receipt, second_pool, stock, store,
+    PARTNER, World, activations, card, cards, change_order, config, draft, eur, eventually, iccid, order, plan, pool, receipt,
+    second_pool, sims_of, stock, store,
 };
 pub use proxy::{Fault, Faults, Hold, Proxy, Stats};
+pub use roles::role_guard;
 pub use size::{item_size, value_size};

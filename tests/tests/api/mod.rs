@@ -14,7 +14,7 @@ use openapi::Contract;
 use serde_json::{Value, json};
 use simdock_domain::{Iccid, Timestamp};
 use simdock_local::{Options, Stack};
-use simdock_payments::{Secret, sign_stripe};
+use simdock_payments::{Secret, sign_standard, sign_stripe};
 use simdock_store::Store;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -24,6 +24,8 @@ use std::time::{Duration, Instant};
 
 /// The partner that most tests order as.
 pub const PARTNER: &str = "demo-travel";
+/// An eUICC, the one of SGP.22's own examples.
+pub const EID: &str = "89049032123451234512345678901235";
 /// Everything that a stack does without being asked over HTTP.
 pub const SOURCES: [&str; 6] = ["relay", "provision", "settle-refund", "send-email", "mail-events", "sweep"];
 /// How long a test waits for what other functions do.
@@ -129,7 +131,11 @@ impl Site {
     }
 
     pub async fn with(options: Options) -> Self {
-        let options = Options { clock: options.clock.or_else(|| Some(begin())), ..options };
+        let options = Options {
+            clock: options.clock.or_else(|| Some(begin())),
+            dynamodb_proxy: options.dynamodb_proxy.or_else(|| Some(simdock_tests::role_guard())),
+            ..options
+        };
         let stack = Stack::start(options).await.expect("the stack starts");
         Self { stack, contract: Arc::new(Contract::load()), client: Client::builder(TokioExecutor::new()).build_http() }
     }
@@ -156,7 +162,7 @@ impl Site {
 
     /// Asks to create an order, with a key of its own.
     pub fn ordering(&self, draft: &Value) -> Call<'_> {
-        self.post("/v1/orders").by(By::Partner).header("Idempotency-Key", format!("key-{}", unique())).json(draft)
+        self.asking("/v1/orders", draft)
     }
 
     /// Creates an order.
@@ -197,6 +203,10 @@ impl Site {
         Secret::standard(&self.stack.keys().standard_secret).expect("a secret")
     }
 
+    pub fn carrier_secret(&self) -> Secret {
+        Secret::standard(&self.stack.keys().carrier_secret).expect("a secret")
+    }
+
     /// Asks to cancel cards of an order, as its partner: those named, or all.
     pub fn refunding(&self, order: &Value, iccids: Option<&[&str]>) -> Call<'_> {
         let mut body = json!({"reason": "changed plans"});
@@ -204,6 +214,40 @@ impl Site {
             body["iccids"] = json!(iccids);
         }
         self.post(format!("/v1/orders/{}/refund", num(order))).by(By::Partner).json(&body)
+    }
+
+    /// Asks for something that spends, as the partner and with a key of its own.
+    pub fn asking(&self, path: impl Into<String>, body: &Value) -> Call<'_> {
+        self.post(path).by(By::Partner).header("Idempotency-Key", format!("key-{}", unique())).json(body)
+    }
+
+    /// Asks for the renewal of an order.
+    pub fn renewing(&self, order: &Value, body: &Value) -> Call<'_> {
+        self.asking(format!("/v1/orders/{}/renewal", num(order)), body)
+    }
+
+    /// Asks for a change of a subscription.
+    pub fn changing(&self, subscription: &str, action: &str, body: &Value) -> Call<'_> {
+        self.asking(format!("/v1/subscriptions/{subscription}/{action}"), body)
+    }
+
+    /// Reads a subscription, as its manager.
+    pub async fn subscription(&self, id: &str) -> Value {
+        self.get(format!("/v1/subscriptions/{id}")).by(By::Manager).send().await.expect(200)
+    }
+
+    /// What the sandbox operator tells about a card, well signed. Unless the event says otherwise, it happened just now.
+    pub fn reporting(&self, iccid: &str, mut event: Value) -> Call<'_> {
+        let now = self.stack.clock().now();
+        if event["at"].is_null() {
+            event["at"] = now.to_string().into();
+        }
+        let (id, body) = (format!("evt_{}", unique()), event.to_string());
+        self.post(format!("/v1/sims/{iccid}/events"))
+            .header("webhook-timestamp", now.unix().to_string())
+            .header("webhook-signature", sign_standard(&id, now, body.as_bytes(), &self.carrier_secret()))
+            .header("webhook-id", id)
+            .body("application/json", body)
     }
 
     /// Reads an order, as its manager.
@@ -362,8 +406,13 @@ impl Call<'_> {
     }
 
     pub fn header(mut self, name: &str, value: impl Into<String>) -> Self {
-        self.headers.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
+        self = self.without(name);
         self.headers.push((name.to_owned(), value.into()));
+        self
+    }
+
+    pub fn without(mut self, name: &str) -> Self {
+        self.headers.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
         self
     }
 

@@ -2,6 +2,10 @@
 //!
 //! The events name an order, an import and keys that exist nowhere; the tests put in ones that do, and sign anew.
 
+mod desk;
+mod reads;
+mod subscriptions;
+
 use crate::api::{Answer, By, Site, draft, list, num};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -191,6 +195,9 @@ fn every_event_is_used() {
         .chain(MONEY_BACK.iter().map(|(name, ..)| *name))
         .chain(REPORTS.iter().map(|(name, _)| *name))
         .chain([ORDERS, IMPORTS, READS, CHANGES, JOBS, SETTLEMENTS, SCHEDULED].into_iter().flatten().copied())
+        .chain(subscriptions::names())
+        .chain(desk::names())
+        .chain(reads::names())
         .map(str::to_owned)
         .collect();
     assert_eq!(files, used);
@@ -238,6 +245,7 @@ impl Site {
     fn sign(&self, event: &mut Value) {
         let body = event["body"].as_str().unwrap_or_default();
         let body = if event["isBase64Encoded"] == true { STANDARD.decode(body).unwrap() } else { body.as_bytes().to_vec() };
+        let from_carrier = event["routeKey"] == "POST /v1/sims/{iccid}/events";
         let headers = &mut event["headers"];
         let at = |seconds: &str| Timestamp::from_unix(seconds.parse().unwrap());
         let stripe = headers["stripe-signature"].as_str().and_then(|header| header.strip_suffix(&format!(",v1={REPLACED}")));
@@ -246,7 +254,8 @@ impl Site {
         }
         if headers["webhook-signature"] == format!("v1,{REPLACED}") {
             let (id, time) = (headers["webhook-id"].as_str().unwrap(), headers["webhook-timestamp"].as_str().unwrap());
-            headers["webhook-signature"] = sign_standard(id, at(time), &body, &self.standard_secret()).into();
+            let secret = if from_carrier { self.carrier_secret() } else { self.standard_secret() };
+            headers["webhook-signature"] = sign_standard(id, at(time), &body, &secret).into();
         }
     }
 
@@ -271,9 +280,14 @@ impl Site {
 
     /// Sends requests that must be refused, each with its own problem, and without anything being written.
     async fn refuses(&self, requests: &[(&str, Outcome)], num: &str, by: By<'_>) {
+        self.refuses_about(requests, &[(ORDER, num)], by).await;
+    }
+
+    /// As [`Self::refuses`], with names of ours for all that the events name.
+    async fn refuses_about(&self, requests: &[(&str, Outcome)], ours: &[(&str, &str)], by: By<'_>) {
         let before = self.tables().await;
         for (name, (status, code, field)) in requests {
-            let answer = self.request(name, num, by).await;
+            let answer = self.signed(with(name, ours), by).await;
             answer.problem(*status, code, Some(*field).filter(|field| !field.is_empty()));
             assert!(self.tables().await == before, "{name} wrote something");
         }

@@ -17,11 +17,26 @@ use serde_json::json;
 use std::collections::BTreeSet;
 
 /// Which function does which operation.
-const FUNCTIONS: [(&str, &str); 9] = [
+const FUNCTIONS: &[(&str, &str)] = &[
     ("createOrder", "create-order"),
     ("listOrders", "read"),
     ("getOrder", "read"),
     ("refundOrder", "refund-order"),
+    ("renewOrder", "renew-order"),
+    ("getSubscription", "read"),
+    ("topUpSubscription", "top-up-subscription"),
+    ("cancelSubscription", "cancel-subscription"),
+    ("swapSim", "swap-sim"),
+    ("suspendSubscription", "suspend-subscription"),
+    ("resumeSubscription", "suspend-subscription"),
+    ("reportSimEvent", "sim-events"),
+    ("shipOrder", "manage-order"),
+    ("editRecipient", "manage-order"),
+    ("sendEmail", "manage-order"),
+    ("retryOrder", "manage-order"),
+    ("noteOrder", "manage-order"),
+    ("listSims", "read"),
+    ("getSim", "read"),
     ("listPlans", "read"),
     ("listInventory", "read"),
     ("importInventory", "import-inventory"),
@@ -64,7 +79,7 @@ fn what_is_not_documented_is_noticed() {
         headers.insert(header.0, header.1.parse().unwrap());
         contract.complaints(&operation, &Answer { status, headers, body: Bytes::from(body.to_string()) })
     };
-    let level = json!({"poolId": "a.b.esim", "operator": "a", "imsiProfile": "b", "formFactor": "esim", "available": 1, "added": 2, "drawn": 1});
+    let level = json!({"poolId": "a.b.esim", "operator": "a", "imsiProfile": "b", "formFactor": "esim", "available": 1, "added": 2, "drawn": 1, "alarmLevel": 0, "low": false});
     let with = |name: &str, value: serde_json::Value| {
         let mut level = level.clone();
         level[name] = value;

@@ -45,21 +45,28 @@ async fn ready(file: &Path) -> Value {
     crate::api::eventually("the ready file", async || serde_json::from_slice(&std::fs::read(file).ok()?).ok()).await
 }
 
-#[tokio::test]
-async fn logs_are_json_that_names_the_order_and_no_secret() {
+/// Starts the program with nothing but memory in a folder of its own; what it logs goes into the file `log` there.
+async fn start() -> (Running, PathBuf, Value) {
     let folder = std::env::temp_dir().join(format!("simdock-logs-{}-{}", std::process::id(), unique()));
     std::fs::create_dir_all(&folder).unwrap();
-    let (ready_file, log) = (folder.join("ready.json"), folder.join("log"));
+    let ready_file = folder.join("ready.json");
     let running = Command::new(simdock())
         .args(["--memory", "--port", "0", "--ready-file"])
         .arg(&ready_file)
         .env_remove("RUST_LOG")
         .stdin(Stdio::null())
         .stdout(Stdio::null())
-        .stderr(std::fs::File::create(&log).unwrap())
+        .stderr(std::fs::File::create(folder.join("log")).unwrap())
         .spawn();
     let running = Running(running.unwrap());
     let ready = ready(&ready_file).await;
+    (running, folder, ready)
+}
+
+#[tokio::test]
+async fn logs_are_json_that_names_the_order_and_no_secret() {
+    let (running, folder, ready) = start().await;
+    let log = folder.join("log");
     // What comes before is how the stack was filled, without any request.
     let filled = std::fs::read(&log).unwrap().len();
     let text = |name: &str| ready[name].as_str().unwrap().to_owned();
@@ -148,5 +155,71 @@ async fn logs_are_json_that_names_the_order_and_no_secret() {
         assert!(secret.len() > 4 && !log.contains(secret.as_str()), "{secret} stands in the log");
     }
     assert_eq!(codes.len(), 6);
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+/// What the sweep finds that is no failure stands in its log under the field that the alarms go by, and under no other value.
+#[tokio::test]
+async fn levels_that_are_low_and_money_owed_for_too_long_raise_their_alarms() {
+    let (running, folder, ready) = start().await;
+    let text = |name: &str| ready[name].as_str().unwrap().to_owned();
+    let (base, partner) = (text("baseUrl"), format!("Bearer {}", text("partnerKey")));
+    let place = async |draft: &Value| {
+        let headers = [("Authorization", partner.as_str()), ("Idempotency-Key", &*unique().to_string())];
+        let (status, order) = call(Method::POST, format!("{base}/v1/orders"), &headers, &draft.to_string()).await;
+        assert_eq!(status, 201, "{order}");
+        order
+    };
+    // 1450 EUR, and all but four of the physical cards of a pool.
+    let mut many = draft("eu-5gb-30d");
+    (many["count"], many["payment"], many["sendEmail"]) = (json!(50), "balance".into(), false.into());
+    let mut physical = draft("sandbox-5gb-30d");
+    (physical["count"], physical["payment"], physical["formFactor"]) = (json!(6), "balance".into(), "physical".into());
+    physical["subscriber"]["postalAddress"] = json!({"lines": ["Calle Mayor 1"], "city": "Madrid", "country": "ES"});
+    for draft in [&many, &many, &physical] {
+        assert_ne!(place(draft).await["status"], -1);
+    }
+    // Paid twice, and the provider gives nothing back.
+    call(Method::POST, format!("{base}/_local/stripe"), &[], "{\"mode\": \"deny\"}").await;
+    let order = place(&draft("eu-5gb-30d")).await;
+    let num = order["orderNum"].as_str().unwrap();
+    for result in ["paid", "owed_back"] {
+        let event = crate::api::stripe_event(&order).to_string();
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+        let now = simdock_domain::Timestamp::from_unix(i64::try_from(now).unwrap());
+        let signature = sign_stripe(now, event.as_bytes(), &Secret::stripe(&text("stripeSecret")).unwrap());
+        let hook = format!("{base}/v1/webhooks/payments/stripe");
+        assert_eq!(call(Method::POST, hook, &[("Stripe-Signature", &signature)], &event).await.1["result"], result);
+    }
+    let alarms = || {
+        let log = std::fs::read_to_string(folder.join("log")).unwrap();
+        let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        lines.filter(|line| line["alarm"].is_string()).collect::<Vec<_>>()
+    };
+    let about = |lines: &[Value], name: &str| lines.iter().rfind(|line| line["alarm"] == name).cloned().unwrap_or_default();
+    let clock = format!("{base}/_local/clock");
+    call(Method::POST, clock.clone(), &[], "{\"advance\": \"PT23H\"}").await;
+    let found = alarms();
+    let low = about(&found, "pool_low");
+    assert_eq!((&low["pool"], &low["available"], &low["alarmLevel"]), (&json!("sandbox.1.physical"), &json!(4), &json!(5)));
+    let low = about(&found, "balance_low");
+    assert_eq!(
+        (&low["partnerId"], &low["balance"], &low["alarmLevel"]),
+        (&json!("demo-travel"), &json!("8460.00 EUR"), &json!("9000.00 EUR"))
+    );
+    assert_eq!(about(&found, "refund_stalled"), Value::Null);
+    call(Method::POST, clock, &[], "{\"advance\": \"PT2H\"}").await;
+    let found = alarms();
+    let stalled = about(&found, "refund_stalled");
+    assert_eq!((&stalled["orderNum"], &stalled["level"]), (&json!(num), &json!("ERROR")));
+    drop(running);
+
+    let template = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../infra/template.yaml")).unwrap();
+    for line in &found {
+        assert_eq!(line["span"]["function"], "sweep");
+        let name = line["alarm"].as_str().unwrap();
+        assert!(template.contains(&format!("$.alarm = \"{name}\"")), "{name} is not counted");
+        assert!(template.contains(&format!("Dimensions: [{{Name: alarm, Value: {name}}}]")), "{name} has no alarm");
+    }
     std::fs::remove_dir_all(folder).unwrap();
 }

@@ -1,6 +1,7 @@
 //! The mails of an order, and what becomes of them.
 
-use crate::api::{Site, draft, list, num};
+use crate::acts::{EID, PLAN, by_balance, changing, events, managing, pause, subscription_of, tell};
+use crate::api::{Site, draft, eventually, list, num};
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -106,9 +107,78 @@ async fn a_mail_system_that_is_busy_is_asked_again_later() {
         .await;
     let mails =
         async || site.stack.queues().depths().into_iter().find(|queue| queue.name.ends_with("-mail") && queue.delayed == 2);
-    crate::api::eventually("both mails to be held back", mails).await;
+    eventually("both mails to be held back", mails).await;
     site.advance("PT35S").await;
     site.until(&order, "tried again", |order| attempts(order) >= 2).await;
     assert_eq!(site.mails(&order, "qr").await.len(), 0);
+    site.stop().await;
+}
+
+#[tokio::test]
+async fn an_esim_that_an_app_installed_needs_no_qr_mail() {
+    let site = Site::start().await;
+    for via in ["ios_api", "android_api"] {
+        pause(&site, "send-email", true).await;
+        let mut two = by_balance(PLAN);
+        two["count"] = 2.into();
+        let (one, two) = (site.order(&by_balance(PLAN)).await, site.order(&two).await);
+        let ready = |order: &Value| list(order, "emails").len() == 2;
+        let (one, two) = (site.until(&one, "ready", ready).await, site.until(&two, "ready", ready).await);
+        for order in [&one, &two] {
+            let iccid = order["cards"][0]["iccid"].as_str().unwrap();
+            assert_eq!(tell(&site, iccid, json!({"type": "installed", "eid": EID, "via": via})).await, "recorded");
+        }
+        pause(&site, "send-email", false).await;
+
+        let (one, two) = (site.settled(&one).await, site.settled(&two).await);
+        let told =
+            |entry: &Value| entry["event"] == "mail_sent" && entry["note"] == "qr: not needed: an app has installed the eSIM";
+        assert!(list(&one, "history").iter().any(told), "{one}");
+        assert_eq!((site.mails(&one, "qr").await.len(), site.mails(&one, "confirmation").await.len()), (0, 1));
+        // The other card still needs its code.
+        let mail = site.mail(&two, "qr").await;
+        assert!(mail.contains(two["cards"][1]["code"].as_str().unwrap()));
+        assert!(!mail.contains(two["cards"][0]["code"].as_str().unwrap()));
+
+        // Whoever asks for it gets it.
+        managing(&site, &one, "emails", &json!({"kind": "qr", "samePhone": true})).send().await.expect(200);
+        let one = site.settled(&one).await;
+        assert!(site.mail(&one, "qr").await.contains(one["cards"][0]["code"].as_str().unwrap()));
+        assert_eq!(events(&one).iter().filter(|event| **event == "mail_sent").count(), 3);
+    }
+    site.stop().await;
+}
+
+#[tokio::test]
+async fn after_a_swap_the_code_of_the_card_that_works_is_mailed_again() {
+    let site = Site::start().await;
+    let order = site.settled(&site.order(&by_balance(PLAN)).await).await;
+    let mut swaps = vec![order.clone()];
+    let install = async |card: &Value| {
+        let installed = json!({"type": "installed", "eid": EID, "via": "qr"});
+        assert_eq!(tell(&site, card["iccid"].as_str().unwrap(), installed).await, "recorded");
+    };
+    for _ in 0..2 {
+        let before = swaps.last().unwrap()["cards"][0].clone();
+        install(&before).await;
+        let swap = changing(&site, &subscription_of(&order), "sim-swap", &json!({})).send().await.expect(201);
+        let swap = site.settled(&swap).await;
+        let mail = site.mail(&swap, "qr").await;
+        assert!(mail.contains("Your new eSIM is ready") && mail.contains(swap["cards"][0]["code"].as_str().unwrap()));
+        assert!(mail.contains(before["iccid"].as_str().unwrap()) && !mail.contains(before["code"].as_str().unwrap()));
+        swaps.push(swap);
+    }
+    let now = swaps.pop().unwrap();
+    install(&now["cards"][0]).await;
+    for order in &swaps {
+        let sent = site.mails(order, "qr").await.len();
+        let again = json!({"kind": "qr", "samePhone": true, "to": "else@example.com"});
+        managing(&site, order, "emails", &again).send().await.expect(200);
+        let mails = eventually("the mail", async || Some(site.mails(order, "qr").await).filter(|mails| mails.len() > sent)).await;
+        let mail = mails.iter().find(|mail| mail["to"] == "else@example.com").unwrap();
+        let raw = site.get(format!("/mailbox/{}.eml", mail["id"].as_str().unwrap())).send().await.text();
+        let iccid = now["cards"][0]["iccid"].as_str().unwrap();
+        assert!(raw.contains(iccid), "{raw}");
+    }
     site.stop().await;
 }

@@ -2,16 +2,23 @@
 
 #![allow(clippy::unwrap_used, reason = "what is not there fails the test")]
 
+mod acts;
 #[path = "../api/mod.rs"]
 mod api;
 mod bad_input;
 #[path = "../cargo/mod.rs"]
 mod cargo;
 mod carrier;
+mod desk;
+mod events;
+mod gifts;
 mod imports;
 mod lists;
 mod logs;
 mod mails;
 mod money;
+mod physical;
+mod races;
 mod refunds;
+mod subscriptions;
 mod webhooks;

@@ -1,7 +1,7 @@
 use crate::{available, within};
 use futures_util::future::join_all;
-use simdock_domain::{Order, PaymentMethod, Provider, Status, VoidReason};
-use simdock_store::{LedgerEntry, Paid, Receipt};
+use simdock_domain::{Money, Order, PaymentMethod, Provider, Status, VoidReason};
+use simdock_store::{LedgerEntry, LowBalance, Paid, Receipt};
 use simdock_tests::{Faults, PARTNER, Proxy, World, audit, draft, eur, order};
 
 /// An order that is to be paid from the balance.
@@ -34,6 +34,25 @@ async fn a_credit_counts_once() {
     assert!(world.store.credit(PARTNER, eur(1), "credit-2", world.now()).await.unwrap());
     assert_eq!(balance(&world).await, 5001);
     audit(&world.engine).await;
+}
+
+#[tokio::test]
+async fn a_balance_is_low_below_the_level_that_somebody_set() {
+    let world = World::new().await;
+    let low = async || world.store.low_balances().await.unwrap();
+    credit(&world, 5000).await;
+    assert_eq!(low().await, []);
+    world.store.set_balance_alarm(PARTNER, eur(5000)).await.unwrap();
+    assert_eq!(low().await, []);
+    // A currency that the partner has nothing of, and a level that is raised.
+    let yen = Money { amount: 1, currency: "JPY".parse().unwrap() };
+    world.store.set_balance_alarm(PARTNER, yen).await.unwrap();
+    world.store.set_balance_alarm(PARTNER, eur(5001)).await.unwrap();
+    let below = |balance, alarm_level| LowBalance { partner_id: PARTNER.to_owned(), balance, alarm_level };
+    assert_eq!(low().await, [below(eur(5000), eur(5001)), below(Money { amount: 0, ..yen }, yen)]);
+    world.store.set_balance_alarm(PARTNER, Money { amount: 0, ..yen }).await.unwrap();
+    assert!(world.store.credit(PARTNER, eur(1), "credit-2", world.now()).await.unwrap());
+    assert_eq!(low().await, []);
 }
 
 #[tokio::test]

@@ -3,13 +3,14 @@
 use crate::within;
 use futures_util::future::join_all;
 use simdock_domain::{Command, MailKind, Order, OrderNum, PaymentMethod, Provider, decide};
-use simdock_store::{Activation, Change, Created, ImportLine, ImportStatus, Paid, Receipt, Store, StoreError};
+use simdock_store::{Change, Created, Facts, ImportLine, ImportStatus, Paid, Receipt, Store, StoreError};
 use simdock_tests::{
-    Fault, Faults, PARTNER, Proxy, World, audit, card, cards, draft, eur, eventually, order, pool, receipt, stock,
+    Fault, Faults, PARTNER, Proxy, World, activations, audit, card, cards, draft, eur, eventually, order, pool, receipt, sims_of,
+    stock,
 };
 use std::time::{Duration, Instant};
 
-fn bad_day(forget_tokens: bool) -> Faults {
+pub fn bad_day(forget_tokens: bool) -> Faults {
     Faults {
         delay: Duration::from_millis(2),
         forget_tokens,
@@ -31,6 +32,9 @@ async fn live(store: &Store, order: &Order) -> Order {
         PaymentMethod::Balance => {
             Receipt { provider: Provider::Balance, payment_id: order.num.to_string(), received: order.price() }
         }
+        PaymentMethod::Complimentary => {
+            Receipt { provider: Provider::Free, payment_id: order.num.to_string(), received: order.price() }
+        }
     };
     let paid = eventually(async || store.receive_payment(&order.num, &receipt).await).await;
     assert!(matches!(paid, Paid::Recorded(_) | Paid::Known(_) | Paid::GivenUp(..)), "{paid:?}");
@@ -46,8 +50,10 @@ async fn live(store: &Store, order: &Order) -> Order {
             break;
         }
         let next = decide(&current, Command::Provisioned(lines.clone()), now).expect("a decision");
-        let lines: Vec<_> = lines.into_iter().map(|line| Activation { line, activation_code: None, msisdn: None }).collect();
-        let _ = eventually(async || store.provisioned(&next, &lines, &[], now).await).await;
+        let sims = eventually(async || sims_of(store, &current, &lines).await).await;
+        let activations = activations(lines.into_iter());
+        let facts = Facts { activations: &activations, sims: &sims };
+        let _ = eventually(async || store.write_in_step(&current, &next, facts, now).await).await;
     }
     for kind in [MailKind::Confirmation, MailKind::Qr] {
         for command in [Command::ClaimMail(kind), Command::MailSent(kind)] {

@@ -1,8 +1,10 @@
 //! The store against a real engine: dynoxide in memory, or whatever `SIMDOCK_TEST_DYNAMODB` names. The same tests run on both.
 
+mod backlog;
 mod balance;
 mod faults;
 mod imports;
+mod lists;
 mod orders;
 mod partners;
 mod pay;
@@ -10,6 +12,7 @@ mod plans;
 mod provisioning;
 mod refunds;
 mod sizes;
+mod subscriptions;
 mod tickets;
 
 use simdock_tests::World;

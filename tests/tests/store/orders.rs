@@ -1,54 +1,8 @@
 use crate::within;
 use futures_util::future::join_all;
 use simdock_domain::{Command, MailKind, MailState, Rejected, Status, Timestamp, decide, next_attention};
-use simdock_store::{Change, Created, ListQuery, Store};
-use simdock_tests::{PARTNER, World, draft, order, receipt};
-
-fn query(limit: usize) -> ListQuery {
-    ListQuery {
-        partner_id: PARTNER.to_owned(),
-        other_order_id: None,
-        other_item_id: None,
-        from: None,
-        until: None,
-        limit,
-        after: None,
-    }
-}
-
-/// The keys of all pages of a list, page by page.
-async fn pages(store: &Store, mut query: ListQuery) -> Vec<Vec<String>> {
-    let mut pages = Vec::new();
-    loop {
-        let page = store.list_orders(&query).await.expect("a page");
-        pages.push(page.items.iter().map(|order| order.line_name.clone().expect("a name")).collect());
-        query.after = page.next;
-        if query.after.is_none() {
-            return pages;
-        }
-    }
-}
-
-fn names(numbers: impl Iterator<Item = i64>) -> Vec<String> {
-    numbers.map(|number| format!("line {number}")).collect()
-}
-
-/// Orders `line 0` to `line 24`, ten seconds apart, every fifth of the shop's order 7, their items numbered in turn.
-async fn twenty_five_orders(world: &World) -> Timestamp {
-    let start = world.now();
-    for number in 0..25 {
-        let mut draft = draft(1);
-        draft.line_name = Some(format!("line {number}"));
-        draft.other_order_id = (number % 5 == 0).then(|| "shop-7".to_owned());
-        draft.other_item_id = Some((number % 10).to_string());
-        let order = order(&format!("key {number}"), draft, start.plus_seconds(10 * number));
-        assert!(matches!(world.store.create_order(&order).await.expect("the order is written"), Created::New));
-    }
-    let mut stranger = order("stranger", draft(1), start);
-    "other".clone_into(&mut stranger.partner_id);
-    world.store.create_order(&stranger).await.expect("the order is written");
-    start
-}
+use simdock_store::{Change, Created, Store};
+use simdock_tests::{World, draft, order, receipt};
 
 #[tokio::test]
 async fn a_request_makes_one_order_however_often_it_comes() {
@@ -85,50 +39,6 @@ async fn an_order_that_is_not_there_is_not_found() {
     assert_eq!(world.store.order(&num).await.unwrap(), None);
     let change = world.store.change_order(&num, |order| decide(order, Command::Expire, world.now())).await;
     assert!(matches!(change.unwrap(), Change::NoOrder));
-}
-
-#[tokio::test]
-async fn orders_are_listed_newest_first_page_by_page() {
-    let world = World::new().await;
-    let start = twenty_five_orders(&world).await;
-    let all = pages(&world.store, query(10)).await;
-    assert_eq!(all.concat(), names((0..25).rev()));
-    assert_eq!(all.iter().map(Vec::len).collect::<Vec<_>>(), [10, 10, 5]);
-
-    // From this second on, and before that one.
-    let window = ListQuery { from: Some(start.plus_seconds(50)), until: Some(start.plus_seconds(120)), ..query(3) };
-    assert_eq!(pages(&world.store, window).await.concat(), names((5..12).rev()));
-    let nothing = ListQuery { from: Some(start.plus_seconds(120)), until: Some(start.plus_seconds(50)), ..query(3) };
-    assert_eq!(pages(&world.store, nothing).await, [names(0..0)]);
-    let nobody = ListQuery { partner_id: "nobody".to_owned(), ..query(3) };
-    assert_eq!(pages(&world.store, nobody).await, [names(0..0)]);
-}
-
-#[tokio::test]
-async fn a_cursor_outlives_a_change_of_the_window() {
-    let world = World::new().await;
-    let start = twenty_five_orders(&world).await;
-    let page = world.store.list_orders(&query(10)).await.unwrap();
-    let cursor = page.next;
-    // The cursor stands at `line 15`, behind the end of the one window and before the start of the other.
-    let older = ListQuery { until: Some(start.plus_seconds(100)), after: cursor.clone(), ..query(100) };
-    assert_eq!(pages(&world.store, older).await.concat(), names((0..10).rev()));
-    let newer = ListQuery { from: Some(start.plus_seconds(200)), after: cursor, ..query(100) };
-    assert_eq!(pages(&world.store, newer).await.concat(), names(0..0));
-}
-
-#[tokio::test]
-async fn orders_are_found_by_the_partners_own_numbers() {
-    let world = World::new().await;
-    twenty_five_orders(&world).await;
-    let by_order = ListQuery { other_order_id: Some("shop-7".to_owned()), ..query(2) };
-    assert_eq!(pages(&world.store, by_order.clone()).await.concat(), names([20, 15, 10, 5, 0].into_iter()));
-    let by_item = ListQuery { other_item_id: Some("5".to_owned()), ..query(1) };
-    assert_eq!(pages(&world.store, by_item).await.concat(), names([15, 5].into_iter()));
-    let by_both = ListQuery { other_item_id: Some("0".to_owned()), ..by_order.clone() };
-    assert_eq!(pages(&world.store, by_both).await.concat(), names([20, 10, 0].into_iter()));
-    let of_another = ListQuery { partner_id: "other".to_owned(), ..by_order };
-    assert!(pages(&world.store, of_another).await.concat().is_empty());
 }
 
 #[tokio::test]

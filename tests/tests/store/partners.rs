@@ -42,7 +42,7 @@ async fn a_revoked_key_is_nobodys_except_where_it_was_just_checked() {
 async fn keys_are_kept_by_their_hash_alone() {
     let world = World::new().await;
     world.store.put_key("sk_very_secret", &partner(), world.now()).await.unwrap();
-    let acme = Partner { partner_id: PARTNER.to_owned(), display: "Acme".to_owned() };
+    let acme = Partner { partner_id: PARTNER.to_owned(), display: "Acme".to_owned(), gift_quota: 2, gifts: 0 };
     world.store.put_partner(&acme).await.unwrap();
     world.store.put_partner(&Partner { display: "Another".to_owned(), ..acme }).await.unwrap();
     let stored = format!("{:?}", world.engine.scan("PartnersTable").await);

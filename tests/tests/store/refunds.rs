@@ -3,9 +3,14 @@
 use crate::faults::WAYS;
 use crate::{available, within};
 use futures_util::future::join_all;
-use simdock_domain::{Command, Iccid, LineState, Order, OrderNum, PaymentMethod, Provider, RefundPolicy, decide, decide_all};
-use simdock_store::{Activation, Conflict, Receipt, Sim, SimState, Store};
-use simdock_tests::{Fault, Faults, PARTNER, Proxy, World, audit, draft, eur, eventually, iccid, order};
+use simdock_domain::{
+    Command, EndReason, Iccid, LineState, Order, OrderNum, PaymentMethod, Provider, RefundPolicy, Used, decide, decide_all,
+};
+use simdock_store::{Activation, Conflict, Facts, Receipt, Sim, SimState, Store, StoreError};
+use simdock_tests::{Fault, Faults, PARTNER, Proxy, World, audit, draft, eur, eventually, iccid, order, sims_of};
+
+/// How many lines are revoked at once: each takes up to three items of a transaction, and the order one.
+const AT_ONCE: usize = 33;
 
 /// An order of so many cards that is paid from the balance, without mails, whose cards all work and of which these are to be cancelled.
 async fn cancelling(world: &World, key: &str, count: u32, lines: Vec<usize>) -> Order {
@@ -18,12 +23,15 @@ async fn cancelling(world: &World, key: &str, count: u32, lines: Vec<usize>) -> 
     world.store.receive_payment(&order.num, &receipt).await.expect("the payment");
     let all: Vec<usize> = (0..count as usize).collect();
     for batch in all.chunks(Activation::MOST) {
-        let next = decide(&world.read(&order.num).await, Command::Provisioned(batch.to_vec()), world.now()).expect("a decision");
-        let batch: Vec<_> = batch.iter().map(|line| Activation { line: *line, activation_code: None, msisdn: None }).collect();
-        world.store.provisioned(&next, &batch, &[], world.now()).await.expect("an answer").expect("nobody else writes");
+        world.activate(&world.read(&order.num).await, batch).await;
     }
-    let command =
-        Command::Cancel { lines, policy: RefundPolicy::UntilActivation, by_manager: false, note: "changed plans".to_owned() };
+    let unused = lines.into_iter().map(|line| (line, Used::default())).collect();
+    let command = Command::Cancel {
+        lines: unused,
+        policy: RefundPolicy::UntilActivation,
+        by_manager: false,
+        note: "changed plans".to_owned(),
+    };
     let order = decide(&world.read(&order.num).await, command, world.now()).expect("a decision");
     world.store.replace_order(&order).await.expect("an answer").expect("nobody else writes");
     order
@@ -32,9 +40,8 @@ async fn cancelling(world: &World, key: &str, count: u32, lines: Vec<usize>) -> 
 /// The cards of the lines that are being cancelled, as many as are taken at once, and the order without them.
 async fn revoked(store: &Store, order: &Order) -> Option<(Order, Vec<Sim>)> {
     let lines = (0..order.lines.len()).filter(|line| order.lines[*line].state == LineState::Cancelling);
-    let lines: Vec<usize> = lines.take(Store::REVOKED_AT_ONCE).collect();
-    let iccids: Vec<Iccid> = lines.iter().filter_map(|line| order.lines[*line].iccid.clone()).collect();
-    let sims = eventually(async || store.sims(&iccids).await).await;
+    let lines: Vec<usize> = lines.take(AT_ONCE).collect();
+    let sims = eventually(async || sims_of(store, order, &lines).await).await;
     let commands = lines.into_iter().map(|line| Command::Revoked { line }).collect();
     Some((decide_all(order, commands, store.clock().now()).ok()?, sims))
 }
@@ -44,9 +51,12 @@ async fn revoke(store: &Store, num: &OrderNum) {
     loop {
         let order = eventually(async || store.order(num).await).await.expect("the order");
         let Some((next, sims)) = revoked(store, &order).await else { return };
-        let sims: Vec<&Sim> = sims.iter().collect();
-        let _ = eventually(async || store.cancelled(&next, &sims, store.clock().now()).await).await;
+        let _ = eventually(async || record(store, &order, &next, &sims).await).await;
     }
+}
+
+async fn record(store: &Store, before: &Order, next: &Order, sims: &[Sim]) -> Result<Result<(), Conflict>, StoreError> {
+    store.write_in_step(before, next, Facts { activations: &[], sims }, store.clock().now()).await
 }
 
 /// Gives all that an order owes back to the balance, as its function does.
@@ -119,8 +129,13 @@ async fn many_workers_at_once_cancel_and_pay_back_once() {
     assert_eq!((world.read(&order.num).await.owed(), balance(&world).await), (vec![], 50 * 1450));
     let stats = proxy.stats();
     assert!(stats.conflicts + stats.refused > 0, "{stats:?}");
-    let ended = world.engine.scan("SubscriptionsTable").await;
-    assert!(ended.len() == 50 && ended.iter().all(|subscription| subscription["endedAt"]["N"].is_string()));
+    let ids: Vec<String> = (0..50).map(|line| order.subscription_id(line)).collect();
+    let ended = world.store.subscriptions(&ids).await.unwrap();
+    assert_eq!(ended.len(), 50);
+    for subscription in ended {
+        assert_eq!(subscription.ended.map(|(_, why)| why), Some(EndReason::Refunded), "{}", subscription.id);
+        assert!(subscription.plans.iter().all(|plan| !plan.is_open()));
+    }
     world.sweep_twice().await;
     assert_eq!(audit(&world.engine).await.nothing_missing().allocated, 0);
     assert_eq!(available(&world).await, 25);
@@ -136,7 +151,7 @@ async fn a_code_that_leaves_while_its_card_is_cancelled_keeps_it_from_being_sold
     let order = cancelling(&world, "key", 1, vec![0]).await;
     let (next, sims) = revoked(&world.store, &order).await.unwrap();
     world.store.disclose(&iccid(0), &order.num).await.unwrap();
-    assert_eq!(world.store.cancelled(&next, &[&sims[0]], world.now()).await.unwrap(), Err(Conflict));
+    assert_eq!(record(&world.store, &order, &next, &sims).await.unwrap(), Err(Conflict));
     assert_eq!((world.read(&order.num).await, states(&world, 0..1).await), (order.clone(), vec![SimState::Active]));
     revoke(&world.store, &order.num).await;
     assert_eq!(states(&world, 0..1).await, [SimState::SetAside]);
@@ -155,7 +170,7 @@ async fn a_card_that_is_back_on_sale_is_not_cancelled_again_by_whoever_comes_lat
     world.sweep_twice().await;
     let next_buyer = world.paid_order("next", 1).await;
     assert_eq!(next_buyer.lines[0].iccid, Some(iccid(0)));
-    assert_eq!(world.store.cancelled(&late, &[&sims[0]], world.now()).await.unwrap(), Err(Conflict));
+    assert_eq!(record(&world.store, &order, &late, &sims).await.unwrap(), Err(Conflict));
     assert_eq!(states(&world, 0..1).await, [SimState::Sold]);
     assert_eq!(audit(&world.engine).await.allocated, 1);
 }

@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 use simdock_domain::{Command, MailKind, MailReport, Order, decide};
-use simdock_store::{Activation, Change};
+use simdock_store::Change;
 use simdock_tests::{World, iccid, item_size, value_size};
 
 /// The page that explains what is stored.
@@ -33,9 +33,7 @@ async fn an_order_of_one_card_stays_within_a_write_unit() {
     note("created", stored_order(&world, &order).await);
     order = world.paid_order(key, 1).await;
     note("paid", stored_order(&world, &order).await);
-    let activation = Activation { line: 0, activation_code: None, msisdn: None };
-    order = decide(&order, Command::Provisioned(vec![0]), world.now()).unwrap();
-    world.store.provisioned(&order, &[activation], &[], world.now()).await.unwrap().unwrap();
+    order = world.activate(&order, &[0]).await;
     note("provisioned", stored_order(&world, &order).await);
     for (step, command) in [
         ("confirmation claimed", Command::ClaimMail(MailKind::Confirmation)),
@@ -64,9 +62,7 @@ async fn an_order_of_one_card_stays_within_a_write_unit() {
 async fn a_card_and_a_subscription_stay_within_a_write_unit() {
     let world = World::with_cards(1).await;
     let order = world.paid_order("key", 1).await;
-    let next = decide(&order, Command::Provisioned(vec![0]), world.now()).unwrap();
-    let activation = Activation { line: 0, activation_code: None, msisdn: None };
-    world.store.provisioned(&next, &[activation], &[], world.now()).await.unwrap().unwrap();
+    let next = world.activate(&order, &[0]).await;
     let sim = world.engine.item("SimsTable", json!({ "iccid": { "S": iccid(0).as_str() } })).await;
     let subscription = json!({ "subscriptionId": { "S": next.subscription_id(0) } });
     let subscription = world.engine.item("SubscriptionsTable", subscription).await;

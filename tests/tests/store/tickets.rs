@@ -1,7 +1,7 @@
 use crate::{available, within};
 use futures_util::future::{join, join_all};
 use serde_json::{Value, json};
-use simdock_domain::Iccid;
+use simdock_domain::{FormFactor, Iccid, PoolId};
 use simdock_store::{Level, Paid, Recovered, SimState, StoreError};
 use simdock_tests::{Fault, Faults, Proxy, World, audit, card, cards, iccid, pool, receipt, second_pool, stock};
 
@@ -32,15 +32,24 @@ async fn levels_tell_what_is_for_sale_what_came_and_what_went() {
     let world = World::with_cards(5).await;
     stock(&world.store, cards(&second_pool(), 100..103)).await;
     world.paid_order("key", 2).await;
+    assert!(world.store.set_pool_alarm(&pool(), 4).await.unwrap());
+    assert!(world.store.set_pool_alarm(&second_pool(), 3).await.unwrap());
+    let nowhere = PoolId::new("meridian", "99", FormFactor::Esim).unwrap();
+    assert!(!world.store.set_pool_alarm(&nowhere, 4).await.unwrap());
     let mut levels = world.store.levels().await.unwrap();
     levels.sort_by_key(|level| level.added);
     assert_eq!(
         levels,
         [
-            Level { pool: second_pool(), available: 3, added: 3, drawn: 0 },
-            Level { pool: pool(), available: 3, added: 5, drawn: 2 },
+            Level { pool: second_pool(), available: 3, added: 3, drawn: 0, alarm_level: 3 },
+            Level { pool: pool(), available: 3, added: 5, drawn: 2, alarm_level: 4 },
         ]
     );
+    assert_eq!(levels.iter().map(Level::is_low).collect::<Vec<_>>(), [false, true]);
+    // More of it comes in, and the level stays.
+    stock(&world.store, cards(&pool(), 5..6)).await;
+    let levels = world.store.levels().await.unwrap();
+    assert!(levels.iter().all(|level| level.alarm_level > 0 && !level.is_low()), "{levels:?}");
 }
 
 #[tokio::test]

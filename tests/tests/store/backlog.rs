@@ -1,0 +1,79 @@
+//! A backlog of orders that nobody paid, and sweeps that are cut short. `SIMDOCK_BACKLOG=100000` makes it a long one.
+
+use crate::within;
+use lambda_runtime::{Context, LambdaEvent};
+use serde_json::{Value, json};
+use simdock_domain::{Order, OrderNum};
+use simdock_sweep::{App, Swept};
+use simdock_tests::{World, config};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// How many orders there are where nobody says so.
+const ORDERS: usize = 5_000;
+/// How many one request writes.
+const BATCH: usize = 25;
+/// What a sweep leaves of its function's time.
+const MARGIN: Duration = Duration::from_secs(5);
+
+/// A sweep that has this long to work.
+fn event(time: Duration) -> LambdaEvent<Value> {
+    let mut context = Context::default();
+    let deadline = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock") + MARGIN + time;
+    context.deadline = u64::try_from(deadline.as_millis()).expect("a time");
+    LambdaEvent::new(json!({}), context)
+}
+
+/// Writes so many copies of an order as it is stored, each with its own number, through the engine itself.
+async fn copies(world: &World, order: &Order, count: usize) {
+    let item = world.engine.item("OrdersTable", json!({"orderNum": {"S": order.num.as_str()}})).await;
+    let table = world.engine.table("OrdersTable");
+    for first in (0..count).step_by(BATCH) {
+        let puts = (first..first + BATCH).map(|index| {
+            let num = OrderNum::derive("backlog", "copy", &index.to_string());
+            let mut item = item.clone();
+            let created = item["cr"].clone();
+            item["orderNum"] = json!({"S": num.as_str()});
+            item["listKey"] = json!({"S": format!("{created}#{num}")});
+            item["dueShard"] = json!({"N": (index % 8).to_string()});
+            json!({"PutRequest": {"Item": item}})
+        });
+        let puts: Vec<Value> = puts.collect();
+        world.engine.call("BatchWriteItem", &json!({"RequestItems": {table: puts}})).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backlog_is_worked_off_in_bounded_sweeps_that_carry_on_where_the_last_one_stopped() {
+    let orders = std::env::var("SIMDOCK_BACKLOG").map_or(ORDERS, |text| text.parse().expect("a number"));
+    within(600, async {
+        let world = World::new().await;
+        let order = world.order("one", 1).await;
+        let begun = Instant::now();
+        copies(&world, &order, orders).await;
+        println!("{orders} orders written in {:.1?}", begun.elapsed());
+        world.wait(3600);
+        let sweeper = async || App::new(&config(world.engine.url(), &world.engine, world.clock())).await.unwrap();
+        let one = sweeper().await;
+
+        // Cut short, it says so, and has voided what it got to.
+        let first = one.handle(event(Duration::from_secs(1))).await.unwrap();
+        assert!(first.unfinished(), "{first:?}");
+        assert!(first.voided() > 0, "{first:?}");
+
+        // The next carries on where it stopped; two at once void nothing twice, and both get somewhere.
+        let two = sweeper().await;
+        let (left, right) = tokio::join!(one.handle(event(Duration::from_secs(1))), two.handle(event(Duration::from_secs(1))));
+        let (left, right): (Swept, Swept) = (left.unwrap(), right.unwrap());
+        let voided = first.voided() + left.voided() + right.voided();
+        assert!(left.voided() + right.voided() > 0, "{left:?} {right:?}");
+        let void = world.engine.scan("OrdersTable").await.iter().filter(|item| item.get("vo").is_some()).count();
+        assert_eq!(void, voided, "each order is voided once, by one sweep");
+
+        println!("voided {first:?}, then {left:?} and {right:?}");
+
+        // A void order wants no attention any more: what is left in the index is what was not swept.
+        let still_due = world.engine.scan("OrdersTable").await.iter().filter(|item| item.get("dueAt").is_some()).count();
+        assert_eq!(still_due, orders + 1 - void);
+    })
+    .await;
+}
