@@ -609,8 +609,8 @@ async fn check_the_tables(folder: &Path, done: &Acknowledged, inventory: &Value,
     assert!(done.cards.is_subset(&known), "acknowledged cards are missing: {:?}", done.cards.difference(&known));
     assert_eq!(made, BTreeMap::new(), "refunds at the provider that no order knows of");
     let mut subscriptions = scan(&stack, "SUBSCRIPTIONS_TABLE").await;
-    subscriptions.retain(|item| item["endedAt"].is_null());
-    let subscribed: BTreeSet<&str> = subscriptions.iter().filter_map(|item| item["iccid"]["S"].as_str()).collect();
+    subscriptions.retain(|item| item["en"].is_null());
+    let subscribed: BTreeSet<&str> = subscriptions.iter().filter_map(|item| item["ic"]["S"].as_str()).collect();
     assert_eq!((subscriptions.len(), subscribed.len()), (sold.len(), sold.len()), "one subscription for each card");
 
     for level in store.levels().await.expect("levels") {

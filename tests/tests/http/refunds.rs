@@ -344,7 +344,7 @@ async fn what_is_done_at_the_provider_is_recorded_once() {
     assert_eq!((&told["status"], &told["owed"], statuses(&told)), (&json!(0), &json!([]), vec!["succeeded"]));
     assert_eq!((&told["refunds"][0]["reason"], &told["refunds"][0]["amount"]["amount"]), (&json!("elsewhere"), &json!(500)));
     assert!(note(&told, "refunded").starts_with("5.00 EUR") && note(&told, "disputed").contains("fraudulent"), "{told:#}");
-    managers_know(&site, &order, "given back at the provider: 5.00 EUR").await;
+    managers_know(&site, &order, "5.00 EUR was given back at the provider").await;
     managers_know(&site, &order, "fraudulent").await;
 
     // What is asked for afterwards is no more than is left.
