@@ -157,10 +157,9 @@ impl App {
         let Some(subscription) = self.store.subscription(&order.subscription_of(line)).await? else { return Ok(None) };
         let why = match subscription.brought_by(&order.num).map(|index| subscription.plans[index].state) {
             Some(RunState::Over { why, .. }) => why,
-            Some(RunState::Waiting | RunState::Running { .. }) => return Ok(None),
             // It was over so long ago that the subscription has forgotten it.
             None if order.brings_plan() || order.only_add_ons => OverReason::Expired,
-            None => return Ok(None),
+            Some(RunState::Waiting | RunState::Running { .. }) | None => return Ok(None),
         };
         Ok(Some(Command::PlanOver { line, why }))
     }

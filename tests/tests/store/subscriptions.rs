@@ -482,7 +482,8 @@ async fn everything_at_once(seed: u64, faults: Faults) {
     // A draw whose answer got lost is found by the sweep.
     world.sweep_twice().await;
     audit(&world.engine).await.nothing_missing();
-    let returned = u64::from(world.store.sims(&[subscription.iccid]).await.unwrap()[0].state == SimState::Stocked);
+    let card = world.store.sims(&[subscription.iccid]).await.expect("the card").remove(0);
+    let returned = u64::from(card.state == SimState::Stocked);
     assert_eq!(available(&world).await, 7 - u64::from(won == [OrderType::SwapSim]) + returned);
 }
 
