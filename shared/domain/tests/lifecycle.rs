@@ -2,21 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod common;
+
+use common::{at, draft, eur, iccid};
 use simdock_domain::*;
-
-const START: i64 = 1_795_341_600; // 2026-11-22T10:00:00Z
-
-fn at(seconds: i64) -> Timestamp {
-    Timestamp::from_unix(START + seconds)
-}
-
-fn eur(amount: i64) -> Money {
-    Money { amount, currency: "EUR".parse().unwrap() }
-}
-
-fn iccid(number: u64) -> Iccid {
-    Iccid::with_check_digit(&format!("890990{number:012}")).unwrap()
-}
 
 fn plan() -> Plan {
     serde_json::from_value(serde_json::json!({
@@ -27,26 +16,6 @@ fn plan() -> Plan {
         "addOns": [{"addOnId": "data-1gb", "display": "1 GB", "kind": "data", "price": {"amount": 300, "currency": "EUR"}, "amount": 1024}],
     }))
     .unwrap()
-}
-
-fn draft(count: u32) -> Draft {
-    Draft {
-        count,
-        form_factor: FormFactor::Esim,
-        wanted: Vec::new(),
-        address: None,
-        gift: None,
-        add_on_ids: Vec::new(),
-        payment_method: PaymentMethod::Card,
-        channel: Channel::Web,
-        email: "ana@example.com".parse().unwrap(),
-        name: "Ana".into(),
-        language: "en".into(),
-        line_name: None,
-        send_email: true,
-        other_order_id: None,
-        other_item_id: None,
-    }
 }
 
 fn unpaid(count: u32) -> Order {

@@ -6,6 +6,7 @@ mod desk;
 mod reads;
 mod subscriptions;
 
+use crate::api::openapi::Contract;
 use crate::api::{Answer, By, Site, draft, list, num};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -206,6 +207,15 @@ fn every_event_is_used() {
 /// The text of an event.
 fn text(name: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../events").join(format!("{name}.json"))).unwrap()
+}
+
+/// Whether the body of a request's event keeps to the contract; `None` if it is no JSON, or there is none.
+fn fits(contract: &Contract, name: &str) -> Option<bool> {
+    let event = about(name, ORDER);
+    let (method, path) = (event["requestContext"]["http"]["method"].as_str()?, event["rawPath"].as_str()?);
+    let body = serde_json::from_str(event["body"].as_str()?).ok()?;
+    let operation = contract.operation(method, path).expect("a route of the contract");
+    Some(contract.request_complaints(&operation, &body).is_empty())
 }
 
 /// An event about an order of ours.

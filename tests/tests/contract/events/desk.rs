@@ -1,7 +1,7 @@
 //! The events about what managers look after: physical cards, gifts, and what they do about orders.
 
 use super::subscriptions::SUBSCRIPTION;
-use super::{CARD, ORDER, Outcome, about, with};
+use super::{CARD, ORDER, Outcome, about, fits, with};
 use crate::api::openapi::Contract;
 use crate::api::{By, EID, PARTNER, Site, draft, list, num};
 use serde_json::{Value, json};
@@ -86,12 +86,7 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 #[test]
 fn bodies_keep_to_the_contract_if_and_only_if_they_are_good() {
     let contract = Contract::load();
-    let fits = |name: &str| {
-        let event = about(name, ORDER);
-        let (method, path) = (event["requestContext"]["http"]["method"].as_str()?, event["rawPath"].as_str()?);
-        let body = serde_json::from_str(event["body"].as_str()?).ok()?;
-        Some(contract.request_complaints(&contract.operation(method, path).unwrap(), &body).is_empty())
-    };
+    let fits = |name: &str| fits(&contract, name);
     for (name, (_, code, _)) in REFUSED_ORDERS.iter().chain(REFUSED) {
         if ["unknown_field", "missing_field", "invalid_field"].contains(code) {
             assert_eq!(fits(name), Some(BEYOND_THE_SCHEMAS.contains(name)), "{name}");

@@ -1,6 +1,6 @@
 //! The events about subscriptions: requests that change them, what is reported about their cards, and the carrier's jobs.
 
-use super::{CARD, ORDER, Outcome, about, with};
+use super::{CARD, ORDER, Outcome, about, fits, with};
 use crate::api::openapi::Contract;
 use crate::api::{By, EID, Site, draft, list, num};
 use serde_json::{Value, json};
@@ -168,12 +168,7 @@ fn happened(order: &Value, event: &str) -> bool {
 #[test]
 fn bodies_keep_to_the_contract_if_and_only_if_they_are_good() {
     let contract = Contract::load();
-    let fits = |name: &str| {
-        let event = about(name, ORDER);
-        let (method, path) = (event["requestContext"]["http"]["method"].as_str()?, event["rawPath"].as_str()?);
-        let body = serde_json::from_str(event["body"].as_str()?).ok()?;
-        Some(contract.request_complaints(&contract.operation(method, path).unwrap(), &body).is_empty())
-    };
+    let fits = |name: &str| fits(&contract, name);
     for (name, (_, code, _)) in REFUSED_CHANGES.iter().chain(REFUSED_REPORTS) {
         if ["unknown_field", "missing_field", "invalid_field"].contains(code)
             && let Some(fits) = fits(name)
