@@ -515,7 +515,7 @@ async fn check_the_tables(folder: &Path, done: &Acknowledged, inventory: &Value,
     let store = Store::new(&stack.config()).await.expect("the tables");
     let now = store.clock().now();
     for shard in 0..Store::DUE_SHARDS {
-        assert_eq!(store.overdue(shard, now, None).await.expect("the index").orders, [], "overdue orders");
+        assert_eq!(store.overdue(shard, now, None).await.expect("the index").items, [], "overdue orders");
     }
     assert_eq!(store.running_imports().await.expect("imports"), [] as [String; 0], "unfinished imports");
 

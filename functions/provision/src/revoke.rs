@@ -8,12 +8,10 @@ use simdock_domain::{
     decide_all,
 };
 use simdock_runtime::JobFailed;
-use simdock_store::{Facts, Sim, StoreError, Transaction};
+use simdock_store::{Facts, Sim, Store, StoreError};
 
 /// How many cards the carrier is asked about at once.
 const LINES_AT_ONCE: usize = 16;
-/// How long a line's cancellation may keep its subscription before the sweep looks what became of it, in seconds.
-const CLAIM: i64 = 600;
 
 /// What the carrier said about a card.
 struct Answer {
@@ -53,7 +51,7 @@ impl App {
             let claim = claim?;
             items += 3 + if let Claim::Ours(others) = &claim { *others } else { 0 };
             // Those that do not fit come with the order's next reading.
-            if items > Transaction::MOST {
+            if items > Store::MOST_AT_ONCE {
                 break;
             }
             asked.push((line, sim, claim));
@@ -82,8 +80,8 @@ impl App {
             Claim::Ended { .. } => return Ok(Ok(())),
             Claim::Refused(reason) => return Ok(Err(CarrierError::Final { reason })),
         }
-        if let Some(reason) = self.unreachable(&sim.pool.operator).await? {
-            return Ok(Err(CarrierError::Retryable { reason, retry_after: None }));
+        if let Err(error) = self.reach(&sim.pool.operator).await? {
+            return Ok(Err(error));
         }
         let request =
             RevokeRequest { order_num: order.num.clone(), iccid: sim.iccid.clone(), force: false, requested_at: order.paid_at() };
@@ -100,11 +98,9 @@ impl App {
             let Some(subscription) = self.store.subscription(&order.subscription_of(line)).await? else {
                 return Ok(Claim::Ours(0));
             };
-            let until = now.plus_seconds(CLAIM);
-            let change = OpenChange { kind: ChangeKind::Refund, order: order.num.clone(), new_iccid: None, until };
             let open = subscription.plans.iter().filter(|run| run.is_open());
             let others = open.map(|run| usize::from(run.order != order.num) + run.extras.len()).sum();
-            match subscription.claim(change) {
+            match subscription.claim(OpenChange::begin(ChangeKind::Refund, &order.num, None, now)) {
                 Err(Rejected::Closed(Closed::Ended)) => {
                     return Ok(Claim::Ended { begun: subscription.has_begun(&order.num) });
                 }

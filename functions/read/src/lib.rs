@@ -71,11 +71,11 @@ impl App {
 
     async fn sim(&self, principal: &Principal, request: &Request) -> Result<Response<Body>, Problem> {
         query_parameters(request, &[])?;
-        let sims = match path_parameter(request, "iccid").parse::<Iccid>() {
-            Ok(iccid) => self.store.sims(std::slice::from_ref(&iccid)).await?,
-            Err(_) => Vec::new(),
+        let sim = match path_parameter(request, "iccid").parse::<Iccid>() {
+            Ok(iccid) => self.store.sim(&iccid).await?,
+            Err(_) => None,
         };
-        let sim = card_visible_to(&self.store, principal, sims.into_iter().next()).await?;
+        let sim = card_visible_to(&self.store, principal, sim).await?;
         let report =
             self.store.sim_reports(vec![sim]).await?.pop().ok_or_else(|| Problem::internal("a card without a report"))?;
         Ok(json(StatusCode::OK, &SimView::from(report)))

@@ -172,7 +172,7 @@ impl App {
             }
         };
         let iccid = now.as_ref().unwrap_or(&subject.iccid);
-        let sim = self.store.sims(std::slice::from_ref(iccid)).await?.pop();
+        let sim = self.store.sim(iccid).await?;
         sim.ok_or_else(|| Trouble::Lasting(format!("card {iccid} is in no table")))
     }
 

@@ -71,7 +71,7 @@ impl App {
         let text = path_parameter(request, "iccid");
         let iccid: Iccid = text.parse().map_err(|_| Problem::not_found("card"))?;
         let signed = header(request, "webhook-signature").is_some();
-        let sim = self.sim(&iccid).await?;
+        let sim = self.store.sim(&iccid).await?;
         let sim = if signed {
             self.verify(request, sim)?
         } else {
@@ -85,10 +85,6 @@ impl App {
         }
         let result = self.record(sim, &event).await?;
         Ok(answer(StatusCode::OK, &json!({"received": true, "result": result})))
-    }
-
-    async fn sim(&self, iccid: &Iccid) -> Result<Option<Sim>, StoreError> {
-        Ok(self.store.sims(std::slice::from_ref(iccid)).await?.pop())
     }
 
     /// A carrier reports on its own cards only, with its own secret; a partner on those that it sold. Who cannot sign does not
@@ -133,7 +129,7 @@ impl App {
                         if !kind.is_in_network() || !self.seen_first(&sim, event.at).await? {
                             return Ok("replaced");
                         }
-                        sim = self.sim(&sim.iccid).await?.ok_or_else(|| Problem::not_found("card"))?;
+                        sim = self.store.sim(&sim.iccid).await?.ok_or_else(|| Problem::not_found("card"))?;
                         continue;
                     }
                     match self.reported(&before, event.at, *kind, country.as_deref(), order.as_ref()).await? {
@@ -145,7 +141,7 @@ impl App {
             if written.is_ok() {
                 return Ok("recorded");
             }
-            sim = self.sim(&sim.iccid).await?.ok_or_else(|| Problem::not_found("card"))?;
+            sim = self.store.sim(&sim.iccid).await?.ok_or_else(|| Problem::not_found("card"))?;
         }
         Err(Problem::unavailable("the card kept changing"))
     }

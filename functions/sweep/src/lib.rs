@@ -11,7 +11,7 @@ use simdock_domain::{
 };
 use simdock_jobs::{JobMessage, Queued, Queues};
 use simdock_runtime::{Config, ConfigError};
-use simdock_store::{Change, Level, LowBalance, Store};
+use simdock_store::{Change, Level, LowBalance, OverdueCursor, Store, StoreError};
 use std::time::{Duration, Instant, SystemTime};
 use tracing::Instrument;
 
@@ -63,6 +63,22 @@ enum Looked {
     Changed,
 }
 
+/// What has an index of what is due.
+#[derive(Clone, Copy)]
+enum Backlog {
+    Orders,
+    Subscriptions,
+}
+
+impl Backlog {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Orders => "orders",
+            Self::Subscriptions => "subscriptions",
+        }
+    }
+}
+
 impl App {
     /// Builds the function.
     pub async fn new(config: &Config) -> Result<Self, ConfigError> {
@@ -77,8 +93,8 @@ impl App {
             let until = Instant::now() + budget(event.context.deadline());
             let mut swept = Swept::default();
             self.stock(&mut swept).await;
-            self.orders(until, &mut swept).await;
-            self.subscriptions(until, &mut swept).await;
+            self.backlog(Backlog::Orders, until, &mut swept).await;
+            self.backlog(Backlog::Subscriptions, until, &mut swept).await;
             self.imports(until, &mut swept).await;
             self.levels(&mut swept).await;
             let Swept { voided, requeued, plans_over, leaked, returned, stale, imports, failed, unfinished } = swept;
@@ -89,9 +105,9 @@ impl App {
         .await
     }
 
-    /// All shards at once, so that a backlog in one does not keep the others waiting. What was done leaves the index, or falls due
-    /// later: a sweep that is cut short is carried on by the next where it stopped.
-    async fn orders(&self, until: Instant, swept: &mut Swept) {
+    /// Works off what is due: all shards at once, so that a backlog in one does not keep the others waiting. What was done leaves the
+    /// index, or falls due later: a sweep that is cut short is carried on by the next where it stopped.
+    async fn backlog(&self, of: Backlog, until: Instant, swept: &mut Swept) {
         let shards = (0..Store::DUE_SHARDS).map(async |shard| {
             let mut swept = Swept::default();
             let mut cursor = None;
@@ -100,32 +116,18 @@ impl App {
                     swept.unfinished = true;
                     return swept;
                 }
-                let page = match self.store.overdue(shard, self.store.clock().now(), cursor).await {
-                    Ok(page) => page,
+                let next = match of {
+                    Backlog::Orders => self.orders(shard, cursor, &mut swept).await,
+                    Backlog::Subscriptions => self.subscriptions(shard, cursor, &mut swept).await,
+                };
+                cursor = match next {
+                    Ok(Some(next)) => Some(next),
+                    Ok(None) => return swept,
                     Err(error) => {
-                        swept.fail("orders", &error);
+                        swept.fail(of.name(), &error);
                         return swept;
                     }
                 };
-                let orders = match self.store.orders(&page.orders).await {
-                    Ok(orders) => orders,
-                    Err(error) => {
-                        swept.fail("orders", &error);
-                        return swept;
-                    }
-                };
-                for (order, looked) in orders.iter().zip(join_all(orders.iter().map(|order| self.order(order))).await) {
-                    match looked {
-                        Ok(Looked::Voided) => swept.voided += 1,
-                        Ok(Looked::Queued(jobs)) => swept.requeued += jobs,
-                        Ok(Looked::Changed) => {}
-                        Err(error) => swept.fail(order.num.as_str(), error.as_ref()),
-                    }
-                }
-                cursor = page.next;
-                if cursor.is_none() {
-                    return swept;
-                }
             }
         });
         for shard in join_all(shards).await {
@@ -133,37 +135,41 @@ impl App {
         }
     }
 
-    async fn subscriptions(&self, until: Instant, swept: &mut Swept) {
-        let shards = (0..Store::DUE_SHARDS).map(async |shard| {
-            let mut swept = Swept::default();
-            let mut cursor = None;
-            loop {
-                if Instant::now() >= until {
-                    swept.unfinished = true;
-                    return swept;
-                }
-                let page = match self.store.overdue_subscriptions(shard, self.store.clock().now(), cursor).await {
-                    Ok(page) => page,
-                    Err(error) => {
-                        swept.fail("subscriptions", &error);
-                        return swept;
-                    }
-                };
-                for (id, looked) in page.ids.iter().zip(join_all(page.ids.iter().map(|id| self.subscription(id))).await) {
-                    match looked {
-                        Ok(ended) => swept.plans_over += ended,
-                        Err(error) => swept.fail(id, error.as_ref()),
-                    }
-                }
-                cursor = page.next;
-                if cursor.is_none() {
-                    return swept;
-                }
+    /// A page of a shard's orders; answers where the next begins.
+    async fn orders(
+        &self,
+        shard: u8,
+        after: Option<OverdueCursor>,
+        swept: &mut Swept,
+    ) -> Result<Option<OverdueCursor>, StoreError> {
+        let page = self.store.overdue(shard, self.store.clock().now(), after).await?;
+        let orders = self.store.orders(&page.items).await?;
+        for (order, looked) in orders.iter().zip(join_all(orders.iter().map(|order| self.order(order))).await) {
+            match looked {
+                Ok(Looked::Voided) => swept.voided += 1,
+                Ok(Looked::Queued(jobs)) => swept.requeued += jobs,
+                Ok(Looked::Changed) => {}
+                Err(error) => swept.fail(order.num.as_str(), error.as_ref()),
             }
-        });
-        for shard in join_all(shards).await {
-            swept.add(&shard);
         }
+        Ok(page.next)
+    }
+
+    /// A page of a shard's subscriptions; answers where the next begins.
+    async fn subscriptions(
+        &self,
+        shard: u8,
+        after: Option<OverdueCursor>,
+        swept: &mut Swept,
+    ) -> Result<Option<OverdueCursor>, StoreError> {
+        let page = self.store.overdue_subscriptions(shard, self.store.clock().now(), after).await?;
+        for (id, looked) in page.items.iter().zip(join_all(page.items.iter().map(|id| self.subscription(id))).await) {
+            match looked {
+                Ok(ended) => swept.plans_over += ended,
+                Err(error) => swept.fail(id, error.as_ref()),
+            }
+        }
+        Ok(page.next)
     }
 
     async fn order(&self, order: &Order) -> Result<Looked, Error> {
@@ -200,8 +206,8 @@ impl App {
             }
             Service::On | Service::Suspended { .. } | Service::Suspending { .. } | Service::Resuming { .. } => {}
         }
-        let sims = self.store.sims(std::slice::from_ref(&subscription.iccid)).await?;
-        let installed = sims.first().is_some_and(|sim| sim.profile.installed_at.is_some());
+        let sim = self.store.sim(&subscription.iccid).await?;
+        let installed = sim.is_some_and(|sim| sim.profile.installed_at.is_some());
         let Ok(next) = subscription.tick(installed, now) else {
             self.store.subscription_looked_after(&subscription, now).await?;
             return Ok(0);

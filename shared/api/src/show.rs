@@ -1,6 +1,6 @@
 use crate::Problem;
 use crate::view::{OrderView, SubscriptionView, card_view};
-use futures_util::future::{join, join_all};
+use futures_util::future::join_all;
 use simdock_domain::{Iccid, Line, Order, Subscription};
 use simdock_store::{Provisioning, Sim, Store, StoreError};
 
@@ -51,19 +51,16 @@ pub async fn line_of(store: &Store, order: &Order, iccid: &str) -> Result<Option
         return Ok(Some(line));
     }
     let Ok(iccid) = iccid.parse::<Iccid>() else { return Ok(None) };
-    let carried = store.sims(&[iccid]).await?.pop().and_then(|sim| sim.subscription);
+    let carried = store.sim(&iccid).await?.and_then(|sim| sim.subscription);
     Ok((0..order.lines.len()).find(|line| carried.as_ref() == Some(&order.subscription_of(*line))))
 }
 
 /// The cards of an order's lines, those that replaced them, and their subscriptions.
 async fn cards_of(store: &Store, order: &Order) -> Result<(Vec<Sim>, Vec<Subscription>), StoreError> {
-    let iccids: Vec<_> = order.lines.iter().filter_map(|line| line.iccid.clone()).collect();
-    let mut ids: Vec<String> = (0..order.lines.len()).map(|line| order.subscription_of(line)).collect();
-    ids.dedup();
-    let (sims, subscriptions) = join(store.sims(&iccids), store.subscriptions(&ids)).await;
-    let (mut sims, subscriptions) = (sims?, subscriptions?);
-    let replaced = subscriptions.iter().map(|subscription| &subscription.iccid).filter(|iccid| !iccids.contains(iccid));
-    let replaced: Vec<_> = replaced.cloned().collect();
+    let (mut sims, subscriptions) = store.sims_and_subscriptions(order).await?;
+    let sold = |iccid: &&Iccid| order.lines.iter().any(|line| line.iccid.as_ref() == Some(*iccid));
+    let replaced: Vec<Iccid> =
+        subscriptions.iter().map(|subscription| &subscription.iccid).filter(|iccid| !sold(iccid)).cloned().collect();
     sims.extend(store.sims(&replaced).await?);
     Ok((sims, subscriptions))
 }
@@ -77,6 +74,6 @@ pub async fn list_entry(store: &Store, order: &Order) -> Result<OrderView, Probl
 /// A subscription with its plans, its cards and the orders that made it what it is.
 pub async fn show_subscription(store: &Store, subscription: &Subscription) -> Result<SubscriptionView, Problem> {
     let main = store.order(&subscription.main_order).await?;
-    let sims = store.sims(std::slice::from_ref(&subscription.iccid)).await?;
-    Ok(SubscriptionView::new(subscription, sims.first(), &subscription.orders(main.as_ref())))
+    let sim = store.sim(&subscription.iccid).await?;
+    Ok(SubscriptionView::new(subscription, sim.as_ref(), &subscription.orders(main.as_ref())))
 }

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 
 /// How long a swapped SIM may wait to be installed before the swap is abandoned, in seconds: 30 days.
 pub const SWAP_WINDOW: i64 = 30 * 86_400;
+/// How long a cancellation or a refund may keep other changes away before the sweep looks what became of it, in seconds.
+const CANCELLATION_WINDOW: i64 = 600;
 /// The most plans that wait or run on a subscription at once; beyond that, operators refuse (1GLOBAL: 15 per ICCID).
 pub const MAX_OPEN_PLANS: usize = 15;
 /// The most top-ups of add-ons alone on a subscription at once: with the plans, all that ends with it fits into one transaction.
@@ -925,6 +927,17 @@ impl Service {
             Self::Suspended { .. } => "suspended",
             Self::Resuming { .. } => "resuming",
         }
+    }
+}
+
+impl OpenChange {
+    /// A change that an order begins now.
+    pub fn begin(kind: ChangeKind, order: &OrderNum, new_iccid: Option<Iccid>, now: Timestamp) -> Self {
+        let window = match kind {
+            ChangeKind::Swap => SWAP_WINDOW,
+            ChangeKind::Cancellation | ChangeKind::Refund => CANCELLATION_WINDOW,
+        };
+        Self { kind, order: order.clone(), new_iccid, until: now.plus_seconds(window) }
     }
 }
 

@@ -1,7 +1,9 @@
 //! Keeps orders, subscriptions and cards in step: what a decision about one means for the others is written with it.
 
 use crate::sims::Sim;
-use crate::{Conflict, Store, StoreError, Transaction};
+use crate::transaction::Transaction;
+use crate::{Conflict, Store, StoreError};
+use futures_util::future::join;
 use simdock_domain::{
     ActivationCode, Closed, Command, EndReason, LineState, Msisdn, Order, OrderType, PlanRun, Profile, Rejected, RunState,
     Subscription, Timestamp, Used, decide,
@@ -128,10 +130,10 @@ impl Store {
                 (OrderType::CancelSubscription, LineState::Pending, LineState::Live) => {
                     let subscription = self.subscription(&next.subscription_of(line)).await?;
                     let subscription = subscription.ok_or_else(|| StoreError::Broken("a cancellation of nothing".to_owned()))?;
-                    let sims = self.sims(std::slice::from_ref(&subscription.iccid)).await?;
-                    let sim = sims.first().ok_or_else(|| StoreError::Broken("a subscription without a card".to_owned()))?;
+                    let sim = self.sim(&subscription.iccid).await?;
+                    let sim = sim.ok_or_else(|| StoreError::Broken("a subscription without a card".to_owned()))?;
                     write.retired(&sim.iccid, &subscription.id)?;
-                    self.end(&mut write, next, &subscription, EndReason::Cancelled, sim, now).await?;
+                    self.end(&mut write, next, &subscription, EndReason::Cancelled, &sim, now).await?;
                 }
                 // What else happens to a line follows from its subscription, or means nothing to others.
                 (
@@ -188,13 +190,18 @@ impl Store {
         write.commit().await
     }
 
-    /// What became of what each line of an order brought, and what keeps its subscription from being changed by the order.
-    pub async fn used_lines(&self, order: &Order) -> Result<Vec<(Used, Option<Closed>)>, StoreError> {
+    /// The cards that were sold with an order's lines, and the subscriptions that the lines began or change.
+    pub async fn sims_and_subscriptions(&self, order: &Order) -> Result<(Vec<Sim>, Vec<Subscription>), StoreError> {
         let iccids: Vec<_> = order.lines.iter().filter_map(|line| line.iccid.clone()).collect();
         let mut ids: Vec<String> = (0..order.lines.len()).map(|line| order.subscription_of(line)).collect();
         ids.dedup();
-        let (sims, subscriptions) = futures_util::future::join(self.sims(&iccids), self.subscriptions(&ids)).await;
-        let (sims, subscriptions) = (sims?, subscriptions?);
+        let (sims, subscriptions) = join(self.sims(&iccids), self.subscriptions(&ids)).await;
+        Ok((sims?, subscriptions?))
+    }
+
+    /// What became of what each line of an order brought, and what keeps its subscription from being changed by the order.
+    pub async fn used_lines(&self, order: &Order) -> Result<Vec<(Used, Option<Closed>)>, StoreError> {
+        let (sims, subscriptions) = self.sims_and_subscriptions(order).await?;
         let line = |(index, line): (usize, &simdock_domain::Line)| {
             let sim = sims.iter().find(|sim| Some(&sim.iccid) == line.iccid.as_ref());
             let id = order.subscription_of(index);

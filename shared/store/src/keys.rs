@@ -233,7 +233,7 @@ mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
     const PAGE: &str = include_str!("../../../infra/TABLES.md");
-    const SOURCES: [&str; 12] = [
+    const SOURCES: [&str; 13] = [
         include_str!("imports.rs"),
         include_str!("in_step.rs"),
         include_str!("list.rs"),
@@ -246,6 +246,7 @@ mod tests {
         include_str!("subscriptions.rs"),
         include_str!("sweep.rs"),
         include_str!("transaction.rs"),
+        include_str!("write.rs"),
     ];
 
     /// The cells of a table's rows, below a heading.

@@ -34,9 +34,7 @@ pub use plans::{Operator, Provisioning};
 pub use sim_status::SimStatus;
 pub use sims::{Sim, SimQuery, SimReport, SimState};
 pub use stock::{Level, NewCard, Recovered};
-pub use subscriptions::{OverdueSubscriptions, SubscriptionCursor};
 pub use sweep::{Overdue, OverdueCursor};
-pub use transaction::Transaction;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::retry::RetryConfig;

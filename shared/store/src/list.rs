@@ -297,7 +297,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<Page<Order, Position>, StoreError> {
         let nothing = Page { items: Vec::new(), next: None };
-        let Some(sim) = self.sims(std::slice::from_ref(iccid)).await?.pop() else { return Ok(nothing) };
+        let Some(sim) = self.sim(iccid).await? else { return Ok(nothing) };
         let Some(num) = &sim.order_num else { return Ok(nothing) };
         let Some(sold_by) = self.order(num).await? else { return Ok(nothing) };
         // The new card of a swap has none of its own until it is activated.

@@ -1,6 +1,6 @@
 use crate::item::{Item, from_item, number, text, to_item};
 use crate::stock::built;
-use crate::write::{SENDS, SendError, Twice, pause, send};
+use crate::write::{SENDS, SendError, Twice, over_version, pause, send};
 use crate::{Conflict, Store, StoreError, keys};
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{KeysAndAttributes, Put, ReturnValuesOnConditionCheckFailure};
@@ -93,26 +93,12 @@ impl Store {
 
     /// Writes an order over the version before.
     pub async fn replace_order(&self, next: &Order) -> Result<Result<(), Conflict>, StoreError> {
-        let put = self.order_put(next)?;
-        let request = self
-            .client
-            .put_item()
-            .table_name(&put.table_name)
-            .set_item(Some(put.item.clone()))
-            .set_condition_expression(put.condition_expression.clone())
-            .set_expression_attribute_values(put.expression_attribute_values.clone());
-        match send(Twice::Harmless, || request.clone().send()).await {
-            Ok(_) => Ok(Ok(())),
-            Err(SendError::Refused(_)) => Ok(Err(Conflict)),
-            Err(SendError::Failed(error)) => Err(error),
-        }
+        self.replace(self.order_put(next)?).await
     }
 
     /// The write of an order over the version before, for a transaction.
     pub(crate) fn order_put(&self, next: &Order) -> Result<Put, StoreError> {
-        let put = Put::builder().table_name(&self.tables.orders).set_item(Some(order_item(next)?));
-        let put = put.condition_expression("version = :before").expression_attribute_values(":before", number(next.version - 1));
-        built(put.build())
+        over_version(&self.tables.orders, order_item(next)?, next.version)
     }
 
     /// Reads up to 100 items of a table by key, consistently and in no particular order; absent ones are left out.

@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::types::{Put, ReturnValuesOnConditionCheckFailure, Transact
 use futures_util::future::join;
 use simdock_domain::{
     Cards, ChangeKind, Command, Gift, Iccid, Intake, Money, OpenChange, Order, OrderNum, OrderType, Plan, PoolId, Provider,
-    Rejected, SWAP_WINDOW, Subscription, Timestamp, VoidReason, decide, decide_all,
+    Rejected, Subscription, Timestamp, VoidReason, decide, decide_all,
 };
 use std::time::Duration;
 
@@ -19,9 +19,6 @@ const ROUNDS: u32 = 40;
 /// How long a buyer waits, in milliseconds, before "sold out" counts: the last tickets may be with another delivery of its own
 /// webhook, or with somebody about to give them back.
 const SECOND_LOOK: std::ops::Range<u64> = 200..400;
-
-/// How long a cancellation of a subscription may take before the sweep looks what became of it, in seconds.
-const CHANGE_WINDOW: i64 = 600;
 
 /// What an order gets for its money.
 struct Delivery {
@@ -238,17 +235,14 @@ impl Store {
             let tickets = if order.wanted.is_empty() { held[..count].to_vec() } else { Vec::new() };
             return Ok(Supply::Ready(Box::new(Delivery { cards, tickets, subscription: None, works_at_once: false })));
         };
-        let change = |kind, until| {
-            let new_iccid = cards.first().cloned();
-            before.claim(OpenChange { kind, order: order.num.clone(), new_iccid, until })
-        };
+        let change = |kind| before.claim(OpenChange::begin(kind, &order.num, cards.first().cloned(), now));
         let after = match order.kind {
             OrderType::ActivateSubscription => {
                 return Err(StoreError::Broken("an activation of a subscription that is there".into()));
             }
             OrderType::TopUpSubscription | OrderType::Renewal => before.add(order, plan, now),
-            OrderType::SwapSim => change(ChangeKind::Swap, now.plus_seconds(SWAP_WINDOW)),
-            OrderType::CancelSubscription => change(ChangeKind::Cancellation, now.plus_seconds(CHANGE_WINDOW)),
+            OrderType::SwapSim => change(ChangeKind::Swap),
+            OrderType::CancelSubscription => change(ChangeKind::Cancellation),
         };
         let operator = self.operator(&before.pool.operator).await?;
         let preloaded = operator.is_some_and(|operator| operator.provisioning == Provisioning::Preloaded);

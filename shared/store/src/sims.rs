@@ -92,6 +92,11 @@ fn is_unknown(profile: &Profile) -> bool {
 }
 
 impl Store {
+    /// Reads a card, consistently.
+    pub async fn sim(&self, iccid: &Iccid) -> Result<Option<Sim>, StoreError> {
+        Ok(self.sims(std::slice::from_ref(iccid)).await?.pop())
+    }
+
     /// Reads cards, consistently, in the order asked for; ones that do not exist are left out.
     pub async fn sims(&self, iccids: &[Iccid]) -> Result<Vec<Sim>, StoreError> {
         let mut sims: Vec<Sim> = Vec::with_capacity(iccids.len());

@@ -22,32 +22,27 @@ fn over_profile(update: UpdateBuilder, sim: &Sim, next: &Profile) -> Result<Upda
     })
 }
 
-/// A transaction in the making. DynamoDB takes up to [`Transaction::MOST`] items.
+/// A transaction in the making. DynamoDB takes up to [`Store::MOST_AT_ONCE`] items.
 #[derive(Debug)]
-pub struct Transaction<'a> {
+pub(crate) struct Transaction<'a> {
     store: &'a Store,
     items: Vec<TransactWriteItem>,
 }
 
 impl Store {
+    /// The most items that one transaction writes.
+    pub const MOST_AT_ONCE: usize = 100;
+
     /// Begins a transaction.
-    pub fn transaction(&self) -> Transaction<'_> {
+    pub(crate) fn transaction(&self) -> Transaction<'_> {
         Transaction { store: self, items: Vec::new() }
     }
 }
 
 impl Transaction<'_> {
-    /// The most items that a transaction holds.
-    pub const MOST: usize = 100;
-
     /// How many items it holds.
     pub fn len(&self) -> usize {
         self.items.len()
-    }
-
-    /// Whether nothing is to be written.
-    pub fn is_empty(&self) -> bool {
-        self.items.is_empty()
     }
 
     /// Writes all or nothing; refused if somebody else changed one of the items first.

@@ -1,10 +1,12 @@
 //! Sending reads and writes, and sending them again only where that is safe.
 
 use crate::error::{Outcome, outcome};
-use crate::{Store, StoreError};
+use crate::item::{Item, number};
+use crate::stock::built;
+use crate::{Conflict, Store, StoreError};
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::TransactWriteItem;
+use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
 use std::time::{Duration, Instant};
 
 /// How often one request is sent at most; with [`pause`], over one to four seconds.
@@ -124,7 +126,30 @@ fn transaction_outcome<R>(error: &SdkError<TransactWriteItemsError, R>) -> (Outc
     }
 }
 
+/// A write of a record over the version before.
+pub fn over_version(table: &str, record: Item, version: u64) -> Result<Put, StoreError> {
+    let put = Put::builder().table_name(table).set_item(Some(record));
+    let put = put.condition_expression("version = :before").expression_attribute_values(":before", number(version - 1));
+    built(put.build())
+}
+
 impl Store {
+    /// Sends a write over the version before by itself.
+    pub(crate) async fn replace(&self, put: Put) -> Result<Result<(), Conflict>, StoreError> {
+        let request = self
+            .client
+            .put_item()
+            .table_name(put.table_name)
+            .set_item(Some(put.item))
+            .set_condition_expression(put.condition_expression)
+            .set_expression_attribute_values(put.expression_attribute_values);
+        match send(Twice::Harmless, || request.clone().send()).await {
+            Ok(_) => Ok(Ok(())),
+            Err(SendError::Refused(_)) => Ok(Err(Conflict)),
+            Err(SendError::Failed(error)) => Err(error),
+        }
+    }
+
     /// Writes all the items or none. The client token makes sending the same bytes again within minutes harmless; past that,
     /// and for engines that forget it, the items' own conditions do.
     pub(crate) async fn transact(&self, items: Vec<TransactWriteItem>) -> Result<(), TransactError> {

@@ -70,7 +70,7 @@ async fn orders_turn_up_when_they_want_attention_and_not_before() {
         for shard in 0..Store::DUE_SHARDS {
             let page = world.store.overdue(shard, now, None).await.unwrap();
             assert!(page.next.is_none());
-            found.extend(page.orders);
+            found.extend(page.items);
         }
         found.sort();
         found
@@ -106,7 +106,7 @@ async fn overdue_orders_come_page_by_page() {
     let (mut found, mut pages, mut cursor) = (Vec::new(), 0, None);
     loop {
         let page = world.store.overdue(shard, late, cursor).await.unwrap();
-        found.extend(page.orders);
+        found.extend(page.items);
         pages += 1;
         cursor = page.next;
         if cursor.is_none() {

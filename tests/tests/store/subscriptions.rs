@@ -516,7 +516,7 @@ async fn subscriptions_turn_up_when_they_want_attention_and_not_before() {
             let mut cursor = None;
             loop {
                 let page = world.store.overdue_subscriptions(shard, world.now(), cursor).await.unwrap();
-                found.extend(page.ids);
+                found.extend(page.items);
                 cursor = page.next;
                 if cursor.is_none() {
                     break;
