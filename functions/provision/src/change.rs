@@ -1,76 +1,64 @@
 //! Has the carrier do what an order changes on a subscription that is there, and records what it said.
 
 use crate::{App, DECISIONS};
-use simdock_carrier::{CarrierError, Change, ChangeRequest, RevokeRequest};
-use simdock_domain::{Command, Job, Order, Subject, decide_all};
+use simdock_carrier::{CarrierError, Change, RevokeRequest};
+use simdock_domain::{Command, Iccid, Job, Order, Subject, Subscription, decide_all};
 use simdock_runtime::JobFailed;
-use simdock_store::{Facts, Sim};
+use simdock_store::Facts;
 
 impl App {
     /// Puts what a renewal or top-up brought on the card.
     pub(crate) async fn add(&self, order: Order) -> Result<(), JobFailed> {
         let (plan_id, add_on_ids) = brought(&order);
-        let outcome = self.change(&order, Change::AddPlan { plan_id, add_on_ids }).await?;
+        let subscription = self.subscription(&order).await?;
+        let change = Change::AddPlan { plan_id, add_on_ids };
+        let outcome = self.change(&subscription, change, order.num.to_string(), order.paid_at()).await?;
         self.conclude(order, Job::Provision, outcome).await
     }
 
     /// Takes what a renewal or top-up brought off the card again.
     pub(crate) async fn take_off(&self, order: Order) -> Result<(), JobFailed> {
         let (plan_id, add_on_ids) = brought(&order);
-        let outcome = match self.store.subscription(&subject(&order)?.subscription).await? {
+        let subscription = self.subscription(&order).await?;
+        let outcome = if subscription.ended.is_some() && !subscription.has_begun(&order.num) {
             // Whatever was on it was stopped with its card.
-            Some(subscription) if subscription.ended.is_some() && !subscription.has_begun(&order.num) => Ok(()),
-            Some(_) | None => self.change(&order, Change::RemovePlan { plan_id, add_on_ids }).await?,
+            Ok(())
+        } else {
+            let change = Change::RemovePlan { plan_id, add_on_ids };
+            self.change(&subscription, change, order.num.to_string(), order.paid_at()).await?
         };
         self.conclude(order, Job::Revoke, outcome).await
     }
 
     /// Stops the card of a subscription that is cancelled, installed or not.
     pub(crate) async fn stop(&self, order: Order) -> Result<(), JobFailed> {
-        let subject = subject(&order)?;
-        let Some(subscription) = self.store.subscription(&subject.subscription).await? else {
-            return Err(JobFailed("there is no such subscription".to_owned()));
-        };
-        let sims = self.store.sims(std::slice::from_ref(&subscription.iccid)).await?;
-        let outcome = self.stop_card(&order, sims.first()).await?;
+        let iccid = self.subscription(&order).await?.iccid;
+        let outcome = self.stop_card(&order, &iccid).await?;
         self.conclude(order, Job::Provision, outcome).await
     }
 
     /// Stops the card that was swapped.
     pub(crate) async fn retire(&self, order: Order) -> Result<(), JobFailed> {
-        let sims = self.store.sims(std::slice::from_ref(&subject(&order)?.iccid)).await?;
-        let outcome = self.stop_card(&order, sims.first()).await?;
+        let outcome = self.stop_card(&order, &subject(&order)?.iccid).await?;
         self.conclude(order, Job::Retire, outcome).await
     }
 
-    async fn stop_card(&self, order: &Order, sim: Option<&Sim>) -> Result<Result<(), CarrierError>, JobFailed> {
+    async fn stop_card(&self, order: &Order, iccid: &Iccid) -> Result<Result<(), CarrierError>, JobFailed> {
+        let sim = self.store.sim(iccid).await?;
         let sim = sim.ok_or_else(|| JobFailed("the subscription's card is in no table".to_owned()))?;
-        if let Some(reason) = self.unreachable(&sim.pool.operator).await? {
-            return Ok(Err(CarrierError::Retryable { reason, retry_after: None }));
+        if let Err(error) = self.reach(&sim.pool.operator).await? {
+            return Ok(Err(error));
         }
         // The operator knows a card by the order that it was sold by, which is not this one.
-        let order_num = sim.order_num.clone().ok_or_else(|| JobFailed("the subscription's card was never sold".to_owned()))?;
-        let request = RevokeRequest { order_num, iccid: sim.iccid.clone(), force: true, requested_at: order.paid_at() };
+        let order_num = sim.order_num.ok_or_else(|| JobFailed("the subscription's card was never sold".to_owned()))?;
+        let request = RevokeRequest { order_num, iccid: sim.iccid, force: true, requested_at: order.paid_at() };
         Ok(self.carriers.revoke(&sim.pool.operator, &request, self.store.clock().now()).await.map(|_| ()))
     }
 
-    async fn change(&self, order: &Order, change: Change) -> Result<Result<(), CarrierError>, JobFailed> {
-        let subject = subject(order)?;
-        let Some(subscription) = self.store.subscription(&subject.subscription).await? else {
-            return Err(JobFailed("there is no such subscription".to_owned()));
-        };
-        let operator = &subscription.pool.operator;
-        if let Some(reason) = self.unreachable(operator).await? {
-            return Ok(Err(CarrierError::Retryable { reason, retry_after: None }));
-        }
-        let request = ChangeRequest {
-            reference: order.num.to_string(),
-            subscription_id: subscription.id.clone(),
-            iccid: subscription.iccid.clone(),
-            change,
-            requested_at: order.paid_at(),
-        };
-        Ok(self.carriers.change(operator, &request, self.store.clock().now()).await.map(|_| ()))
+    /// The subscription that an order changes.
+    async fn subscription(&self, order: &Order) -> Result<Subscription, JobFailed> {
+        let subscription = self.store.subscription(&subject(order)?.subscription).await?;
+        subscription.ok_or_else(|| JobFailed("there is no such subscription".to_owned()))
     }
 
     /// Records how it went, with what that means for the subscription; where something changed meanwhile, decides again.

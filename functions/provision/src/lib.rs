@@ -7,8 +7,8 @@ mod service;
 
 use futures_util::future::join_all;
 use lambda_runtime::{Error, LambdaEvent};
-use simdock_carrier::{CarrierError, Carriers, ProvisionRequest, Provisioned};
-use simdock_domain::{Command, Iccid, Job, Order, OrderType, decide_all, due};
+use simdock_carrier::{CarrierError, Carriers, Change, ChangeRequest, ProvisionRequest, Provisioned};
+use simdock_domain::{Command, Iccid, Job, Order, OrderType, Subscription, Timestamp, decide_all, due};
 use simdock_jobs::CarrierMessage;
 use simdock_runtime::{BatchResponse, Config, ConfigError, JobFailed, SqsEvent, each_message};
 use simdock_store::{Activation, Facts, Provisioning, Sim, Store};
@@ -102,8 +102,8 @@ impl App {
 
     async fn ask(&self, order: &Order, line: usize, sim: &Sim) -> Result<Result<Provisioned, CarrierError>, JobFailed> {
         let operator = &sim.pool.operator;
-        if let Some(reason) = self.unreachable(operator).await? {
-            return Ok(Err(CarrierError::Retryable { reason, retry_after: None }));
+        if let Err(error) = self.reach(operator).await? {
+            return Ok(Err(error));
         }
         let request = ProvisionRequest {
             order_num: order.num.clone(),
@@ -117,11 +117,32 @@ impl App {
         Ok(self.carriers.provision(operator, &request, self.store.clock().now()).await)
     }
 
-    /// Why an operator that has to be asked cannot be. Cards that only it can make work, or stop, must not pass for preloaded.
-    async fn unreachable(&self, operator: &str) -> Result<Option<String>, JobFailed> {
+    /// Refuses for now where an operator that has to be asked cannot be. Cards that only it can make work, or stop, must not pass for
+    /// preloaded.
+    async fn reach(&self, operator: &str) -> Result<Result<(), CarrierError>, JobFailed> {
         let provisioning = self.store.operator(operator).await?.map(|operator| operator.provisioning);
-        let missing = provisioning == Some(Provisioning::Http) && !self.carriers.speaks_to(operator);
-        Ok(missing.then(|| format!("operator {operator} has no endpoint in CARRIERS")))
+        if provisioning == Some(Provisioning::Http) && !self.carriers.speaks_to(operator) {
+            let reason = format!("operator {operator} has no endpoint in CARRIERS");
+            return Ok(Err(CarrierError::Retryable { reason, retry_after: None }));
+        }
+        Ok(Ok(()))
+    }
+
+    /// Has the operator change what a subscription's card may do.
+    async fn change(
+        &self,
+        subscription: &Subscription,
+        change: Change,
+        reference: String,
+        requested_at: Timestamp,
+    ) -> Result<Result<(), CarrierError>, JobFailed> {
+        let operator = &subscription.pool.operator;
+        if let Err(error) = self.reach(operator).await? {
+            return Ok(Err(error));
+        }
+        let (subscription_id, iccid) = (subscription.id.clone(), subscription.iccid.clone());
+        let request = ChangeRequest { reference, subscription_id, iccid, change, requested_at };
+        Ok(self.carriers.change(operator, &request, self.store.clock().now()).await.map(|_| ()))
     }
 
     /// Records the answers in one transaction; where the order changed meanwhile, decides again.

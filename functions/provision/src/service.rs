@@ -1,8 +1,8 @@
 //! Has the carrier suspend or resume a subscription's card, and records what it said.
 
 use crate::{App, DECISIONS};
-use simdock_carrier::{CarrierError, Change, ChangeRequest};
-use simdock_domain::{Service, Subscription};
+use simdock_carrier::{CarrierError, Change};
+use simdock_domain::{Service, Subscription, Timestamp};
 use simdock_runtime::JobFailed;
 
 impl App {
@@ -20,26 +20,14 @@ impl App {
         if next_at > now {
             return Ok(());
         }
-        let operator = subscription.pool.operator.clone();
-        let outcome = if let Some(reason) = self.unreachable(&operator).await? {
-            Err(CarrierError::Retryable { reason, retry_after: None })
-        } else {
-            let request = ChangeRequest {
-                reference: format!("{id}-{}", since.unix()),
-                subscription_id: id.to_owned(),
-                iccid: subscription.iccid.clone(),
-                change,
-                requested_at: since,
-            };
-            self.carriers.change(&operator, &request, now).await.map(|_| ())
-        };
+        let outcome = self.change(&subscription, change, format!("{id}-{}", since.unix()), since).await?;
         self.record_service(subscription, since, &outcome).await
     }
 
     async fn record_service(
         &self,
         mut subscription: Subscription,
-        since: simdock_domain::Timestamp,
+        since: Timestamp,
         outcome: &Result<(), CarrierError>,
     ) -> Result<(), JobFailed> {
         for _ in 0..DECISIONS {
