@@ -2,12 +2,10 @@
 
 use lambda_http::{Body, Request, Response};
 use simdock_api::{
-    Fields, Problem, authenticate, channel, handle, iccids, idempotency_key, json_object, misfit, postal_address, submit,
+    Fields, Problem, authenticate, channel, handle, iccids, json_object, misfit, new_order_num, postal_address, submit,
     subscription_of,
 };
-use simdock_domain::{
-    Draft, EmailAddress, Gift, MAX_COUNT, Order, OrderNum, PaymentMethod, PlaceError, Plan, PlanRun, short_hash,
-};
+use simdock_domain::{Draft, EmailAddress, Gift, MAX_COUNT, Order, PaymentMethod, PlaceError, Plan, PlanRun, short_hash};
 use simdock_runtime::{Config, ConfigError};
 use simdock_store::{Principal, Store};
 
@@ -30,16 +28,9 @@ impl App {
 
     async fn create(&self, request: &Request) -> Result<Response<Body>, Problem> {
         let principal = authenticate(&self.store, request).await?;
-        let key = idempotency_key(request)?;
+        let num = new_order_num(request, "POST /v1/orders", &principal)?;
         let (fields, canonical) = json_object(request)?;
         let (partner_id, plan_id, draft) = read_draft(fields, &principal)?;
-        // A manager's key and a partner's of the same name are two.
-        let asker = match &principal {
-            Principal::Partner { partner_id } => partner_id.clone(),
-            Principal::Manager { name } => format!("manager#{name}"),
-        };
-        let num = OrderNum::derive(&asker, "POST /v1/orders", key);
-        tracing::Span::current().record("orderNum", num.as_str());
         let plan = self.store.latest_plan(&plan_id).await?.filter(|plan| plan.sold_by(&partner_id));
         let plan = plan.ok_or_else(|| Problem::plan_not_found(&plan_id))?;
         if let Some(gift) = &draft.gift {
@@ -51,10 +42,7 @@ impl App {
             PlaceError::NoAddress => Problem::missing_field("subscriber.postalAddress"),
             error => misfit(error, &plan_id),
         })?;
-        match principal {
-            Principal::Partner { .. } => submit(&self.store, &order).await,
-            Principal::Manager { .. } => submit(&self.store, &order.by_manager()).await,
-        }
+        submit(&self.store, &principal, order).await
     }
 
     /// Refuses a gift that the subscriber is not entitled to. Whether it was given before, and whether the partner has one left to

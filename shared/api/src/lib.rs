@@ -14,11 +14,11 @@ pub use fields::Fields;
 pub use handler::handle;
 pub use problem::Problem;
 pub use request::{
-    MAX_BODY, body_of, cursor, header, idempotency_key, json_object, order_num, path_parameter, query_parameters, route,
-    write_cursor,
+    MAX_BODY, body_of, cursor, header, json_object, order_num, path_parameter, query_parameters, route, write_cursor,
 };
 pub use show::{line_of, list_entry, show, show_subscription};
 pub use submit::{
-    ChangeRequest, change_draft, change_of_subscription, channel, iccids, misfit, postal_address, submit, subscription_of,
+    ChangeRequest, change_draft, change_of_subscription, channel, iccids, misfit, new_order_num, postal_address, submit,
+    subscription_of,
 };
 pub use view::{CardView, ErrorView, ImportView, InventoryView, ListView, OrderView, PlanView, SimView, SubscriptionView, json};

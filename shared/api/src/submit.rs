@@ -1,4 +1,5 @@
-use crate::{Fields, Problem, authenticate, idempotency_key, json, show, visible_to};
+use crate::request::idempotency_key;
+use crate::{Fields, Problem, authenticate, json, show, visible_to};
 use lambda_http::http::{HeaderValue, StatusCode};
 use lambda_http::{Body, Request, Response};
 use simdock_domain::{
@@ -8,11 +9,27 @@ use simdock_domain::{
 use simdock_store::{Created, Paid, Principal, Receipt, Store};
 use std::sync::Arc;
 
+/// The number of the order that a request makes: the same for the same key of the same asker on the same route.
+pub fn new_order_num(request: &Request, route: &str, principal: &Principal) -> Result<OrderNum, Problem> {
+    let key = idempotency_key(request)?;
+    // A manager's key and a partner's of the same name are two.
+    let num = match principal {
+        Principal::Partner { partner_id } => OrderNum::derive(partner_id, route, key),
+        Principal::Manager { name } => OrderNum::derive(&format!("manager#{name}"), route, key),
+    };
+    tracing::Span::current().record("orderNum", num.as_str());
+    Ok(num)
+}
+
 /// Stores a new order, or finds the one that the same request made before, and pays it at once where no payment provider is
 /// involved. A replay carries on where the request before it may have been cut off.
-pub async fn submit(store: &Store, order: &Order) -> Result<Response<Body>, Problem> {
-    let (order, replayed) = match store.create_order(order).await? {
-        Created::New => (order.clone(), false),
+pub async fn submit(store: &Store, principal: &Principal, order: Order) -> Result<Response<Body>, Problem> {
+    let order = match principal {
+        Principal::Partner { .. } => order,
+        Principal::Manager { .. } => order.by_manager(),
+    };
+    let (order, replayed) = match store.create_order(&order).await? {
+        Created::New => (order, false),
         Created::Before(before) => (*before, true),
         Created::KeyReused => return Err(Problem::idempotency_key_reused()),
     };
@@ -72,13 +89,7 @@ impl ChangeRequest {
         subscription_id: &str,
         canonical: &str,
     ) -> Result<Self, Problem> {
-        // A manager's key and a partner's of the same name are two.
-        let asker = match &principal {
-            Principal::Partner { partner_id } => partner_id.clone(),
-            Principal::Manager { name } => format!("manager#{name}"),
-        };
-        let num = OrderNum::derive(&asker, route, idempotency_key(request)?);
-        tracing::Span::current().record("orderNum", num.as_str());
+        let num = new_order_num(request, route, &principal)?;
         let subscription = subscription_of(store, &principal, subscription_id).await?;
         let main = visible_to(&principal, store.order(&subscription.main_order).await?)?;
         Ok(Self { principal, subscription, main, num, fingerprint: short_hash(&[canonical, subscription_id]) })
@@ -103,10 +114,7 @@ impl ChangeRequest {
         let now = store.clock().now();
         let order = Order::change(self.num.clone(), draft, &self.subscription, &self.main, plan, self.fingerprint.clone(), now);
         match order {
-            Ok(order) => match self.principal {
-                Principal::Partner { .. } => submit(store, &order).await,
-                Principal::Manager { .. } => submit(store, &order.by_manager()).await,
-            },
+            Ok(order) => submit(store, &self.principal, order).await,
             Err(error) => match store.order(&self.num).await? {
                 Some(before) if before.fingerprint == self.fingerprint => answer(store, before, true).await,
                 Some(_) => Err(Problem::idempotency_key_reused()),
