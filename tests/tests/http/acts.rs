@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use simdock_domain::Iccid;
 use simdock_store::{Sim, SimState};
 use simdock_tests::{Audit, Books};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A plan of the sandbox operator that can be renewed, and whose cards are swapped for nothing.
 pub const PLAN: &str = "sandbox-1gb-7d";
@@ -173,22 +173,26 @@ pub async fn paid_back(site: &Site, order: &Value) -> Value {
 
 /// Waits until nothing is queued or under way, moving the clock past what was put off.
 pub async fn drained(site: &Site) {
-    let idle = async || {
+    let idle = || {
         let depths = site.stack.queues().depths();
         depths.iter().all(|depth| depth.name.contains("dead") || depth.visible + depth.delayed + depth.in_flight == 0)
     };
     for _ in 0..40 {
         site.advance("PT2M").await;
-        let mut quiet = 0;
-        while quiet < 10 {
+        // What fails stays under way until the clock has moved on.
+        let (begun, mut quiet) = (Instant::now(), 0);
+        while quiet < 10 && begun.elapsed() < Duration::from_secs(8) {
             tokio::time::sleep(Duration::from_millis(20)).await;
-            quiet = if idle().await { quiet + 1 } else { 0 };
+            quiet = if idle() { quiet + 1 } else { 0 };
         }
-        if nothing_due(site).await {
+        let depths = site.stack.queues().depths();
+        let dead = depths.iter().filter(|depth| depth.name.contains("dead") && depth.visible > 0);
+        assert_eq!(dead.count(), 0, "messages that nobody could work: {depths:?}");
+        if quiet == 10 && nothing_due(site).await {
             return;
         }
     }
-    panic!("the stack does not come to rest");
+    panic!("the stack does not come to rest: {:?}", site.stack.queues().depths());
 }
 
 /// Whether no order and no subscription has work left that is due within the hour.

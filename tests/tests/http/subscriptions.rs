@@ -247,6 +247,36 @@ async fn add_ons_keep_to_the_limits_over_the_plan_that_they_go_with() {
 }
 
 #[tokio::test]
+async fn a_subscription_takes_what_it_can_hold_and_add_ons_only_to_a_plan() {
+    let site = Site::start().await;
+    let (_, subscription, iccid) = line(&site, "eu-5gb-30d").await;
+    let plan = json!({"planId": "eu-trial-100mb-1d", "payment": "balance", "sendEmail": false});
+    let add_ons = json!({"addOnIds": ["data-1gb"], "payment": "balance", "sendEmail": false});
+    for _ in 0..14 {
+        completed(&site, &changing(&site, &subscription, "top-ups", &plan).send().await.expect(201)).await;
+    }
+    let problem = changing(&site, &subscription, "top-ups", &plan).send().await.problem(409, "subscription_closed", None);
+    assert_eq!(problem["reason"], "full");
+    let more = completed(&site, &changing(&site, &subscription, "top-ups", &add_ons).send().await.expect(201)).await;
+    assert_eq!(more["price"]["amount"], 300);
+    assert_eq!(list(&read(&site, &subscription).await, "plans").len(), 15);
+    assert_eq!(sim(&site, &iccid).await.state, SimState::Active);
+
+    let (_, subscription, iccid) = line(&site, "sandbox-5gb-30d").await;
+    used(&site, &iccid).await;
+    let early = changing(&site, &subscription, "top-ups", &json!({"addOnIds": ["data-1gb"], "payment": "card"})).send().await;
+    assert_eq!(tell(&site, &iccid, json!({"type": "used_up"})).await, "recorded");
+    let problem = changing(&site, &subscription, "top-ups", &add_ons).send().await.problem(409, "subscription_closed", None);
+    assert_eq!(problem["reason"], "no_plan");
+    // Paid for while there was one, and too late by now.
+    let early = early.expect(201);
+    assert_eq!(site.pay(&early).await, "owed_back");
+    assert_eq!(paid_back(&site, &early).await["voidReason"], "subscription_closed");
+    audit(&site).await;
+    site.stop().await;
+}
+
+#[tokio::test]
 async fn a_plan_that_the_card_does_not_carry_is_refused_with_the_way_out() {
     let site = Site::start().await;
     let (_, subscription, _) = line(&site, "eu-5gb-30d").await;
