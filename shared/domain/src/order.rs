@@ -410,7 +410,7 @@ pub enum RefundState {
     /// The provider will not give it back; a person has to.
     #[serde(rename = "x")]
     Failed,
-    /// It is not owed after all: what it was for is tried again.
+    /// It is not owed under this name any more: what it was for is tried again, or the money is asked for anew.
     #[serde(rename = "w")]
     Withdrawn,
 }

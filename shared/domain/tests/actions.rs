@@ -710,8 +710,15 @@ fn a_refund_that_came_back_from_the_bank_is_not_given_by_what_is_told_late_of_it
         for late in [given(id("re_1")), taken.clone()] {
             assert_eq!(decide(order, late, at(81)), Err(Rejected::Done));
         }
-        assert_eq!(decide(order, given(id("re_2")), at(81)).unwrap().owed(), []);
     }
+    assert_eq!(decide(&order, given(id("re_2")), at(81)).unwrap().owed(), []);
+
+    // It is asked for anew, at once and under another name, since what failed stays failed at the provider under its own.
+    assert_eq!((again.refunds.len(), again.owed()), (2, vec![eur(1450)]));
+    assert_ne!(again.refund_id(0), again.refund_id(1));
+    assert!(outstanding(&again).contains(&Outstanding { job: Job::Refund, at: at(80), claimed: false }));
+    let anew = Command::RefundSucceeded { refund: 1, provider_id: id("re_2") };
+    assert_eq!(decide(&again, anew, at(82)).unwrap().owed(), []);
 }
 
 #[test]

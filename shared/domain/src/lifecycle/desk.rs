@@ -131,15 +131,16 @@ impl Order {
             *mail = Mail { to: mail.to.take(), ..Mail::pending(mail.kind, now) };
             again.push("mail");
         }
-        for refund in self
-            .refunds
-            .iter_mut()
-            .filter(|refund| refund.state == RefundState::Failed && refund.reason != ReturnReason::Elsewhere)
-        {
-            refund.state = RefundState::Due(now);
-            refund.attempts = 0;
-            // It sets off with this, so that the same word again does not take it back.
+        for index in 0..self.refunds.len() {
+            let refund = &mut self.refunds[index];
+            if refund.state != RefundState::Failed || refund.reason == ReturnReason::Elsewhere {
+                continue;
+            }
+            // What failed stays failed at the provider under its name: the money is asked for anew, under another.
+            refund.state = RefundState::Withdrawn;
             refund.asked_at.get_or_insert(now);
+            let anew = Refund::due(refund.payment, refund.amount, refund.reason, refund.line, now);
+            self.refunds.push(anew);
             again.push("refund");
         }
         if again.is_empty() {
@@ -154,9 +155,10 @@ impl Order {
         let Some(payment) = self.paid_by() else { return false };
         // Where some was given back by hand, nobody but a person knows for which line.
         let all_there = self.owed_of(payment) <= self.not_given_back(payment);
+        let set_off = self.refunds.iter().any(|refund| refund.line == Some(line) && refund.asked_at.is_some());
         let debt = |refund: &&mut Refund| refund.line == Some(line) && refund.state != RefundState::Withdrawn;
         let debts: Vec<&mut Refund> = self.refunds.iter_mut().filter(debt).collect();
-        let never_set_off = debts.iter().all(|debt| matches!(debt.state, RefundState::Due(_)) && debt.asked_at.is_none());
+        let never_set_off = debts.iter().all(|debt| matches!(debt.state, RefundState::Due(_))) && !set_off;
         let taken_back: i64 = debts.iter().map(|debt| debt.amount.amount).sum();
         if !never_set_off || !all_there || taken_back < self.lines[line].amount {
             return false;
