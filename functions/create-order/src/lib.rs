@@ -34,7 +34,11 @@ impl App {
         let plan = self.store.latest_plan(&plan_id).await?.filter(|plan| plan.sold_by(&partner_id));
         let plan = plan.ok_or_else(|| Problem::plan_not_found(&plan_id))?;
         if let Some(gift) = &draft.gift {
-            self.eligible(&partner_id, &draft, gift, &plan).await?;
+            let eligible = self.eligible(&partner_id, &draft, gift, &plan).await;
+            // An order that was made stands, whatever became of the plan that entitled to it.
+            if eligible.is_err() && self.store.order(&num).await?.is_none() {
+                eligible?;
+            }
         }
         let fingerprint = short_hash(&[&canonical]);
         let now = self.store.clock().now();

@@ -146,12 +146,22 @@ fn refused(rejected: Rejected, command: &Command) -> Problem {
         Rejected::OtherDevice => Problem::other_device("The card is bound to another phone: swap the SIM."),
         Rejected::Done | Rejected::NotAllowed => match command {
             Command::Ship(_) => Problem::not_possible("nothing_to_ship", "There are no physical cards to be sent on this order."),
-            Command::EditRecipient(_) => {
-                Problem::not_possible("not_shipped", "The order is void, or nothing of it is sent by post.")
-            }
-            Command::SendAgain { .. } => {
-                Problem::not_possible("no_such_email", "The order is not paid, has no eSIM that works, or was not sent by post.")
-            }
+            Command::EditRecipient(recipient) => Problem::not_possible(
+                "not_shipped",
+                if recipient.address.is_some() {
+                    "Nothing of this order goes by post any more, so that it has no postal address."
+                } else {
+                    "The order is void: nobody gets mails about it."
+                },
+            ),
+            Command::SendAgain { kind, .. } => Problem::not_possible(
+                "no_such_email",
+                match kind {
+                    MailKind::Qr => "No eSIM of this order works, so that there is no QR code to mail.",
+                    MailKind::Shipment => "Nothing of this order was sent by post.",
+                    MailKind::Confirmation | MailKind::Manager => "The order is not paid, so that there is nothing to confirm.",
+                },
+            ),
             _ => Problem::not_possible(
                 "nothing_to_retry",
                 "Nothing was given up or put off. A card whose money is on its way back is ordered anew.",

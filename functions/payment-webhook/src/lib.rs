@@ -188,6 +188,8 @@ fn unreadable(error: ParseError) -> Problem {
         }
         ParseError::Field(field) => Problem::invalid_field(field, "is missing or not what the provider's events have there"),
         // Money came in that cannot be booked: the provider is to try again until somebody has looked.
-        ParseError::Currency | ParseError::Amount => Problem::internal(format!("a signed payment cannot be read: {error}")),
+        ParseError::Currency | ParseError::Amount => {
+            Problem::unbookable(format!("The payment is signed, but cannot be booked: {error}. Send it again once we can."))
+        }
     }
 }

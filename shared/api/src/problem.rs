@@ -197,6 +197,11 @@ impl Problem {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error", detail)
     }
 
+    /// Money came in that cannot be booked. The provider tries again until somebody has looked.
+    pub fn unbookable(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "unbookable", "Payment cannot be booked", detail)
+    }
+
     /// This side is too busy.
     pub fn unavailable(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Try again later", detail)
@@ -205,7 +210,9 @@ impl Problem {
     /// The answer. What went wrong on this side stays in the log; the client learns only that, and the id to ask about.
     pub fn into_response(self, request_id: &str) -> Response<Body> {
         let detail = match self.status {
-            StatusCode::INTERNAL_SERVER_ERROR => "Something went wrong on our side. Send the same request again.".to_owned(),
+            StatusCode::INTERNAL_SERVER_ERROR if self.code == "internal" => {
+                "Something went wrong on our side. Send the same request again.".to_owned()
+            }
             StatusCode::SERVICE_UNAVAILABLE => "We are too busy right now. Send the same request again in a moment.".to_owned(),
             _ => self.detail,
         };

@@ -73,7 +73,6 @@ pub async fn list_entry(store: &Store, order: &Order) -> Result<OrderView, Probl
 
 /// A subscription with its plans, its cards and the orders that made it what it is.
 pub async fn show_subscription(store: &Store, subscription: &Subscription) -> Result<SubscriptionView, Problem> {
-    let main = store.order(&subscription.main_order).await?;
     let sim = store.sim(&subscription.iccid).await?;
-    Ok(SubscriptionView::new(subscription, sim.as_ref(), &subscription.orders(main.as_ref())))
+    Ok(SubscriptionView::new(subscription, sim.as_ref(), &store.orders_of_subscription(subscription).await?))
 }

@@ -103,7 +103,8 @@ impl ChangeRequest {
 
     /// The version of the plan that runs, or else of the newest on the subscription.
     pub async fn current_plan(&self, store: &Store) -> Result<Arc<Plan>, Problem> {
-        let index = self.subscription.plan_for_add_ons().unwrap_or(self.subscription.plans.len().saturating_sub(1));
+        let at = self.subscription.plan_for_add_ons(store.clock().now());
+        let index = at.unwrap_or(self.subscription.plans.len().saturating_sub(1));
         let run = self.subscription.plans.get(index).ok_or_else(|| Problem::internal("a subscription without a plan"))?;
         Ok(store.plan_version(&run.plan_id, run.plan_version).await?)
     }

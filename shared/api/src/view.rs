@@ -408,9 +408,10 @@ fn history(order: &Order) -> Vec<EntryView> {
 
 fn attention(attention: Attention) -> AttentionView {
     let detail = match attention {
-        Attention::ProvisioningFailed => "A card could not be provisioned and was set aside.",
+        Attention::ProvisioningFailed => "What was ordered could not be provisioned.",
         Attention::MoneyOwed => "Money is owed back.",
         Attention::RefundFailed => "The payment provider will not give money back: somebody has to.",
+        Attention::Disputed => "The payer disputes a payment. Answer it at the provider, then write a note.",
         Attention::MailFailed => "A mail could not be sent.",
         Attention::MailUndelivered => "A mail did not reach its recipient.",
         Attention::ToShip => "Cards wait to be sent.",

@@ -663,6 +663,8 @@ pub enum Attention {
     MoneyOwed,
     /// Money is owed back that the provider will not give back.
     RefundFailed,
+    /// A payment is disputed, and nobody has written a note since.
+    Disputed,
     /// A mail was given up.
     MailFailed,
     /// A mail did not arrive.
@@ -769,6 +771,7 @@ wire_names!(Attention {
     ProvisioningFailed => "provisioning_failed",
     MoneyOwed => "money_owed",
     RefundFailed => "refund_failed",
+    Disputed => "disputed",
     MailFailed => "mail_failed",
     MailUndelivered => "mail_undelivered",
     MailComplaint => "mail_complaint",
@@ -956,6 +959,12 @@ impl Order {
         self.history.iter().any(requested)
     }
 
+    /// The disputes that no manager has written a note since.
+    pub fn open_disputes(&self) -> impl Iterator<Item = &Entry> {
+        let noted = self.history.iter().rposition(|entry| entry.event == Event::Noted).map_or(0, |index| index + 1);
+        self.history[noted..].iter().filter(|entry| entry.event == Event::Disputed)
+    }
+
     /// What a manager should look at, derived.
     pub fn attention(&self) -> Vec<Attention> {
         let mut all = Vec::new();
@@ -970,6 +979,9 @@ impl Order {
         }
         if self.refunds.iter().any(|refund| refund.state == RefundState::Failed && self.is_owed(refund)) {
             all.push(Attention::RefundFailed);
+        }
+        if self.open_disputes().next().is_some() {
+            all.push(Attention::Disputed);
         }
         if self.mails.iter().any(|mail| matches!(mail.state, MailState::Failed(_))) {
             all.push(Attention::MailFailed);

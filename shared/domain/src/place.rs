@@ -195,7 +195,7 @@ impl Order {
                 if add_on_ids.is_empty() {
                     return Err(PlaceError::Nothing);
                 }
-                let add_ons = subscription.pick_add_ons(&add_on_ids, plan).map_err(PlaceError::AddOns)?;
+                let add_ons = subscription.pick_add_ons(&add_on_ids, plan, now).map_err(PlaceError::AddOns)?;
                 let sum = add_ons.iter().try_fold(nothing, |sum, add_on| sum.checked_add(add_on.price));
                 only_add_ons = true;
                 (OrderType::TopUpSubscription, add_on_ids, sum.ok_or(PlaceError::Price)?)
@@ -231,7 +231,7 @@ impl Order {
             ..order
         };
         match kind {
-            OrderType::TopUpSubscription | OrderType::Renewal => subscription.takes(&order).map_err(PlaceError::Closed)?,
+            OrderType::TopUpSubscription | OrderType::Renewal => subscription.takes(&order, now).map_err(PlaceError::Closed)?,
             OrderType::ActivateSubscription | OrderType::SwapSim | OrderType::CancelSubscription => {}
         }
         Ok(order)

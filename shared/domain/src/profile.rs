@@ -4,7 +4,7 @@ use crate::{Eid, Rejected, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// What became of a card on a phone, as far as its carrier or an app told. Reports come late, twice and in any order; where the
-/// card stands is what the newest says, by its source's time.
+/// card stands is what the newest says, by its source's time; of two in the same second, the one further on in a profile's life.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Profile {
     /// When it was first installed.
@@ -22,7 +22,7 @@ pub struct Profile {
 }
 
 /// Where a profile stands on its eUICC (SGP.22: installed and enabled, disabled, deleted).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum ProfileState {
     /// It is there and can be used.
     #[serde(rename = "i")]
@@ -69,7 +69,7 @@ impl Profile {
             }
             next.eid = next.eid.or_else(|| eid.cloned());
         }
-        if next.state.is_none_or(|(_, known)| known < at) {
+        if next.state.is_none_or(|(state_then, then)| (then, state_then) < (at, state)) {
             next.state = Some((state, at));
         }
         if next == *self { Err(Rejected::Done) } else { Ok(next) }

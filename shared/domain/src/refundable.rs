@@ -30,7 +30,7 @@ pub enum NotRefundable {
     Cancelling,
     /// It is cancelled.
     Cancelled,
-    /// Its plan is used up or expired.
+    /// What it brought is over: used up, expired, or ended with its subscription.
     Ended,
     /// It was never delivered; its money is owed back anyway.
     Failed,
@@ -49,7 +49,7 @@ impl NotRefundable {
             Self::PeriodOver => ("period_over", "The time within which the plan is refundable is over."),
             Self::Cancelling => ("cancelling", "The card is being cancelled."),
             Self::Cancelled => ("cancelled", "The card is cancelled."),
-            Self::Ended => ("ended", "The plan is used up or has expired."),
+            Self::Ended => ("ended", "What was bought is over: used up, expired, or ended with its subscription."),
             Self::Failed => ("not_delivered", "The card could not be delivered; its price is given back without a request."),
         }
     }

@@ -358,7 +358,7 @@ impl Subscription {
     }
 
     /// Whether what was paid for can still be added: a swap moves plans along, whatever else is under way ends them.
-    pub fn takes(&self, order: &Order) -> Result<(), Closed> {
+    pub fn takes(&self, order: &Order, now: Timestamp) -> Result<(), Closed> {
         match self.open() {
             Ok(()) | Err(Closed::Changing(ChangeKind::Swap)) => {}
             Err(closed) => return Err(closed),
@@ -368,14 +368,16 @@ impl Subscription {
         } else if self.plans.iter().map(|run| run.extras.len()).sum::<usize>() >= MAX_EXTRAS {
             Err(Closed::Full)
         } else {
-            self.plan_for_add_ons().map(|_| ()).ok_or(Closed::NoPlan)
+            self.plan_for_add_ons(now).map(|_| ()).ok_or(Closed::NoPlan)
         }
     }
 
-    /// The plan that add-ons without one of their own go with: the one that runs, else the next that will.
-    pub fn plan_for_add_ons(&self) -> Option<usize> {
-        let running = self.plans.iter().position(|run| matches!(run.state, RunState::Running { .. }));
-        running.or_else(|| self.plans.iter().position(PlanRun::is_open))
+    /// The plan that add-ons without one of their own go with: the one that runs, else the next that will. One whose time is over
+    /// takes none, although nobody has ended it yet.
+    pub fn plan_for_add_ons(&self, now: Timestamp) -> Option<usize> {
+        let open = |run: &PlanRun| run.is_open() && self.time_is_over(run, now).is_none();
+        let running = self.plans.iter().position(|run| matches!(run.state, RunState::Running { .. }) && open(run));
+        running.or_else(|| self.plans.iter().position(open))
     }
 
     /// Adds what a paid renewal or top-up brings. `plan` is the order's plan in its version. Adding twice is adding once.
@@ -383,13 +385,13 @@ impl Subscription {
         if self.brought_by(&order.num).is_some() {
             return Err(Rejected::Done);
         }
-        self.takes(order).map_err(Rejected::Closed)?;
+        self.takes(order, now).map_err(Rejected::Closed)?;
         let mut next = self.clone();
         if order.brings_plan() {
             next.plans.push(PlanRun::waiting(order, 0, plan));
             next.follow_on(now);
         } else {
-            let index = self.plan_for_add_ons().ok_or(Rejected::Closed(Closed::NoPlan))?;
+            let index = self.plan_for_add_ons(now).ok_or(Rejected::Closed(Closed::NoPlan))?;
             let data_mb = data_of(&order.add_on_ids, plan);
             let extra = Extra { order: order.num.clone(), add_on_ids: order.add_on_ids.clone(), data_mb };
             next.plans[index].extras.push(extra);
@@ -652,9 +654,9 @@ impl Subscription {
     }
 
     /// Whether add-ons can go with the plan that they would go with; the limits of the order seed hold for each plan.
-    pub fn pick_add_ons<'a>(&self, ids: &[String], plan: &'a Plan) -> Result<Vec<&'a AddOn>, AddOnError> {
+    pub fn pick_add_ons<'a>(&self, ids: &[String], plan: &'a Plan, now: Timestamp) -> Result<Vec<&'a AddOn>, AddOnError> {
         let picked = plan.pick_add_ons(ids)?;
-        let Some(run) = self.plan_for_add_ons().map(|index| &self.plans[index]) else { return Ok(picked) };
+        let Some(run) = self.plan_for_add_ons(now).map(|index| &self.plans[index]) else { return Ok(picked) };
         let there: Vec<String> =
             run.add_on_ids.iter().chain(run.extras.iter().flat_map(|extra| &extra.add_on_ids)).cloned().collect();
         let there: Vec<&AddOn> = plan
@@ -801,14 +803,19 @@ impl Subscription {
 
     /// Ends the plans whose time is over; what follows on one begins there, and may be over as well.
     fn pass_time(&mut self, now: Timestamp) {
-        let still = self.service.off_since().unwrap_or(now).min(now);
-        let over = |run: &PlanRun| match run.state {
-            RunState::Running { until, .. } if until <= if run.pauses { still } else { now } => Some(until),
-            RunState::Running { .. } | RunState::Waiting | RunState::Over { .. } => None,
-        };
-        while let Some((index, until)) = self.plans.iter().enumerate().find_map(|(index, run)| Some((index, over(run)?))) {
+        let over = |of: &Self| of.plans.iter().enumerate().find_map(|(index, run)| Some((index, of.time_is_over(run, now)?)));
+        while let Some((index, until)) = over(self) {
             self.plans[index].end(until, OverReason::Expired);
             self.follow_on(until);
+        }
+    }
+
+    /// When the time of a running plan was over, if it is.
+    fn time_is_over(&self, run: &PlanRun, now: Timestamp) -> Option<Timestamp> {
+        let still = self.service.off_since().unwrap_or(now).min(now);
+        match run.state {
+            RunState::Running { until, .. } if until <= if run.pauses { still } else { now } => Some(until),
+            RunState::Running { .. } | RunState::Waiting | RunState::Over { .. } => None,
         }
     }
 
@@ -946,7 +953,7 @@ impl Closed {
     pub fn explain(self) -> (&'static str, &'static str) {
         match self {
             Self::Ended => ("ended", "The subscription has ended. Order a new one."),
-            Self::Changing(ChangeKind::Swap) => ("swap", "Its SIM is being swapped. Wait until the new one is installed."),
+            Self::Changing(ChangeKind::Swap) => ("swap", "Its SIM is being swapped. Wait until the new one is installed, or give the swap's order back."),
             Self::Changing(ChangeKind::Cancellation) => ("cancellation", "The subscription is being cancelled."),
             Self::Changing(ChangeKind::Refund) => ("refund", "The subscription is being cancelled and paid back."),
             Self::Full => ("full", "As many plans as a subscription can hold wait or run on it. Wait until one is over."),

@@ -788,6 +788,13 @@ fn late_reports_on_a_profile_change_only_what_they_know_better() {
     let later = late.reported(ProfileState::Installed, None, None, at(5)).unwrap();
     assert_eq!((later.installed_at, later.via, &later.eid), (Some(at(5)), Some(Via::AndroidApi), &Some(eid(1))));
     assert_eq!(later.reported(ProfileState::Disabled, None, None, at(20)), Err(Rejected::Done));
+    // Of two in the same second the one further on counts, whichever came first.
+    let steps = [ProfileState::Installed, ProfileState::Disabled, ProfileState::Deleted];
+    for (first, second) in [(0, 1), (1, 0), (1, 2), (2, 1), (0, 2), (2, 0)] {
+        let told = Profile::default().reported(steps[first], None, None, at(60)).unwrap();
+        let told = told.reported(steps[second], None, None, at(60)).unwrap_or(told);
+        assert_eq!(told.state, Some((steps[first.max(second)], at(60))));
+    }
 }
 
 #[test]

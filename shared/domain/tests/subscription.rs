@@ -393,7 +393,7 @@ fn what_was_paid_is_added_during_a_swap_and_goes_back_during_anything_else() {
     let (main, new) = begun(&renewable(), at(0));
     let order = pay(&change("renewal", renewal(), &new, &main, &renewable(), at(1)).unwrap(), 0, at(2));
     let claimed = |kind| new.claim(open_change(&main, kind)).unwrap();
-    assert_eq!(claimed(ChangeKind::Swap).takes(&order), Ok(()));
+    assert_eq!(claimed(ChangeKind::Swap).takes(&order, at(2)), Ok(()));
     assert!(claimed(ChangeKind::Swap).add(&order, &renewable(), at(3)).is_ok());
     for kind in [ChangeKind::Cancellation, ChangeKind::Refund] {
         assert_eq!(claimed(kind).add(&order, &renewable(), at(3)), Err(Rejected::Closed(Closed::Changing(kind))));
@@ -575,13 +575,17 @@ fn add_ons_keep_to_the_limits_of_the_plan_they_go_with_over_all_top_ups() {
 fn add_ons_go_with_the_plan_that_runs_else_with_the_next() {
     let (main, new) = begun(&one_off(), at(0));
     let (_, two) = added("far", more(), &new, &main, &far_away(), at(10));
-    assert_eq!(two.plan_for_add_ons(), Some(0));
+    assert_eq!(two.plan_for_add_ons(at(10)), Some(0));
     let far_runs = two.report(Report::Attached, at(500), in_japan, at(500)).unwrap();
-    assert_eq!(far_runs.plan_for_add_ons(), Some(1));
+    assert_eq!(far_runs.plan_for_add_ons(at(500)), Some(1));
     let over = told(&told(&new, Report::Attached, at(500)), usage(5120), at(600));
-    assert_eq!(over.plan_for_add_ons(), None);
+    assert_eq!(over.plan_for_add_ons(at(600)), None);
     let refused = change("data", add_ons(&["data-1gb"]), &over, &main, &one_off(), at(700));
     assert_eq!(refused, Err(PlaceError::Closed(Closed::NoPlan)));
+    // Its time is over although nobody has ended it yet: what comes next takes them, or nothing.
+    let late = at(500 + 31 * 86_400);
+    assert_eq!(far_runs.plan_for_add_ons(late), Some(0));
+    assert_eq!(told(&new, Report::Attached, at(500)).plan_for_add_ons(late), None);
 }
 
 #[test]

@@ -111,6 +111,10 @@ fn to_do(order: &Order) -> Vec<String> {
                     )
                 }));
             }
+            Attention::Disputed => to_do.extend(order.open_disputes().map(|entry| {
+                let what = entry.note.as_deref().unwrap_or("payment");
+                format!("Answer the dispute at the provider, then write a note on the order: {what}.")
+            })),
             Attention::MailFailed => {
                 let failed = order.mails.iter().filter(|mail| matches!(mail.state, MailState::Failed(_)));
                 to_do.extend(
@@ -131,10 +135,6 @@ fn to_do(order: &Order) -> Vec<String> {
             }
         }
     }
-    let disputes = order.history.iter().filter(|entry| entry.event == Event::Disputed);
-    to_do.extend(
-        disputes.map(|entry| format!("Answer the dispute at the provider: {}.", entry.note.as_deref().unwrap_or("payment"))),
-    );
     let elsewhere = order.refunds.iter().filter(|refund| refund.reason == ReturnReason::Elsewhere);
     to_do.extend(elsewhere.filter(|refund| refund.state == RefundState::Succeeded).map(|refund| {
         format!("{} was given back at the provider: cancel what it was paid for, if that is to end.", refund.amount)

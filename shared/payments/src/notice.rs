@@ -106,8 +106,8 @@ impl fmt::Display for ParseError {
         match self {
             Self::Json { line, column } => write!(f, "the event is not as documented at line {line} column {column}"),
             Self::Field(name) => write!(f, "the event's `{name}` is not acceptable"),
-            Self::Currency => f.write_str("the event's currency is unknown"),
-            Self::Amount => f.write_str("the event's amount is not a positive whole number of minor units"),
+            Self::Currency => f.write_str("the currency is unknown"),
+            Self::Amount => f.write_str("the amount is not a positive whole number of minor units"),
         }
     }
 }

@@ -66,13 +66,13 @@ impl Store {
             };
             match (next.kind, was.state, is.state) {
                 (OrderType::ActivateSubscription | OrderType::SwapSim, LineState::Pending, LineState::Live) => {
-                    if let Some(activation) = facts.activations.iter().find(|activation| activation.line == line) {
-                        write.activated(next, activation, now)?;
-                        if next.kind == OrderType::ActivateSubscription {
-                            let plan = self.plan_version(&next.plan_id, next.plan_version).await?;
-                            let (iccid, pool, until) = (sim()?.iccid.clone(), sim()?.pool.clone(), sim()?.activate_before);
-                            write.begin(&Subscription::begin(next, line, iccid, pool, until, &plan, now))?;
-                        }
+                    let activation = facts.activations.iter().find(|activation| activation.line == line);
+                    let missing = || StoreError::Broken(format!("line {line} of {} was activated by nobody", next.num));
+                    write.activated(next, activation.ok_or_else(missing)?, now)?;
+                    if next.kind == OrderType::ActivateSubscription {
+                        let plan = self.plan_version(&next.plan_id, next.plan_version).await?;
+                        let (iccid, pool, until) = (sim()?.iccid.clone(), sim()?.pool.clone(), sim()?.activate_before);
+                        write.begin(&Subscription::begin(next, line, iccid, pool, until, &plan, now))?;
                     }
                 }
                 (OrderType::ActivateSubscription, LineState::Pending, LineState::Failed) => {

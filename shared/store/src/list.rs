@@ -3,7 +3,8 @@
 use crate::item::{Item, text, text_of};
 use crate::write::{SendError, Twice, send};
 use crate::{Store, StoreError, keys};
-use simdock_domain::{EmailAddress, Iccid, Order, OrderNum, OrderType, Status, Timestamp};
+use futures_util::future::try_join;
+use simdock_domain::{EmailAddress, Iccid, Order, OrderNum, OrderType, Status, Subscription, Timestamp};
 use std::fmt;
 use std::str::FromStr;
 
@@ -289,7 +290,30 @@ impl Store {
         Ok(orders)
     }
 
-    /// The orders of a card: the one that sold it, and those that its subscription knows of. They are few, and need no index.
+    /// The orders that made a subscription what it is, and those that were to change it: the one that began it first, the others
+    /// as they came. What the index does not show yet, the subscription itself may know. One request reads the newest 1 MB of the index, some
+    /// 8,000 orders.
+    pub async fn orders_of_subscription(&self, subscription: &Subscription) -> Result<Vec<OrderNum>, StoreError> {
+        let all = Stretch {
+            index: "bySubscription",
+            partition: ("subscription", subscription.id.clone()),
+            sort: "listKey",
+            window: None,
+            start: None,
+            beyond: None,
+        };
+        let main = self.order(&subscription.main_order);
+        let (main, (indexed, _)) = try_join(main, self.nums(&all, usize::MAX)).await?;
+        let mut nums = vec![subscription.main_order.clone()];
+        for num in indexed.into_iter().rev().chain(subscription.orders(main.as_ref())) {
+            if !nums.contains(&num) {
+                nums.push(num);
+            }
+        }
+        Ok(nums)
+    }
+
+    /// The orders of a card: the one that sold it, and those of its subscription, which are few.
     async fn orders_of_card(
         &self,
         query: &ListQuery,
@@ -308,8 +332,7 @@ impl Store {
         };
         let mut nums = vec![num.clone()];
         if let Some(subscription) = subscription {
-            let main = self.order(&subscription.main_order).await?;
-            nums.extend(subscription.orders(main.as_ref()));
+            nums.extend(self.orders_of_subscription(&subscription).await?);
         }
         nums.sort();
         nums.dedup();

@@ -136,6 +136,9 @@ fn order_item(order: &Order) -> Result<Item, StoreError> {
     if let Some(own) = &order.other_order_id {
         item.insert("tag".to_owned(), text(keys::tag(&order.partner_id, own)));
     }
+    if let Some(subject) = &order.subject {
+        item.insert("subscription".to_owned(), text(&subject.subscription));
+    }
     if let Some(at) = next_attention(order) {
         item.insert("dueShard".to_owned(), number(keys::due_shard(&order.num)));
         item.insert("dueAt".to_owned(), number(at.unix()));

@@ -164,7 +164,7 @@ async fn requests(contract: &Arc<Contract>) {
     let nameless = event(&|event| event["data"]["object"]["id"] = "".into());
     site.stripe_call(nameless.to_string()).send().await.problem(400, "invalid_field", Some("data.object.id"));
     let money = event(&|event| event["data"]["object"]["currency"] = "xxq".into());
-    site.stripe_call(money.to_string()).send().await.problem(500, "internal", None);
+    site.stripe_call(money.to_string()).send().await.problem(500, "unbookable", None);
     site.stop().await;
 }
 

@@ -67,6 +67,14 @@ async fn an_eligible_plan_entitles_once() {
     }
     assert_eq!(site.order(&gift(&second)).await["status"], 0, "another plan entitles to another one");
     assert_eq!(given(&site).await, 2);
+    // What was made stands, also where the plan that entitled to it has ended since.
+    let asked = changing(&site, &first, "cancellation", &json!({})).send().await.expect(201);
+    site.until(&asked, "completed", |order| order["fulfilment"] == "completed").await;
+    assert_eq!(once().send().await.expect(200)["orderNum"], order["orderNum"]);
+    let mut other = gift(&first);
+    other["lineName"] = "another".into();
+    let other = site.ordering(&other).header("Idempotency-Key", &key).send().await;
+    other.problem(422, "idempotency_key_reused", Some("Idempotency-Key"));
 
     // Many at once for one plan: one is given, and no ticket is lost.
     let third = eligible(&site).await;

@@ -346,6 +346,11 @@ async fn what_is_done_at_the_provider_is_recorded_once() {
     assert!(note(&told, "refunded").starts_with("5.00 EUR") && note(&told, "disputed").contains("fraudulent"), "{told:#}");
     managers_know(&site, &order, "5.00 EUR was given back at the provider").await;
     managers_know(&site, &order, "fraudulent").await;
+    // A note says that somebody has seen to it.
+    let codes = |order: &Value| list(order, "needsAttention").iter().map(|one| one["code"].clone()).collect::<Vec<_>>();
+    assert_eq!(codes(&told), ["disputed"]);
+    let noted = crate::acts::managing(&site, &order, "notes", &json!({"note": "Sent the papers"})).send().await.expect(200);
+    assert_eq!(codes(&noted), Vec::<Value>::new());
 
     // What is asked for afterwards is no more than is left.
     site.refunding(&order, None).send().await.expect(202);

@@ -125,6 +125,11 @@ async fn a_renewal_of_a_renewal_hangs_on_the_main_order_and_may_be_another_plan(
 async fn what_cannot_be_renewed_is_refused_with_its_reason() {
     let site = Site::start().await;
     let by_card = json!({"payment": "card"});
+    pause(&site, "provision", true).await;
+    let early = site.paid(&draft("eu-5gb-30d")).await;
+    let problem = renewing(&site, &early, &by_card).send().await.problem(409, "not_possible", None);
+    assert_eq!(problem["reason"], "in_progress");
+    pause(&site, "provision", false).await;
     let with_plan = |plan: &str| json!({"payment": "card", "planId": plan});
     let (eu, _, _) = line(&site, "eu-5gb-30d").await;
     let (asia, _, _) = line(&site, "asia-3gb-30d").await;
@@ -470,6 +475,15 @@ async fn a_cancellation_stops_the_card_and_ends_everything_on_it() {
         assert_eq!(problem["reason"], "ended", "{action}");
     }
     drained(&site).await;
+    // Everything that ever happened to it is found by its card.
+    let all = [&order, &waiting, &data, &cancelled].map(|order| order["orderNum"].clone());
+    let listed = site.get(&format!("/v1/orders?iccid={iccid}")).by(By::Partner).send().await.expect(200);
+    let mut listed: Vec<Value> = list(&listed, "items").iter().map(|order| order["orderNum"].clone()).collect();
+    listed.sort_by_key(Value::to_string);
+    let mut expected = all.to_vec();
+    expected.sort_by_key(Value::to_string);
+    assert_eq!(listed, expected);
+    assert_eq!(read(&site, &subscription).await["orders"].as_array().map(Vec::len), Some(4));
     let counted = audit(&site).await;
     assert_eq!((counted.open, counted.changing), (0, 0));
     site.stop().await;
@@ -640,6 +654,8 @@ async fn a_swap_that_nobody_finishes_is_abandoned_and_its_card_set_aside() {
     }
     assert_eq!(site.available(POOL).await, stock - 1, "its code was mailed");
 
+    let orders = read(&site, &subscription).await["orders"].clone();
+    assert_eq!(orders, json!([order["orderNum"], swap["orderNum"]]), "a swap that came to nothing is on record");
     // Whoever installs it after all has a card that does not work; the old one goes on.
     assert_eq!(tell(&site, &new, json!({"type": "installed", "eid": OTHER_EID})).await, "recorded");
     assert_eq!(read(&site, &subscription).await["iccid"], json!(old));

@@ -81,7 +81,8 @@ impl Order {
     pub(super) fn send_again(&mut self, kind: MailKind, to: Option<EmailAddress>, now: Timestamp) -> Result<(), Rejected> {
         let live = self.lines.iter().any(|line| line.state == LineState::Live);
         let makes_sense = match kind {
-            MailKind::Confirmation => self.is_paid(),
+            // What ends is no order to confirm.
+            MailKind::Confirmation => self.is_paid() && self.kind != OrderType::CancelSubscription,
             MailKind::Qr => live && self.has_codes(),
             MailKind::Shipment => self.shipment.is_some(),
             MailKind::Manager => false,
