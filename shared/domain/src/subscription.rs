@@ -953,7 +953,9 @@ impl Closed {
     pub fn explain(self) -> (&'static str, &'static str) {
         match self {
             Self::Ended => ("ended", "The subscription has ended. Order a new one."),
-            Self::Changing(ChangeKind::Swap) => ("swap", "Its SIM is being swapped. Wait until the new one is installed, or give the swap's order back."),
+            Self::Changing(ChangeKind::Swap) => {
+                ("swap", "Its SIM is being swapped. Wait until the new one is installed, or give the swap's order back.")
+            }
             Self::Changing(ChangeKind::Cancellation) => ("cancellation", "The subscription is being cancelled."),
             Self::Changing(ChangeKind::Refund) => ("refund", "The subscription is being cancelled and paid back."),
             Self::Full => ("full", "As many plans as a subscription can hold wait or run on it. Wait until one is over."),

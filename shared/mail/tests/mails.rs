@@ -594,7 +594,10 @@ fn the_managers_mail_names_all_that_needs_a_person() {
         (stalled, vec!["- The refund of 14.50 EUR is not settled after 15 attempts"]),
         (
             orders::after(&live, [Command::Disputed { payment_id: "pi_1".into(), reason: "fraudulent".into() }]),
-            vec!["- Answer the dispute at the provider, then write a note on the order: pi_1: fraudulent.", "disputed: pi_1: fraudulent"],
+            vec![
+                "- Answer the dispute at the provider, then write a note on the order: pi_1: fraudulent.",
+                "disputed: pi_1: fraudulent",
+            ],
         ),
         (
             orders::after(&live, [Command::RefundedElsewhere { payment_id: "pi_1".into(), provider_id: "re_1".into(), amount }]),

@@ -128,7 +128,7 @@ impl Store {
             .table_name(&self.tables.partners)
             .set_key(Some(keys::partner(partner_id)))
             .update_expression("SET giftQuota = :quota")
-            .condition_expression("attribute_exists(display)")
+            .condition_expression("attribute_exists(pk)")
             .expression_attribute_values(":quota", number(quota));
         send(Twice::Harmless, || update.clone().send()).await.map_err(SendError::unconditional)?;
         Ok(())

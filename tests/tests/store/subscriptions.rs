@@ -292,7 +292,10 @@ async fn of_many_swaps_one_takes_a_card_and_the_others_give_theirs_back() {
     // While the new card is on its way, everything else but what a swap moves along is refused.
     assert_eq!(claimed.open(), Err(Closed::Changing(ChangeKind::Swap)));
     assert_eq!(
-        claimed.takes(&change_order("late", renewal(), &subscription, &world.read(&subscription.main_order).await, world.now()), world.now()),
+        claimed.takes(
+            &change_order("late", renewal(), &subscription, &world.read(&subscription.main_order).await, world.now()),
+            world.now()
+        ),
         Ok(())
     );
 
