@@ -108,7 +108,7 @@ async fn what_changes_take(site: &Site) {
                 refused(json!({}), 400, "missing_field", "payment").await;
                 refused(with("planId", "sandbox-3gb-15d"), 409, "not_renewable", "planId").await;
                 let unpaid = site.order(&draft(PLAN)).await;
-                asking(site, &unpaid, action, &good).send().await.problem(409, "not_possible", None);
+                site.renewing(&unpaid, &good).send().await.problem(409, "not_possible", None);
             }
             "top-ups" => refused(json!({"payment": "balance"}), 400, "missing_field", "planId").await,
             "sim-swap" => refused(with("formFactor", "physical"), 400, "missing_field", "postalAddress").await,
