@@ -159,7 +159,9 @@ fn refused(rejected: Rejected, command: &Command) -> Problem {
                 match kind {
                     MailKind::Qr => "No eSIM of this order works, so that there is no QR code to mail.",
                     MailKind::Shipment => "Nothing of this order was sent by post.",
-                    MailKind::Confirmation | MailKind::Manager => "The order is not paid, so that there is nothing to confirm.",
+                    MailKind::Confirmation | MailKind::Manager => {
+                        "The order is not paid, or is a cancellation: there is nothing to confirm."
+                    }
                 },
             ),
             _ => Problem::not_possible(

@@ -1,0 +1,161 @@
+//! Money that goes back.
+
+use super::{MAX_ATTEMPTS, REFUND_LEASE, REFUND_PATIENCE, Rejected, backoff, cut};
+use crate::order::{Event, Order, Refund, RefundState, ReturnReason};
+use crate::{Money, Timestamp};
+
+pub(super) fn ask(order: &Order, next: &mut Order, refund: usize, now: Timestamp) -> Result<(), Rejected> {
+    if !order.refunds.get(refund).is_some_and(|refund| order.is_owed(refund)) {
+        return Err(Rejected::Done);
+    }
+    let ours = next.refund_mut(refund)?;
+    match ours.state {
+        RefundState::Due(at) if at <= now => {
+            ours.attempts += 1;
+            ours.asked_at.get_or_insert(now);
+            ours.state = RefundState::Due(now.plus_seconds(REFUND_LEASE));
+        }
+        RefundState::Due(_) => return Err(Rejected::NotDue),
+        RefundState::Requested(_) | RefundState::Succeeded | RefundState::Failed | RefundState::Withdrawn => {
+            return Err(Rejected::Done);
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn taken(next: &mut Order, refund: usize, provider_id: String, now: Timestamp) -> Result<(), Rejected> {
+    let ours = next.refund_mut(refund)?;
+    match ours.state {
+        // That one failed, and it is tried again since.
+        RefundState::Due(_) if ours.provider_id.as_ref() == Some(&provider_id) => return Err(Rejected::Done),
+        RefundState::Due(_) => ours.provider_id = Some(provider_id),
+        // It was asked how it went, and does not know yet.
+        RefundState::Requested(at) if at.plus_seconds(REFUND_PATIENCE) <= now => {}
+        RefundState::Requested(_) | RefundState::Succeeded | RefundState::Failed | RefundState::Withdrawn => {
+            return Err(Rejected::Done);
+        }
+    }
+    ours.state = RefundState::Requested(now);
+    Ok(())
+}
+
+pub(super) fn succeeded(next: &mut Order, refund: usize, provider_id: Option<String>, now: Timestamp) -> Result<(), Rejected> {
+    let ours = next.refund_mut(refund)?;
+    match ours.state {
+        // What failed at the provider stays failed there, whatever is told late; only another one can succeed.
+        RefundState::Due(_) | RefundState::Failed if provider_id.is_some() && ours.provider_id == provider_id => {
+            return Err(Rejected::Done);
+        }
+        RefundState::Due(_) | RefundState::Requested(_) | RefundState::Failed => {}
+        RefundState::Succeeded | RefundState::Withdrawn => return Err(Rejected::Done),
+    }
+    ours.state = RefundState::Succeeded;
+    ours.provider_id = provider_id.or(ours.provider_id.take());
+    let amount = ours.amount.to_string();
+    next.note(now, Event::Refunded, Some(amount));
+    Ok(())
+}
+
+pub(super) fn delayed(next: &mut Order, refund: usize, now: Timestamp) -> Result<(), Rejected> {
+    let ours = next.refund_mut(refund)?;
+    match ours.state {
+        RefundState::Due(at) if at == now.plus_seconds(backoff(ours.attempts)) => return Err(Rejected::Done),
+        RefundState::Due(_) => ours.state = RefundState::Due(now.plus_seconds(backoff(ours.attempts))),
+        RefundState::Requested(_) | RefundState::Succeeded | RefundState::Failed | RefundState::Withdrawn => {
+            return Err(Rejected::Done);
+        }
+    }
+    if next.refunds[refund].attempts == MAX_ATTEMPTS {
+        next.call_manager(now);
+    }
+    Ok(())
+}
+
+pub(super) fn refused(
+    next: &mut Order,
+    refund: usize,
+    provider_id: Option<String>,
+    reason: &str,
+    now: Timestamp,
+) -> Result<(), Rejected> {
+    let ours = next.refund_mut(refund)?;
+    match ours.state {
+        RefundState::Due(_) => ours.provider_id = provider_id,
+        // The bank may send money back that the provider had given.
+        RefundState::Requested(_) | RefundState::Succeeded if provider_id.is_some() && ours.provider_id == provider_id => {}
+        RefundState::Requested(_) | RefundState::Succeeded | RefundState::Failed | RefundState::Withdrawn => {
+            return Err(Rejected::Done);
+        }
+    }
+    ours.state = RefundState::Failed;
+    let note = format!("{}: {reason}", ours.amount);
+    next.note(now, Event::RefundFailed, Some(note));
+    next.call_manager(now);
+    Ok(())
+}
+
+pub(super) fn given_back_elsewhere(
+    order: &Order,
+    next: &mut Order,
+    payment_id: &str,
+    provider_id: String,
+    amount: Money,
+    now: Timestamp,
+) -> Result<(), Rejected> {
+    let payment = order.payments.iter().position(|payment| payment.id == payment_id).ok_or(Rejected::NotAllowed)?;
+    if order.refunds.iter().any(|refund| refund.provider_id.as_ref() == Some(&provider_id)) {
+        return Err(Rejected::Done);
+    }
+    // Somebody gave back by hand what the provider had refused here, or had not been asked for yet.
+    let settles = |refund: &Refund| {
+        let open = match refund.state {
+            RefundState::Due(_) => refund.asked_at.is_none(),
+            RefundState::Failed => refund.reason != ReturnReason::Elsewhere,
+            RefundState::Requested(_) | RefundState::Succeeded | RefundState::Withdrawn => false,
+        };
+        open && refund.payment == payment && refund.amount == amount
+    };
+    let index = order.refunds.iter().position(settles).unwrap_or(order.refunds.len());
+    if index == order.refunds.len() {
+        next.refunds.push(Refund::due(payment, amount, ReturnReason::Elsewhere, None, now));
+    }
+    next.refunds[index].state = RefundState::Succeeded;
+    next.refunds[index].provider_id = Some(provider_id);
+    next.note(now, Event::Refunded, Some(format!("{amount}, at the provider")));
+    next.call_manager(now);
+    Ok(())
+}
+
+pub(super) fn disputed(order: &Order, next: &mut Order, payment_id: &str, reason: &str, now: Timestamp) -> Result<(), Rejected> {
+    if !order.payments.iter().any(|payment| payment.id == payment_id) {
+        return Err(Rejected::NotAllowed);
+    }
+    let note = cut(&format!("{payment_id}: {reason}"));
+    if order.history.iter().any(|entry| entry.event == Event::Disputed && entry.note.as_ref() == Some(&note)) {
+        return Err(Rejected::Done);
+    }
+    next.note(now, Event::Disputed, Some(note));
+    next.call_manager(now);
+    Ok(())
+}
+
+impl Order {
+    pub(super) fn refund_mut(&mut self, index: usize) -> Result<&mut Refund, Rejected> {
+        self.refunds.get_mut(index).ok_or(Rejected::NotAllowed)
+    }
+
+    /// No more of a payment is owed than is left of it: some may have been given back at the provider.
+    pub(super) fn owe(&mut self, payment: usize, amount: Money, reason: ReturnReason, line: Option<usize>, now: Timestamp) {
+        let amount = Money { amount: amount.amount.min(self.left_of(payment)), ..amount };
+        if amount.amount > 0 {
+            self.refunds.push(Refund::due(payment, amount, reason, line, now));
+        }
+    }
+}
+
+impl Refund {
+    pub(super) fn due(payment: usize, amount: Money, reason: ReturnReason, line: Option<usize>, now: Timestamp) -> Self {
+        let state = RefundState::Due(now);
+        Self { payment, amount, reason, line, state, at: now, attempts: 0, asked_at: None, provider_id: None }
+    }
+}

@@ -1,0 +1,129 @@
+//! What happened to an order.
+
+use crate::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// When.
+    #[serde(rename = "t")]
+    pub at: Timestamp,
+    /// What.
+    #[serde(rename = "e")]
+    pub event: Event,
+    /// Details for a person.
+    #[serde(rename = "n", default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    /// Whether a manager did what the partner could have done too.
+    #[serde(rename = "m", default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_manager: bool,
+}
+
+/// The kinds of thing that happen to an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Event {
+    /// It was created.
+    #[serde(rename = "cr")]
+    Created,
+    /// A payment paid for it and cards were allocated.
+    #[serde(rename = "pd")]
+    Paid,
+    /// A payment came in that could not pay for it.
+    #[serde(rename = "rt")]
+    PaymentReturned,
+    /// It turned void.
+    #[serde(rename = "vo")]
+    Voided,
+    /// Cards were provisioned.
+    #[serde(rename = "pr")]
+    Provisioned,
+    /// Provisioning was put off for the first time.
+    #[serde(rename = "dl")]
+    ProvisioningDelayed,
+    /// A card could not be provisioned.
+    #[serde(rename = "pf")]
+    ProvisioningFailed,
+    /// Cards are to be cancelled.
+    #[serde(rename = "cq")]
+    CancellationRequested,
+    /// A card was cancelled; its price is owed back.
+    #[serde(rename = "cx")]
+    Cancelled,
+    /// The carrier did not let a card be cancelled.
+    #[serde(rename = "cn")]
+    CancellationRefused,
+    /// Money was given back.
+    #[serde(rename = "rs")]
+    Refunded,
+    /// The payment provider will not give money back.
+    #[serde(rename = "rx")]
+    RefundFailed,
+    /// A payment is disputed.
+    #[serde(rename = "dp")]
+    Disputed,
+    /// Its plans or add-ons are used up or expired.
+    #[serde(rename = "en")]
+    Ended,
+    /// The new card of a swap took over.
+    #[serde(rename = "sw")]
+    Swapped,
+    /// The card that was swapped was stopped.
+    #[serde(rename = "re")]
+    Retired,
+    /// A renewal was paid.
+    #[serde(rename = "rn")]
+    Renewed,
+    /// The cards were sent.
+    #[serde(rename = "sh")]
+    Shipped,
+    /// The recipient's name or an address was changed.
+    #[serde(rename = "rc")]
+    RecipientChanged,
+    /// A mail is to be sent again.
+    #[serde(rename = "rm")]
+    MailRequested,
+    /// What was given up is to be tried again.
+    #[serde(rename = "ry")]
+    Retried,
+    /// A manager wrote a note.
+    #[serde(rename = "nt")]
+    Noted,
+    /// A mail was accepted by the mail system.
+    #[serde(rename = "ms")]
+    MailSent,
+    /// A mail was given up.
+    #[serde(rename = "mf")]
+    MailFailed,
+    /// The mail system reported trouble with a mail.
+    #[serde(rename = "mr")]
+    MailReported,
+}
+
+wire_names!(Event {
+    Created => "created",
+    Paid => "paid",
+    PaymentReturned => "payment_returned",
+    Voided => "voided",
+    Provisioned => "provisioned",
+    ProvisioningDelayed => "provisioning_delayed",
+    ProvisioningFailed => "provisioning_failed",
+    CancellationRequested => "cancellation_requested",
+    Cancelled => "cancelled",
+    CancellationRefused => "cancellation_refused",
+    Refunded => "refunded",
+    RefundFailed => "refund_failed",
+    Disputed => "disputed",
+    Ended => "ended",
+    Swapped => "swapped",
+    Retired => "retired",
+    Renewed => "renewed",
+    Shipped => "shipped",
+    RecipientChanged => "recipient_changed",
+    MailRequested => "mail_requested",
+    Retried => "retried",
+    Noted => "noted",
+    MailSent => "mail_sent",
+    MailFailed => "mail_failed",
+    MailReported => "mail_reported",
+});
