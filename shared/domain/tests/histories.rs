@@ -728,8 +728,12 @@ impl World {
             (Some((GivenState::Pending, id)), Luck::Good | Luck::Refuse) => {
                 Command::RefundTaken { refund: place, provider_id: id }
             }
-            (Some((GivenState::Given | GivenState::Pending, _)), Luck::Delay) => delayed,
-            (Some((GivenState::Returned, _)) | None, luck) => {
+            (Some(_), Luck::Delay) => delayed,
+            // What failed there stays failed under its name.
+            (Some((GivenState::Returned, id)), Luck::Good | Luck::Refuse) => {
+                Command::RefundRefused { refund: place, provider_id: Some(id), reason: "account closed".into() }
+            }
+            (None, luck) => {
                 let enough = self.left(index, refund.payment) >= refund.amount.amount;
                 match (luck, how) {
                     (Luck::Refuse, _) => Command::RefundRefused { refund: place, provider_id: None, reason: "no".into() },

@@ -43,10 +43,14 @@ pub(super) fn succeeded(next: &mut Order, refund: usize, provider_id: Option<Str
     let ours = next.refund_mut(refund)?;
     match ours.state {
         // What failed at the provider stays failed there, whatever is told late; only another one can succeed.
-        RefundState::Due(_) | RefundState::Failed if provider_id.is_some() && ours.provider_id == provider_id => {
+        RefundState::Due(_) | RefundState::Failed | RefundState::Withdrawn
+            if provider_id.is_some() && ours.provider_id == provider_id =>
+        {
             return Err(Rejected::Done);
         }
         RefundState::Due(_) | RefundState::Requested(_) | RefundState::Failed => {}
+        // It counted as refused and was asked for anew; what comes out of the same payment is not owed twice.
+        RefundState::Withdrawn if ours.asked_at.is_some() => {}
         RefundState::Succeeded | RefundState::Withdrawn => return Err(Rejected::Done),
     }
     ours.state = RefundState::Succeeded;
