@@ -4,7 +4,7 @@ use crate::{App, DECISIONS};
 use futures_util::future::join_all;
 use simdock_carrier::{CarrierError, RevokeRequest};
 use simdock_domain::{
-    ChangeKind, Closed, Command, Iccid, LineState, OpenChange, Order, OrderType, OverReason, Rejected, RunState, Timestamp,
+    ChangeKind, Closed, Command, Iccid, LineState, NotRefundable, OpenChange, Order, OrderType, OverReason, Rejected, RunState, Timestamp,
     decide_all,
 };
 use simdock_runtime::JobFailed;
@@ -73,6 +73,14 @@ impl App {
         now: Timestamp,
     ) -> Result<Result<(), CarrierError>, JobFailed> {
         match claim {
+            // An app may have told of an install that the operator will not hear of. Once it was asked, it is the operator that knows.
+            Claim::Ours(_)
+                if order.kind == OrderType::ActivateSubscription
+                    && sim.profile.installed_at.is_some()
+                    && order.revoking.is_some_and(|attempts| attempts.failed == 0) =>
+            {
+                return Ok(Err(CarrierError::Final { reason: NotRefundable::Installed.explain().1.to_owned() }));
+            }
             Claim::Ours(_) => {}
             Claim::Ended { begun } if begun || sim.profile.installed_at.is_some() => {
                 return Ok(Err(CarrierError::Final { reason: Closed::Ended.explain().1.to_owned() }));

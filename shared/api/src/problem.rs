@@ -165,7 +165,7 @@ impl Problem {
 
     /// The key came with another request before.
     pub fn idempotency_key_reused() -> Self {
-        let detail = "This Idempotency-Key came with another body before. Take a new key for a new request.";
+        let detail = "This Idempotency-Key came with another request before. Take a new key for a new request.";
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused", "Idempotency key reused", detail)
             .about("Idempotency-Key")
     }

@@ -50,7 +50,7 @@ impl NotRefundable {
             Self::Cancelling => ("cancelling", "The card is being cancelled."),
             Self::Cancelled => ("cancelled", "The card is cancelled."),
             Self::Ended => ("ended", "What was bought is over: used up, expired, or ended with its subscription."),
-            Self::Failed => ("not_delivered", "The card could not be delivered; its price is given back without a request."),
+            Self::Failed => ("not_delivered", "It could not be delivered; what was paid for it is given back without a request."),
         }
     }
 }

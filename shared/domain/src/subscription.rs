@@ -186,7 +186,9 @@ impl Subscription {
     }
 
     /// Whether what was paid for can still be added: a swap moves plans along, whatever else is under way ends them.
-    pub fn takes(&self, order: &Order, now: Timestamp) -> Result<(), Closed> {
+    ///
+    /// `plan` is the order's plan in its version.
+    pub fn takes(&self, order: &Order, plan: &Plan, now: Timestamp) -> Result<(), Closed> {
         match self.open() {
             Ok(()) | Err(Closed::Changing(ChangeKind::Swap)) => {}
             Err(closed) => return Err(closed),
@@ -196,7 +198,9 @@ impl Subscription {
         } else if self.plans.iter().map(|run| run.extras.len()).sum::<usize>() >= MAX_EXTRAS {
             Err(Closed::Full)
         } else {
-            self.plan_for_add_ons(now).map(|_| ()).ok_or(Closed::NoPlan)
+            self.plan_for_add_ons(now).ok_or(Closed::NoPlan)?;
+            // Others may have been paid since the order was placed.
+            self.pick_add_ons(&order.add_on_ids, plan, now).map(|_| ()).map_err(|_| Closed::Full)
         }
     }
 
@@ -213,7 +217,7 @@ impl Subscription {
         if self.brought_by(&order.num).is_some() {
             return Err(Rejected::Done);
         }
-        self.takes(order, now).map_err(Rejected::Closed)?;
+        self.takes(order, plan, now).map_err(Rejected::Closed)?;
         let mut next = self.clone();
         if order.brings_plan() {
             next.plans.push(PlanRun::waiting(order, 0, plan));
@@ -428,7 +432,7 @@ impl Closed {
             }
             Self::Changing(ChangeKind::Cancellation) => ("cancellation", "The subscription is being cancelled."),
             Self::Changing(ChangeKind::Refund) => ("refund", "The subscription is being cancelled and paid back."),
-            Self::Full => ("full", "As many plans as a subscription can hold wait or run on it. Wait until one is over."),
+            Self::Full => ("full", "As many plans or add-ons as it can hold are on the subscription. Wait until a plan is over."),
             Self::NoPlan => ("no_plan", "No plan waits or runs that add-ons could go with. Add a plan with them."),
         }
     }

@@ -601,7 +601,58 @@ fn a_failed_card_is_tried_again_while_its_money_has_not_set_off() {
         assert_eq!(order.owed(), [eur(1450)], "failing again owes it again, once");
     }
     let asked = decide(&order, Command::AskRefund { refund: 3 }, at(100)).unwrap();
-    assert_eq!(decide(&asked, Command::Retry, at(101)), Err(Rejected::NotAllowed), "the money may be on its way");
+    let again = decide(&asked, Command::Retry, at(101)).unwrap();
+    assert_eq!(again.lines[1].state, LineState::Failed, "the money may be on its way");
+    assert_eq!(again.history.last().unwrap().note.as_deref(), Some("refund"));
+    assert!(jobs(&again, 101).contains(&Job::Refund), "what was put off is asked for at once");
+    assert_eq!(decide(&again, Command::Retry, at(102)), Err(Rejected::NotAllowed));
+}
+
+fn by_hand(id: &str, amount: i64) -> Command {
+    Command::RefundedElsewhere { payment_id: "pi_one".into(), provider_id: id.into(), amount: eur(amount) }
+}
+
+/// An order of two cards whose first was cancelled, so that its price is due.
+fn owing() -> Order {
+    let mut order = pay(&place("one", draft(2), &one_off(), at(0)), 1, at(10));
+    order.payments[0].id = "pi_one".into();
+    decide(&decide(&order, failed(0), at(20)).unwrap(), Command::Provisioned(vec![1]), at(21)).unwrap()
+}
+
+#[test]
+fn what_somebody_gives_back_by_hand_settles_what_is_due_even_while_it_is_asked_for() {
+    let order = owing();
+    let asked = decide(&order, Command::AskRefund { refund: 0 }, at(30)).unwrap();
+    let asked = decide(&asked, Command::RefundDelayed { refund: 0 }, at(31)).unwrap();
+    for order in [order, asked] {
+        let given = decide(&order, by_hand("re_hand", 1450), at(40)).unwrap();
+        assert_eq!((given.refunds.len(), given.refunds[0].state), (1, RefundState::Succeeded));
+        assert!(!jobs(&given, 100_000).contains(&Job::Refund), "nobody asks for it any more");
+        // The provider had acted all the same: both are on record, and somebody hears of it.
+        let told = |id: &str| Command::RefundSucceeded { refund: 0, provider_id: Some(id.into()) };
+        assert_eq!(decide(&given, told("re_hand"), at(50)), Err(Rejected::Done));
+        let twice = decide(&given, told("re_ours"), at(50)).unwrap();
+        assert_eq!(twice.refunds.iter().filter(|refund| refund.state == RefundState::Succeeded).count(), 2);
+        assert!(jobs(&twice, 60).contains(&mail(MailKind::Manager)));
+        assert_eq!(decide(&twice, told("re_ours"), at(51)), Err(Rejected::Done));
+    }
+}
+
+#[test]
+fn no_more_is_asked_for_than_is_left_of_a_payment() {
+    let given = decide(&owing(), by_hand("re_hand", 2000), at(30)).unwrap();
+    assert_eq!((given.owed(), given.refunds[0].amount), (vec![eur(900)], eur(1450)));
+    let asked = decide(&given, Command::AskRefund { refund: 0 }, at(40)).unwrap();
+    assert_eq!((asked.owed(), asked.refunds[0].amount), (vec![eur(900)], eur(900)));
+
+    // Asked for and refused before, it is asked for anew with what is left by then.
+    let asked = decide(&owing(), Command::AskRefund { refund: 0 }, at(30)).unwrap();
+    let refused = Command::RefundRefused { refund: 0, provider_id: None, reason: "not enough left".into() };
+    let given = decide(&decide(&asked, by_hand("re_hand", 2000), at(31)).unwrap(), refused, at(32)).unwrap();
+    assert_eq!(given.refunds[0].amount, eur(1450), "its name stands for what was asked");
+    let anew = decide(&given, Command::Retry, at(40)).unwrap();
+    let last = anew.refunds.last().unwrap();
+    assert_eq!((anew.owed(), last.amount, last.state), (vec![eur(900)], eur(900), RefundState::Due(at(40))));
 }
 
 #[test]

@@ -926,14 +926,19 @@ impl World {
             self.give(index, vec![command])?;
         }
         for _ in 0..200 {
-            // The provider settles what it took on.
-            let pending: Vec<String> = self
-                .provider
-                .iter()
-                .filter(|(_, given)| given.state == GivenState::Pending)
-                .map(|(name, _)| name.clone())
-                .collect();
-            for name in pending {
+            // The provider settles what it took on, and its events tell of all that it gave, also where its answer was lost.
+            let news = |given: &Given| match given.state {
+                GivenState::Pending => true,
+                GivenState::Given => {
+                    let order = &self.orders[given.order];
+                    order.payments[given.payment].provider != Provider::Balance
+                        && !order.refunds.iter().any(|refund| refund.provider_id.as_ref() == Some(&given.provider_id))
+                }
+                GivenState::Returned => false,
+            };
+            let news: Vec<String> =
+                self.provider.iter().filter(|(_, given)| news(given)).map(|(name, _)| name.clone()).collect();
+            for name in news {
                 let given = self.provider.get_mut(&name).unwrap();
                 given.state = GivenState::Given;
                 let (index, id) = (given.order, given.provider_id.clone());

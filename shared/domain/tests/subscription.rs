@@ -393,7 +393,7 @@ fn what_was_paid_is_added_during_a_swap_and_goes_back_during_anything_else() {
     let (main, new) = begun(&renewable(), at(0));
     let order = pay(&change("renewal", renewal(), &new, &main, &renewable(), at(1)).unwrap(), 0, at(2));
     let claimed = |kind| new.claim(open_change(&main, kind)).unwrap();
-    assert_eq!(claimed(ChangeKind::Swap).takes(&order, at(2)), Ok(()));
+    assert_eq!(claimed(ChangeKind::Swap).takes(&order, &renewable(), at(2)), Ok(()));
     assert!(claimed(ChangeKind::Swap).add(&order, &renewable(), at(3)).is_ok());
     for kind in [ChangeKind::Cancellation, ChangeKind::Refund] {
         assert_eq!(claimed(kind).add(&order, &renewable(), at(3)), Err(Rejected::Closed(Closed::Changing(kind))));
@@ -569,6 +569,15 @@ fn add_ons_keep_to_the_limits_of_the_plan_they_go_with_over_all_top_ups() {
     let used_up = told(&told(&fifteen, Report::Attached, at(30)), over(OverReason::UsedUp), at(40));
     let (_, next) = added("renewal", renewal(), &used_up, &main, &renewable(), at(50));
     assert_eq!(top_up(&next, &["data-1gb", "voice-eu"]), Ok(eur(500)));
+}
+
+#[test]
+fn add_ons_that_others_paid_for_meanwhile_count_as_well() {
+    let (main, new) = begun(&renewable(), at(0));
+    let order = |seed: &str| change(seed, add_ons(&["voice-eu"]), &new, &main, &renewable(), at(1)).unwrap();
+    let (first, second) = (pay(&order("first"), 0, at(2)), pay(&order("second"), 0, at(2)));
+    let with = new.add(&first, &renewable(), at(3)).unwrap();
+    assert_eq!(with.add(&second, &renewable(), at(4)), Err(Rejected::Closed(Closed::Full)));
 }
 
 #[test]

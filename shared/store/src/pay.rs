@@ -206,7 +206,7 @@ impl Store {
         };
         let open = |subscription: &Subscription| match order.kind {
             OrderType::ActivateSubscription => Ok(()),
-            OrderType::TopUpSubscription | OrderType::Renewal => subscription.takes(order, now),
+            OrderType::TopUpSubscription | OrderType::Renewal => subscription.takes(order, plan, now),
             OrderType::CancelSubscription | OrderType::SwapSim => subscription.open(),
         };
         if subscription.as_ref().is_some_and(|subscription| open(subscription).is_err()) {

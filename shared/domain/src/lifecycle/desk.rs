@@ -134,14 +134,22 @@ impl Order {
         }
         for index in 0..self.refunds.len() {
             let refund = &mut self.refunds[index];
-            if refund.state != RefundState::Failed || refund.reason == ReturnReason::Elsewhere {
-                continue;
+            match refund.state {
+                // Should somebody be asking right now, the provider knows both requests by one name.
+                RefundState::Due(at) if at > now && refund.attempts > 0 => refund.state = RefundState::Due(now),
+                // What failed stays failed at the provider under its name: the money is asked for anew, under another.
+                RefundState::Failed if refund.reason != ReturnReason::Elsewhere => {
+                    refund.state = RefundState::Withdrawn;
+                    refund.asked_at.get_or_insert(now);
+                    let (payment, amount, reason, line) = (refund.payment, refund.amount, refund.reason, refund.line);
+                    self.owe(payment, amount, reason, line, now);
+                }
+                RefundState::Due(_)
+                | RefundState::Requested(_)
+                | RefundState::Succeeded
+                | RefundState::Failed
+                | RefundState::Withdrawn => continue,
             }
-            // What failed stays failed at the provider under its name: the money is asked for anew, under another.
-            refund.state = RefundState::Withdrawn;
-            refund.asked_at.get_or_insert(now);
-            let anew = Refund::due(refund.payment, refund.amount, refund.reason, refund.line, now);
-            self.refunds.push(anew);
             again.push("refund");
         }
         if again.is_empty() {

@@ -8,9 +8,17 @@ pub(super) fn ask(order: &Order, next: &mut Order, refund: usize, now: Timestamp
     if !order.refunds.get(refund).is_some_and(|refund| order.is_owed(refund)) {
         return Err(Rejected::Done);
     }
+    let open = next.left_to_ask_for(refund);
     let ours = next.refund_mut(refund)?;
     match ours.state {
         RefundState::Due(at) if at <= now => {
+            // Somebody may have given a part back at the provider. Once it was asked for a sum, its name stands for that.
+            if ours.asked_at.is_none() {
+                if open <= 0 {
+                    return Err(Rejected::NotDue);
+                }
+                ours.amount.amount = ours.amount.amount.min(open);
+            }
             ours.attempts += 1;
             ours.asked_at.get_or_insert(now);
             ours.state = RefundState::Due(now.plus_seconds(REFUND_LEASE));
@@ -51,6 +59,9 @@ pub(super) fn succeeded(next: &mut Order, refund: usize, provider_id: Option<Str
         RefundState::Due(_) | RefundState::Requested(_) | RefundState::Failed => {}
         // It counted as refused and was asked for anew; what comes out of the same payment is not owed twice.
         RefundState::Withdrawn if ours.asked_at.is_some() => {}
+        RefundState::Succeeded if provider_id.is_some() && provider_id != ours.provider_id => {
+            return next.given_back_twice(refund, provider_id, now);
+        }
         RefundState::Succeeded | RefundState::Withdrawn => return Err(Rejected::Done),
     }
     ours.state = RefundState::Succeeded;
@@ -110,10 +121,11 @@ pub(super) fn given_back_elsewhere(
     if order.refunds.iter().any(|refund| refund.provider_id.as_ref() == Some(&provider_id)) {
         return Err(Rejected::Done);
     }
-    // Somebody gave back by hand what the provider had refused here, or had not been asked for yet.
+    // Somebody gave back by hand what the provider had refused here, or had not given yet. Should it give that as well after all,
+    // it says so under the refund's own name.
     let settles = |refund: &Refund| {
         let open = match refund.state {
-            RefundState::Due(_) => refund.asked_at.is_none(),
+            RefundState::Due(_) => true,
             RefundState::Failed => refund.reason != ReturnReason::Elsewhere,
             RefundState::Requested(_) | RefundState::Succeeded | RefundState::Withdrawn => false,
         };
@@ -146,6 +158,33 @@ pub(super) fn disputed(order: &Order, next: &mut Order, payment_id: &str, reason
 impl Order {
     pub(super) fn refund_mut(&mut self, index: usize) -> Result<&mut Refund, Rejected> {
         self.refunds.get_mut(index).ok_or(Rejected::NotAllowed)
+    }
+
+    /// What is left of a refund's payment for it, in minor units: what was neither given back nor is being given back by another.
+    fn left_to_ask_for(&self, index: usize) -> i64 {
+        let Some(ours) = self.refunds.get(index) else { return 0 };
+        let under_way = |refund: &Refund| match refund.state {
+            RefundState::Due(_) => refund.asked_at.is_some(),
+            RefundState::Requested(_) => true,
+            RefundState::Succeeded | RefundState::Failed | RefundState::Withdrawn => false,
+        };
+        let others = self.refunds.iter().enumerate().filter(|(other, refund)| *other != index && refund.payment == ours.payment);
+        let others: i64 = others.filter(|(_, refund)| under_way(refund)).map(|(_, refund)| refund.amount.amount).sum();
+        self.not_given_back(ours.payment) - others
+    }
+
+    /// The provider gave back what somebody had settled by hand meanwhile: nobody is owed it, and a manager hears of it.
+    fn given_back_twice(&mut self, index: usize, provider_id: Option<String>, now: Timestamp) -> Result<(), Rejected> {
+        if self.refunds.iter().any(|refund| refund.provider_id == provider_id) {
+            return Err(Rejected::Done);
+        }
+        let (payment, amount) = (self.refunds[index].payment, self.refunds[index].amount);
+        let mut again = Refund::due(payment, amount, ReturnReason::Elsewhere, None, now);
+        (again.state, again.provider_id) = (RefundState::Succeeded, provider_id);
+        self.refunds.push(again);
+        self.note(now, Event::Refunded, Some(format!("{amount}, although it had been given back")));
+        self.call_manager(now);
+        Ok(())
     }
 
     /// No more of a payment is owed than is left of it: some may have been given back at the provider.
