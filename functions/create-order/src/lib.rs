@@ -55,9 +55,17 @@ impl App {
         if plan.complimentary_with.is_empty() {
             return Err(Problem::not_eligible("plan", "This plan is never complimentary."));
         }
-        let granted = gift.by_manager || self.store.partner(partner_id).await?.is_some_and(|partner| partner.gift_quota > 0);
-        if !granted {
-            return Err(Problem::not_eligible("no_grant", "You may not make complimentary orders."));
+        if !gift.by_manager {
+            match self.store.partner(partner_id).await? {
+                Some(partner) if partner.gifts < partner.gift_quota => {}
+                Some(partner) if partner.gift_quota > 0 => {
+                    return Err(Problem::not_eligible(
+                        "quota_used_up",
+                        "You have made all the complimentary orders that you may.",
+                    ));
+                }
+                Some(_) | None => return Err(Problem::not_eligible("no_grant", "You may not make complimentary orders.")),
+            }
         }
         let owner = Principal::Partner { partner_id: partner_id.to_owned() };
         let subscription = subscription_of(&self.store, &owner, &gift.subscription).await;

@@ -4,8 +4,8 @@ use crate::{App, DECISIONS};
 use futures_util::future::join_all;
 use simdock_carrier::{CarrierError, RevokeRequest};
 use simdock_domain::{
-    ChangeKind, Closed, Command, Iccid, LineState, NotRefundable, OpenChange, Order, OrderType, OverReason, Rejected, RunState, Timestamp,
-    decide_all,
+    ChangeKind, Closed, Command, Iccid, LineState, NotRefundable, OpenChange, Order, OrderType, OverReason, Rejected, RunState,
+    Timestamp, decide_all,
 };
 use simdock_runtime::JobFailed;
 use simdock_store::{Facts, Sim, Store, StoreError};

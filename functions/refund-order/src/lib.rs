@@ -30,6 +30,9 @@ impl App {
         let num = order_num(request)?;
         tracing::Span::current().record("orderNum", num.as_str());
         let (mut fields, _) = json_object(request)?;
+        if fields.is_null("iccids") {
+            return Err(Problem::invalid_field("iccids", "must be a list; leave it out to cancel the whole order"));
+        }
         let iccids = fields.texts("iccids", MAX_COUNT as usize, 20)?;
         let reason = fields.text("reason", 200)?;
         fields.finish()?;

@@ -86,6 +86,11 @@ impl Fields {
         choice.map(Some).ok_or_else(|| Problem::invalid_field(self.path(name), format!("must be one of {}", names.join(", "))))
     }
 
+    /// Whether a field is there and null, which everywhere else is as good as not there.
+    pub fn is_null(&self, name: &str) -> bool {
+        self.left.get(name).is_some_and(Value::is_null)
+    }
+
     /// A list of up to `most` texts of 1 to `longest` characters without control characters.
     pub fn texts(&mut self, name: &str, most: usize, longest: usize) -> Result<Option<Vec<String>>, Problem> {
         let Some(value) = self.take(name) else { return Ok(None) };
@@ -131,7 +136,9 @@ impl Fields {
 
 /// Whether a text holds what would break a line of a mail or a log.
 fn breaks(text: &str) -> bool {
-    text.chars().any(|character| character.is_control() || matches!(character, '\u{2028}' | '\u{2029}'))
+    // With those that change the direction of writing (UAX #9), a text can look like another one.
+    let turns = |character| matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}');
+    text.chars().any(|character| character.is_control() || turns(character))
 }
 
 /// A name that came from outside, short enough for an answer.

@@ -231,7 +231,9 @@ impl Order {
             ..order
         };
         match kind {
-            OrderType::TopUpSubscription | OrderType::Renewal => subscription.takes(&order, plan, now).map_err(PlaceError::Closed)?,
+            OrderType::TopUpSubscription | OrderType::Renewal => {
+                subscription.takes(&order, plan, now).map_err(PlaceError::Closed)?
+            }
             OrderType::ActivateSubscription | OrderType::SwapSim | OrderType::CancelSubscription => {}
         }
         Ok(order)

@@ -24,9 +24,6 @@ const CANCELLATION_WINDOW: i64 = 600;
 /// The most plans that wait or run on a subscription at once; beyond that, operators refuse (1GLOBAL: 15 per ICCID).
 pub const MAX_OPEN_PLANS: usize = 15;
 
-/// The most top-ups of add-ons alone on a subscription at once: with the plans, all that ends with it fits into one transaction.
-const MAX_EXTRAS: usize = 60;
-
 /// What a subscriber has: a line with a number, a card and plans.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Subscription {
@@ -195,8 +192,6 @@ impl Subscription {
         }
         if order.brings_plan() {
             if self.plans.iter().filter(|run| run.is_open()).count() >= MAX_OPEN_PLANS { Err(Closed::Full) } else { Ok(()) }
-        } else if self.plans.iter().map(|run| run.extras.len()).sum::<usize>() >= MAX_EXTRAS {
-            Err(Closed::Full)
         } else {
             self.plan_for_add_ons(now).ok_or(Closed::NoPlan)?;
             // Others may have been paid since the order was placed.

@@ -936,8 +936,7 @@ impl World {
                 }
                 GivenState::Returned => false,
             };
-            let news: Vec<String> =
-                self.provider.iter().filter(|(_, given)| news(given)).map(|(name, _)| name.clone()).collect();
+            let news: Vec<String> = self.provider.iter().filter(|(_, given)| news(given)).map(|(name, _)| name.clone()).collect();
             for name in news {
                 let given = self.provider.get_mut(&name).unwrap();
                 given.state = GivenState::Given;

@@ -313,24 +313,25 @@ impl Store {
         Ok(nums)
     }
 
-    /// The orders of a card: the one that sold it, and those of its subscription, which are few.
+    /// The orders of a card: those that sold it, and those of its subscription. They are few.
     async fn orders_of_card(
         &self,
         query: &ListQuery,
         iccid: &Iccid,
         now: Timestamp,
     ) -> Result<Page<Order, Position>, StoreError> {
-        let nothing = Page { items: Vec::new(), next: None };
-        let Some(sim) = self.sim(iccid).await? else { return Ok(nothing) };
-        let Some(num) = &sim.order_num else { return Ok(nothing) };
-        let Some(sold_by) = self.order(num).await? else { return Ok(nothing) };
+        let Some(sim) = self.sim(iccid).await? else { return Ok(Page { items: Vec::new(), next: None }) };
+        let sold_by = match &sim.order_num {
+            None => None,
+            Some(num) => self.order(num).await?,
+        };
         // The new card of a swap has none of its own until it is activated.
-        let subscription = sim.subscription.or_else(|| Some(sold_by.subject.as_ref()?.subscription.clone()));
+        let subscription = sim.subscription.or_else(|| Some(sold_by?.subject?.subscription));
         let subscription = match subscription {
             None => None,
             Some(id) => self.subscription(&id).await?,
         };
-        let mut nums = vec![num.clone()];
+        let mut nums: Vec<OrderNum> = sim.past_orders.into_iter().chain(sim.order_num).collect();
         if let Some(subscription) = subscription {
             nums.extend(self.orders_of_subscription(&subscription).await?);
         }

@@ -29,6 +29,9 @@ pub struct Sim {
     /// The order that it was sold with.
     #[serde(rename = "order", default, skip_serializing_if = "Option::is_none")]
     pub order_num: Option<OrderNum>,
+    /// The orders that it was sold with before and came back from unused.
+    #[serde(rename = "past", default, skip_serializing_if = "Vec::is_empty")]
+    pub past_orders: Vec<OrderNum>,
     /// The subscription that it carries, once it is provisioned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subscription: Option<String>,

@@ -11,15 +11,13 @@ use crate::sims::{Sim, SimState};
 use crate::write::{SendError, TransactError, Twice, send};
 use crate::{Store, StoreError, keys};
 use aws_sdk_dynamodb::types::{Delete, Put, ReturnValue, TransactWriteItem, Update};
-use futures_util::future::join_all;
+use futures_util::future::try_join;
 use serde::{Deserialize, Serialize};
 use simdock_domain::{ActivationCode, Iccid, Msisdn, PoolId, Profile, Timestamp};
 use std::collections::BTreeSet;
 
 /// A card within this many days of its deadline is not sold any more: its buyer could not use it in peace.
 const SHELF_DAYS: i64 = 7;
-/// How many consumed slots are deleted at once.
-const DELETES_AT_ONCE: usize = 25;
 /// How many cards one transaction puts into slots: the tail, a chunk of an import, and two items per card.
 pub const CARDS_PER_TRANSACTION: usize = 49;
 
@@ -58,19 +56,6 @@ impl Level {
     pub fn is_low(&self) -> bool {
         self.available < self.alarm_level
     }
-}
-
-/// What a sweep of a pool found.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Recovered {
-    /// Cards put back on sale after their buyer vanished between ticket and sale.
-    pub leaked: usize,
-    /// Returned cards put back on sale.
-    pub returned: usize,
-    /// Cards set aside since their deadline is too near.
-    pub stale: usize,
-    /// Consumed slots deleted.
-    pub consumed: usize,
 }
 
 /// A card that was drawn, and the slot it stands in.
@@ -136,7 +121,7 @@ impl Store {
     }
 
     /// The slots from `first` up to, not including, `end`, that exist.
-    async fn slots(&self, pool: &PoolId, first: u64, end: u64) -> Result<Vec<(u64, Item)>, StoreError> {
+    pub(crate) async fn slots(&self, pool: &PoolId, first: u64, end: u64) -> Result<Vec<(u64, Item)>, StoreError> {
         let mut found = Vec::new();
         let mut from = first;
         while from < end {
@@ -226,9 +211,9 @@ impl Store {
         let mut levels = Vec::new();
         for entry in self.partition(keys::POOLS).await? {
             let pool = pool_of(&entry)?;
-            let counter = self.pool_item(keys::counter(&pool)).await?;
+            let (counter, marks) = try_join(self.pool_item(keys::counter(&pool)), self.pool_item(keys::marks(&pool))).await?;
             levels.push(Level {
-                available: number_of(&counter, "available")?,
+                available: number_of(&counter, "available")?.saturating_sub(number_of(&marks, "dead")?),
                 added: number_of(&counter, "published")?,
                 drawn: number_of(&counter, "head")?,
                 alarm_level: number_of(&entry, "alarmLevel")?,
@@ -363,6 +348,7 @@ impl Store {
             msisdn: card.msisdn.clone(),
             activate_before: card.activate_before,
             order_num: None,
+            past_orders: Vec::new(),
             subscription: None,
             profile: Profile::default(),
             disclosed_at: None,
@@ -389,7 +375,12 @@ impl Store {
     }
 
     /// Puts back what of `tickets` still stands in its slot; answers how many were put back and how many were set aside.
-    async fn give_back_batch(&self, pool: &PoolId, tickets: Vec<Ticket>, now: Timestamp) -> Result<(usize, usize), StoreError> {
+    pub(crate) async fn give_back_batch(
+        &self,
+        pool: &PoolId,
+        tickets: Vec<Ticket>,
+        now: Timestamp,
+    ) -> Result<(usize, usize), StoreError> {
         let mut aside = 0;
         loop {
             // A card that was put back and drawn again stands in several slots.
@@ -399,7 +390,11 @@ impl Store {
                 let ticket = tickets.iter().find(|ticket| ticket.iccid == sim.iccid && sim.slot == Some(ticket.slot));
                 let Some(ticket) = ticket.filter(|_| sim.state == SimState::Stocked) else { continue };
                 if sim.activate_before.is_some_and(|until| until.unix() < shelf_end(now).cast_signed()) {
-                    aside += usize::from(self.set_aside_stock(&sim.iccid, ticket.slot).await?);
+                    match self.transact(vec![self.set_aside_stock(&sim.iccid, ticket.slot)?]).await {
+                        Ok(()) => aside += 1,
+                        Err(TransactError::Refused(_)) => {}
+                        Err(TransactError::Failed(error)) => return Err(error),
+                    }
                 } else {
                     leaked.push((sim, ticket.slot));
                 }
@@ -429,71 +424,17 @@ impl Store {
         }
     }
 
-    /// Takes a card that stands in a slot off sale for good.
-    async fn set_aside_stock(&self, iccid: &Iccid, slot: u64) -> Result<bool, StoreError> {
-        let update = self
-            .client
-            .update_item()
-            .table_name(&self.tables.sims)
-            .set_key(Some(keys::sim(iccid)))
+    /// The write that takes a card off sale that stands in this slot.
+    pub(crate) fn set_aside_stock(&self, iccid: &Iccid, slot: u64) -> Result<TransactWriteItem, StoreError> {
+        let update = Update::builder().table_name(&self.tables.sims).set_key(Some(keys::sim(iccid)));
+        let update = update
             .update_expression("SET #state = :aside REMOVE slot")
             .condition_expression("#state = :stocked AND slot = :slot")
             .expression_attribute_names("#state", "state")
             .expression_attribute_values(":aside", text("set_aside"))
             .expression_attribute_values(":stocked", text("stocked"))
             .expression_attribute_values(":slot", number(slot));
-        match send(Twice::Harmless, || update.clone().send()).await {
-            Ok(_) => Ok(true),
-            Err(SendError::Refused(_)) => Ok(false),
-            Err(SendError::Failed(error)) => Err(error),
-        }
-    }
-
-    /// Puts cards that were marked as returned back on sale, in batches; answers how many.
-    async fn restock_returned(&self, pool: &PoolId) -> Result<usize, StoreError> {
-        let items = self.partition(&keys::returns(pool)).await?;
-        let iccids: Vec<Iccid> = items
-            .iter()
-            .map(|item| text_of(item, "sk")?.parse().map_err(|_| StoreError::Broken("a return without a card".to_owned())))
-            .collect::<Result<_, _>>()?;
-        let mut restocked = 0;
-        // Three items per card: its slot, itself, and the mark that goes.
-        for batch in iccids.chunks(CARDS_PER_TRANSACTION * 2 / 3) {
-            let mut sims = self.sims(batch).await?;
-            // One that cannot go back must not hold up the others; a person has to look at it.
-            sims.retain(|sim| sim.state == SimState::Returning && sim.disclosed_at.is_none());
-            if sims.len() < batch.len() {
-                tracing::warn!(pool = %pool, cards = batch.len() - sims.len(), "cards are marked as returned and are not");
-            }
-            if sims.is_empty() {
-                continue;
-            }
-            let marks = sims.iter().map(|sim| self.delete_pool_item(keys::returned(pool, &sim.iccid)));
-            let marks = marks.collect::<Result<Vec<_>, _>>()?;
-            let put_back = |index: usize, slot: u64| {
-                let sim: &Sim = &sims[index];
-                let update = Update::builder().table_name(&self.tables.sims).set_key(Some(keys::sim(&sim.iccid)));
-                let update = update
-                    .update_expression("SET slot = :slot, #state = :stocked REMOVE #order, subscription")
-                    .condition_expression("#state = :returning AND attribute_not_exists(disclosed)")
-                    .expression_attribute_names("#state", "state")
-                    .expression_attribute_names("#order", "order")
-                    .expression_attribute_values(":stocked", text("stocked"))
-                    .expression_attribute_values(":returning", text("returning"))
-                    .expression_attribute_values(":slot", number(slot));
-                let write = TransactWriteItem::builder().update(built(update.build())?).build();
-                Ok(Slotted { iccid: &sim.iccid, activate_before: sim.activate_before, write })
-            };
-            match self.append(pool, sims.len(), &marks, put_back).await {
-                Ok(()) => restocked += sims.len(),
-                Err(TransactError::Refused(places)) => {
-                    // Another sweep was here; what it left is found at the next one.
-                    tracing::info!(pool = %pool, refused = places.len(), "returned cards were restocked by somebody else");
-                }
-                Err(TransactError::Failed(error)) => return Err(error),
-            }
-        }
-        Ok(restocked)
+        Ok(TransactWriteItem::builder().update(built(update.build())?).build())
     }
 
     pub(crate) fn delete_pool_item(&self, key: Item) -> Result<TransactWriteItem, StoreError> {
@@ -502,73 +443,11 @@ impl Store {
         Ok(TransactWriteItem::builder().delete(built(delete.build())?).build())
     }
 
-    /// One sweep of a pool: publishes what was added, puts back returned cards and the cards of leaked tickets, and deletes
-    /// consumed slots. A ticket counts as leaked when it was drawn before the sweep before this one, so that buyers in between
-    /// their ticket and their sale are left in peace. Two sweeps at once do no harm.
-    pub async fn recover_stock(&self, pool: &PoolId, now: Timestamp) -> Result<Recovered, StoreError> {
-        let mut recovered = Recovered { returned: self.restock_returned(pool).await?, ..Recovered::default() };
-        let marks = self.pool_item(keys::marks(pool)).await?;
-        let (low, seen) = (number_of(&marks, "low")?, number_of(&marks, "seen")?);
-        let head = number_of(&self.pool_item(keys::counter(pool)).await?, "head")?;
-        let mut from = low;
-        while from < seen {
-            // A batch at a time, so that a sweep that is cut short has not swept in vain.
-            let end = seen.min(from + 500);
-            let slots = self.slots(pool, from, end).await?;
-            let mut tickets = Vec::with_capacity(slots.len());
-            for (slot, item) in &slots {
-                let iccid =
-                    text_of(item, "iccid")?.parse().map_err(|_| StoreError::Broken("a slot without a card".to_owned()))?;
-                tickets.push(Ticket { pool: pool.clone(), slot: *slot, iccid });
-            }
-            for batch in tickets.chunks(CARDS_PER_TRANSACTION) {
-                let (leaked, stale) = self.give_back_batch(pool, batch.to_vec(), now).await?;
-                recovered.leaked += leaked;
-                recovered.stale += stale;
-            }
-            for some in slots.chunks(DELETES_AT_ONCE) {
-                for deleted in join_all(some.iter().map(|(slot, _)| self.drop_pool_item(keys::slot(pool, *slot)))).await {
-                    deleted?;
-                }
-            }
-            recovered.consumed += slots.len();
-            if !self.move_marks(pool, from, end, seen, seen).await? {
-                return Ok(recovered);
-            }
-            from = end;
-        }
-        self.publish(pool).await?;
-        if head > seen {
-            self.move_marks(pool, from, from, seen, head).await?;
-        }
-        Ok(recovered)
-    }
-
     /// Deletes an item of `pools`, if it is there.
     pub(crate) async fn drop_pool_item(&self, key: Item) -> Result<(), StoreError> {
         let delete = self.client.delete_item().table_name(&self.tables.pools).set_key(Some(key));
         send(Twice::Harmless, || delete.clone().send()).await.map_err(SendError::unconditional)?;
         Ok(())
-    }
-
-    /// Moves the sweep's marks, unless another sweep has; answers whether it did.
-    async fn move_marks(&self, pool: &PoolId, low: u64, new_low: u64, seen: u64, new_seen: u64) -> Result<bool, StoreError> {
-        let update = self
-            .client
-            .update_item()
-            .table_name(&self.tables.pools)
-            .set_key(Some(keys::marks(pool)))
-            .update_expression("SET low = :new_low, seen = :new_seen")
-            .condition_expression("low = :low AND seen = :seen")
-            .expression_attribute_values(":low", number(low))
-            .expression_attribute_values(":new_low", number(new_low))
-            .expression_attribute_values(":seen", number(seen))
-            .expression_attribute_values(":new_seen", number(new_seen));
-        match send(Twice::Harmless, || update.clone().send()).await {
-            Ok(_) => Ok(true),
-            Err(SendError::Refused(_)) => Ok(false),
-            Err(SendError::Failed(error)) => Err(error),
-        }
     }
 
     /// The sale of a card that was asked for by its number, for a transaction. The slot that it leaves is dead: whoever draws it
@@ -612,7 +491,7 @@ fn pool_of(entry: &Item) -> Result<PoolId, StoreError> {
 }
 
 /// The earliest deadline, in Unix seconds, that a card may have to be sold now.
-fn shelf_end(now: Timestamp) -> u64 {
+pub fn shelf_end(now: Timestamp) -> u64 {
     u64::try_from(now.plus_seconds(SHELF_DAYS * 86_400).unix()).unwrap_or(0)
 }
 

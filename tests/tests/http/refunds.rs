@@ -325,6 +325,54 @@ async fn a_provider_that_refuses_leaves_the_money_owed() {
 }
 
 #[tokio::test]
+async fn a_card_that_was_installed_while_its_refund_waited_stays() {
+    for plan in ["world-2gb-30d", "sandbox-5gb-30d"] {
+        let site = Site::start().await;
+        let order = site.settled(&site.paid(&draft(plan)).await).await;
+        let null = json!({"reason": "Changed plans", "iccids": null});
+        let path = format!("/v1/orders/{}/refund", num(&order));
+        site.post(&path).by(By::Partner).json(&null).send().await.problem(400, "invalid_field", Some("iccids"));
+        crate::acts::pause(&site, "provision", true).await;
+        site.refunding(&order, None).send().await.expect(202);
+        let installed = json!({"type": "installed", "at": order["createdAt"], "via": "ios_api"});
+        let path = format!("/v1/sims/{}/events", order["cards"][0]["iccid"].as_str().unwrap());
+        assert_eq!(site.post(path).by(By::Partner).json(&installed).send().await.expect(200)["result"], "recorded");
+        crate::acts::pause(&site, "provision", false).await;
+        let stays = site.until(&order, "back where it was", |order| order["status"] == 0).await;
+        assert_eq!((&stays["cards"][0]["status"], &stays["refunds"]), (&json!("installed"), &json!([])));
+        assert!(note(&stays, "cancellation_refused").contains("installed"), "{stays:#}");
+        site.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn what_waits_for_the_provider_is_settled_by_hand_and_asked_for_at_once() {
+    let site = Site::start().await;
+    let order = site.settled(&site.paid(&cards("eu-5gb-30d", 2)).await).await;
+    let denied = async |card: usize| {
+        site.local("stripe", json!({"mode": "deny", "times": 1})).await;
+        let card = order["cards"][card]["iccid"].as_str().unwrap();
+        site.refunding(&order, Some(&[card])).send().await.expect(202);
+        let asked = async || (site.get("/_local/stripe").send().await.expect(200)["mode"] == "ok").then_some(());
+        eventually("the provider was asked", asked).await;
+        let idle = || site.stack.queues().depths().iter().all(|depth| depth.visible + depth.in_flight == 0);
+        eventually("its answer was noted", async || idle().then_some(())).await;
+    };
+    denied(0).await;
+    let by_hand = by_hand("refund.created", "re_by_hand", &order["payments"][0]["paymentId"], 1450);
+    assert_eq!(site.stripe(&by_hand).await, "recorded");
+    site.advance("PT2H").await;
+    let settled = site.until(&order, "settled", |order| order["owed"] == json!([])).await;
+    assert_eq!((statuses(&settled), made(&site, &order).await.len()), (vec!["succeeded"], 0));
+    // What else is owed is asked for once the key is there, and a manager says so.
+    denied(1).await;
+    crate::acts::managing(&site, &order, "retry", &json!({})).send().await.expect(200);
+    let settled = site.until(&order, "asked for at once", |order| order["owed"] == json!([])).await;
+    assert_eq!((statuses(&settled), made(&site, &order).await.len()), (vec!["succeeded", "succeeded"], 1));
+    site.stop().await;
+}
+
+#[tokio::test]
 async fn what_is_done_at_the_provider_is_recorded_once() {
     let site = Site::start().await;
     let order = site.settled(&site.paid(&cards("eu-5gb-30d", 2)).await).await;

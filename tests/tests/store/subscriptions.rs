@@ -5,9 +5,9 @@ use crate::{available, within};
 use futures_util::future::{join, join_all};
 use serde_json::json;
 use simdock_domain::{
-    ChangeKind, Closed, Command, EndReason, FormFactor, LineState, MAX_OPEN_PLANS, OpenChange, Order, OrderNum, OrderType,
-    Provider, RefundPolicy, Rejected, Report, ReturnReason, RunState, Status, Subscription, SubscriptionChange, Used, VoidReason,
-    decide,
+    ChangeKind, Closed, Command, EndReason, FormFactor, LineState, MAX_DATA_ADD_ONS, MAX_OPEN_PLANS, OpenChange, Order, OrderNum,
+    OrderType, Provider, RefundPolicy, Rejected, Report, ReturnReason, RunState, Status, Subscription, SubscriptionChange, Used,
+    VoidReason, decide,
 };
 use simdock_store::{Activation, Facts, Operator, Paid, Provisioning, Receipt, SimState, Store};
 use simdock_tests::{
@@ -17,8 +17,6 @@ use simdock_tests::{
 
 /// What one write unit pays for.
 const UNIT: usize = 1024;
-/// The most top-ups of add-ons alone that a subscription holds.
-const MAX_EXTRAS: usize = 60;
 
 fn renewal() -> SubscriptionChange {
     SubscriptionChange::Renewal { add_on_ids: Vec::new() }
@@ -138,7 +136,7 @@ async fn fill(world: &World, main: Order, subscription: Subscription) -> (Subscr
     for number in 1..MAX_OPEN_PLANS {
         orders.push(world.change(&format!("plan {number}"), &subscription, plan_with_data()).await);
     }
-    for number in 0..MAX_EXTRAS {
+    for number in 0..MAX_DATA_ADD_ONS {
         orders.push(world.change(&format!("data {number}"), &subscription, data()).await);
     }
     for order in &mut orders[1..] {
@@ -226,13 +224,19 @@ async fn twenty_top_ups_at_once_are_all_on_the_subscription_or_owed_back() {
     assert!(stats.conflicts + stats.refused > 0, "{stats:?}");
     audit(&world.engine).await;
 
-    // Add-ons to the plan that is there do not fill it.
+    // So with add-ons to the plan that is there.
     let orders = join_all((0..20).map(async |number| world.change(&format!("data {number}"), &after, data()).await)).await;
     let paid = orders.iter().map(async |order| pay(&world.store_through(&proxy).await, order).await);
     within(60, join_all(paid)).await;
     let after = world.read_subscription(&subscription.id).await;
-    assert!(orders.iter().all(|order| times(&after, &order.num) == 1));
-    assert_eq!(after.plans[0].allowance(), Some(5120 + 20 * 1024));
+    let mut there = 0;
+    for order in &orders {
+        let order = world.read(&order.num).await;
+        assert_eq!((order.payments.len(), times(&after, &order.num)), (1, usize::from(order.is_paid())));
+        assert_eq!(order.owed(), if order.is_paid() { vec![] } else { vec![order.price()] });
+        there += usize::from(order.is_paid());
+    }
+    assert_eq!((there, after.plans[0].allowance()), (MAX_DATA_ADD_ONS, Some(5120 + 15 * 1024)));
     audit(&world.engine).await;
 }
 
@@ -294,6 +298,7 @@ async fn of_many_swaps_one_takes_a_card_and_the_others_give_theirs_back() {
     assert_eq!(
         claimed.takes(
             &change_order("late", renewal(), &subscription, &world.read(&subscription.main_order).await, world.now()),
+            &simdock_tests::plan(),
             world.now()
         ),
         Ok(())
@@ -425,7 +430,7 @@ async fn all_plans_of_a_full_subscription_run_out_in_one_transaction() {
     world.wait(i64::try_from(MAX_OPEN_PLANS).unwrap() * 30 * 86_400);
     let before = world.read_subscription(&subscription.id).await;
     let next = before.tick(true, world.now()).unwrap();
-    assert_eq!(before.closed_by(&next).len(), MAX_OPEN_PLANS + MAX_EXTRAS);
+    assert_eq!(before.closed_by(&next).len(), MAX_OPEN_PLANS + MAX_DATA_ADD_ONS);
     world.store.write_subscription(&before, &next, world.now()).await.unwrap().unwrap();
     for order in &orders {
         assert_eq!(world.read(&order.num).await.status(world.now()), Status::Ended);

@@ -93,6 +93,33 @@ async fn a_leaked_card_near_its_deadline_is_set_aside() {
 }
 
 #[tokio::test]
+async fn cards_on_sale_whose_deadline_comes_near_are_set_aside_and_not_counted() {
+    let world = World::new().await;
+    let mut stocked = cards(&pool(), 0..6);
+    for near in [1, 3, 4] {
+        stocked[near].activate_before = Some(world.now().plus_seconds(8 * 86_400));
+    }
+    stock(&world.store, stocked).await;
+    assert_eq!((sweep(&world).await, available(&world).await), (Recovered::default(), 6));
+    world.wait(2 * 86_400);
+    let sweeps = join(world.store.recover_stock(&pool(), world.now()), world.store.recover_stock(&pool(), world.now())).await;
+    assert_eq!(sweeps.0.unwrap().stale + sweeps.1.unwrap().stale, 3, "each is set aside once");
+    assert_eq!((sweep(&world).await, available(&world).await), (Recovered::default(), 3));
+    let near = world.store.sims(&[iccid(1), iccid(3), iccid(4)]).await.unwrap();
+    assert!(near.iter().all(|sim| sim.state == SimState::SetAside && sim.slot.is_none()));
+    audit(&world.engine).await.nothing_missing();
+
+    // Whoever comes upon their places draws again, and once these are behind, nothing is left of them.
+    let sold = world.paid_order("three", 3).await;
+    assert_eq!(sold.lines.iter().map(|line| line.iccid.clone()).collect::<Vec<_>>(), [0, 2, 5].map(|n| Some(iccid(n))));
+    world.sweep_twice().await;
+    assert_eq!(available(&world).await, 0);
+    stock(&world.store, cards(&pool(), 6..8)).await;
+    assert_eq!(available(&world).await, 2);
+    audit(&world.engine).await.nothing_missing();
+}
+
+#[tokio::test]
 async fn the_sale_of_a_slow_buyer_fails_and_draws_again() {
     let world = World::with_cards(2).await;
     let proxy = Proxy::start(&world.engine, 1, Faults::default()).await;

@@ -1,0 +1,216 @@
+//! What the sweep does about stock: returned cards and those of leaked tickets go back on sale, those whose deadline is too near
+//! come off it, and consumed slots go.
+
+use crate::item::{Item, number, number_of, text, text_of};
+use crate::sims::{Sim, SimState};
+use crate::stock::{CARDS_PER_TRANSACTION, Slotted, Ticket, built, shelf_end};
+use crate::write::{SendError, TransactError, Twice, send};
+use crate::{Store, StoreError, keys};
+use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
+use futures_util::future::join_all;
+use simdock_domain::{Iccid, PoolId, Timestamp};
+
+/// How many cards on sale one sweep looks at in each pool; after so many minutes it has seen them all.
+const LOOKS: u64 = 250;
+/// How many drawn slots a sweep takes up at a time.
+const BATCH: u64 = 500;
+/// How many consumed slots are deleted at once.
+const DELETES_AT_ONCE: usize = 25;
+
+/// What a sweep of a pool found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Recovered {
+    /// Cards put back on sale after their buyer vanished between ticket and sale.
+    pub leaked: usize,
+    /// Returned cards put back on sale.
+    pub returned: usize,
+    /// Cards set aside since their deadline is too near.
+    pub stale: usize,
+    /// Consumed slots deleted.
+    pub consumed: usize,
+}
+
+/// Where the sweep stands in a pool: slots below `low` are done with, those below `seen` were drawn by the sweep before.
+#[derive(Clone, Copy)]
+struct Marks {
+    low: u64,
+    seen: u64,
+}
+
+impl Store {
+    /// Puts cards that were marked as returned back on sale, in batches; answers how many.
+    async fn restock_returned(&self, pool: &PoolId) -> Result<usize, StoreError> {
+        let items = self.partition(&keys::returns(pool)).await?;
+        let iccids: Vec<Iccid> = items
+            .iter()
+            .map(|item| text_of(item, "sk")?.parse().map_err(|_| StoreError::Broken("a return without a card".to_owned())))
+            .collect::<Result<_, _>>()?;
+        let mut restocked = 0;
+        // Three items per card: its slot, itself, and the mark that goes.
+        for batch in iccids.chunks(CARDS_PER_TRANSACTION * 2 / 3) {
+            let mut sims = self.sims(batch).await?;
+            // One that cannot go back must not hold up the others; a person has to look at it.
+            sims.retain(|sim| sim.state == SimState::Returning && sim.disclosed_at.is_none());
+            if sims.len() < batch.len() {
+                tracing::warn!(pool = %pool, cards = batch.len() - sims.len(), "cards are marked as returned and are not");
+            }
+            if sims.is_empty() {
+                continue;
+            }
+            let marks = sims.iter().map(|sim| self.delete_pool_item(keys::returned(pool, &sim.iccid)));
+            let marks = marks.collect::<Result<Vec<_>, _>>()?;
+            let put_back = |index: usize, slot: u64| {
+                let sim: &Sim = &sims[index];
+                let past = sim.past_orders.iter().chain(&sim.order_num);
+                let update = Update::builder().table_name(&self.tables.sims).set_key(Some(keys::sim(&sim.iccid)));
+                let update = update
+                    .update_expression("SET slot = :slot, #state = :stocked, past = :past REMOVE #order, subscription")
+                    .condition_expression("#state = :returning AND attribute_not_exists(disclosed)")
+                    .expression_attribute_names("#state", "state")
+                    .expression_attribute_names("#order", "order")
+                    .expression_attribute_values(":stocked", text("stocked"))
+                    .expression_attribute_values(":returning", text("returning"))
+                    .expression_attribute_values(":past", AttributeValue::L(past.map(|num| text(num.as_str())).collect()))
+                    .expression_attribute_values(":slot", number(slot));
+                let write = TransactWriteItem::builder().update(built(update.build())?).build();
+                Ok(Slotted { iccid: &sim.iccid, activate_before: sim.activate_before, write })
+            };
+            match self.append(pool, sims.len(), &marks, put_back).await {
+                Ok(()) => restocked += sims.len(),
+                Err(TransactError::Refused(places)) => {
+                    // Another sweep was here; what it left is found at the next one.
+                    tracing::info!(pool = %pool, refused = places.len(), "returned cards were restocked by somebody else");
+                }
+                Err(TransactError::Failed(error)) => return Err(error),
+            }
+        }
+        Ok(restocked)
+    }
+
+    /// One sweep of a pool: publishes what was added, puts back returned cards and the cards of leaked tickets, and deletes
+    /// consumed slots. A ticket counts as leaked when it was drawn before the sweep before this one, so that buyers in between
+    /// their ticket and their sale are left in peace. Two sweeps at once do no harm.
+    pub async fn recover_stock(&self, pool: &PoolId, now: Timestamp) -> Result<Recovered, StoreError> {
+        let mut recovered = Recovered { returned: self.restock_returned(pool).await?, ..Recovered::default() };
+        let marks = self.pool_item(keys::marks(pool)).await?;
+        let (low, seen) = (number_of(&marks, "low")?, number_of(&marks, "seen")?);
+        let counter = self.pool_item(keys::counter(pool)).await?;
+        let (head, published) = (number_of(&counter, "head")?, number_of(&counter, "published")?);
+        recovered.stale += self.set_aside_stale(pool, head, published, now).await?;
+        // A sweep that was cut short between its marks and its deletes left these.
+        self.drop_slots(pool, &self.slots(pool, low.saturating_sub(BATCH), low).await?).await?;
+        let mut from = low;
+        while from < seen {
+            // A batch at a time, so that a sweep that is cut short has not swept in vain.
+            let end = seen.min(from + BATCH);
+            let slots = self.slots(pool, from, end).await?;
+            let mut tickets = Vec::with_capacity(slots.len());
+            for (slot, item) in &slots {
+                let iccid =
+                    text_of(item, "iccid")?.parse().map_err(|_| StoreError::Broken("a slot without a card".to_owned()))?;
+                tickets.push(Ticket { pool: pool.clone(), slot: *slot, iccid });
+            }
+            for batch in tickets.chunks(CARDS_PER_TRANSACTION) {
+                let (leaked, stale) = self.give_back_batch(pool, batch.to_vec(), now).await?;
+                recovered.leaked += leaked;
+                recovered.stale += stale;
+            }
+            let dead = end - from - slots.len() as u64;
+            if !self.move_marks(pool, Marks { low: from, seen }, Marks { low: end, seen }, dead).await? {
+                return Ok(recovered);
+            }
+            self.drop_slots(pool, &slots).await?;
+            recovered.consumed += slots.len();
+            from = end;
+        }
+        self.publish(pool).await?;
+        if head > seen {
+            self.move_marks(pool, Marks { low: from, seen }, Marks { low: from, seen: head }, 0).await?;
+        }
+        Ok(recovered)
+    }
+
+    /// Takes cards off sale whose deadline is too near, and their slots away; what the counter still counts of them is `dead` in
+    /// the sweep's marks. Looks at a part of what is on sale, another one each minute.
+    async fn set_aside_stale(&self, pool: &PoolId, head: u64, published: u64, now: Timestamp) -> Result<usize, StoreError> {
+        let parts = published.saturating_sub(head).div_ceil(LOOKS).max(1);
+        let first = head + u64::try_from(now.unix() / 60).unwrap_or(0) % parts * LOOKS;
+        let mut stale = Vec::new();
+        for (slot, item) in self.slots(pool, first, published.min(first + LOOKS)).await? {
+            let until = number_of(&item, "until")?;
+            if until != 0 && until < shelf_end(now) {
+                let iccid =
+                    text_of(&item, "iccid")?.parse().map_err(|_| StoreError::Broken("a slot without a card".to_owned()))?;
+                stale.push(Ticket { pool: pool.clone(), slot, iccid });
+            }
+        }
+        let mut aside = 0;
+        for batch in stale.chunks(CARDS_PER_TRANSACTION) {
+            let mut batch = batch.to_vec();
+            while !batch.is_empty() {
+                match self.transact(self.aside(pool, &batch)?).await {
+                    Ok(()) => {
+                        aside += batch.len();
+                        break;
+                    }
+                    // Somebody bought some of them just now, or another sweep was here.
+                    Err(TransactError::Refused(places)) if !places.contains(&0) => {
+                        let mut place = 0;
+                        batch.retain(|_| {
+                            place += 2;
+                            !places.contains(&(place - 1)) && !places.contains(&place)
+                        });
+                    }
+                    Err(TransactError::Refused(_)) => return Err(StoreError::Broken(format!("pool {pool} has no marks"))),
+                    Err(TransactError::Failed(error)) => return Err(error),
+                }
+            }
+        }
+        Ok(aside)
+    }
+
+    /// The write that takes cards off sale and their slots away: the marks first, then two items for each card.
+    fn aside(&self, pool: &PoolId, cards: &[Ticket]) -> Result<Vec<TransactWriteItem>, StoreError> {
+        let marks = Update::builder().table_name(&self.tables.pools).set_key(Some(keys::marks(pool)));
+        let marks = marks
+            .update_expression("ADD dead :more")
+            .condition_expression("attribute_exists(pk)")
+            .expression_attribute_values(":more", number(cards.len()));
+        let mut items = vec![TransactWriteItem::builder().update(built(marks.build())?).build()];
+        for Ticket { slot, iccid, .. } in cards {
+            items.push(self.set_aside_stock(iccid, *slot)?);
+            items.push(self.delete_pool_item(keys::slot(pool, *slot))?);
+        }
+        Ok(items)
+    }
+
+    async fn drop_slots(&self, pool: &PoolId, slots: &[(u64, Item)]) -> Result<(), StoreError> {
+        for some in slots.chunks(DELETES_AT_ONCE) {
+            for deleted in join_all(some.iter().map(|(slot, _)| self.drop_pool_item(keys::slot(pool, *slot)))).await {
+                deleted?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves the sweep's marks over so many dead slots, unless another sweep has; answers whether it did.
+    async fn move_marks(&self, pool: &PoolId, was: Marks, is: Marks, dead: u64) -> Result<bool, StoreError> {
+        let update = self
+            .client
+            .update_item()
+            .table_name(&self.tables.pools)
+            .set_key(Some(keys::marks(pool)))
+            .update_expression("SET low = :new_low, seen = :new_seen ADD dead :passed")
+            .condition_expression("low = :low AND seen = :seen")
+            .expression_attribute_values(":low", number(was.low))
+            .expression_attribute_values(":new_low", number(is.low))
+            .expression_attribute_values(":seen", number(was.seen))
+            .expression_attribute_values(":new_seen", number(is.seen))
+            .expression_attribute_values(":passed", number(-dead.cast_signed()));
+        match send(Twice::Harmless, || update.clone().send()).await {
+            Ok(_) => Ok(true),
+            Err(SendError::Refused(_)) => Ok(false),
+            Err(SendError::Failed(error)) => Err(error),
+        }
+    }
+}
