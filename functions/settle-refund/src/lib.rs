@@ -103,7 +103,7 @@ impl App {
             payment_id: order.payments[refund.payment].id.clone(),
             amount: refund.amount,
         };
-        let found = if refund.attempts == 1 { Ok(None) } else { self.find(&request.payment_id, &request.refund_id).await };
+        let found = if refund.is_asked_for_first() { Ok(None) } else { self.find(&request.payment_id, &request.refund_id).await };
         let answer = match found {
             Ok(Some(found)) => Ok(found),
             Ok(None) => match &self.stripe {

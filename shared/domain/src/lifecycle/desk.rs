@@ -136,7 +136,9 @@ impl Order {
             let refund = &mut self.refunds[index];
             match refund.state {
                 // Should somebody be asking right now, the provider knows both requests by one name.
-                RefundState::Due(at) if at > now && refund.attempts > 0 => refund.state = RefundState::Due(now),
+                RefundState::Due(at) if at > now && refund.attempts > 0 => {
+                    (refund.state, refund.attempts) = (RefundState::Due(now), 0);
+                }
                 // What failed stays failed at the provider under its name: the money is asked for anew, under another.
                 RefundState::Failed if refund.reason != ReturnReason::Elsewhere => {
                     refund.state = RefundState::Withdrawn;

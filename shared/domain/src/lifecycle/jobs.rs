@@ -59,7 +59,7 @@ pub fn outstanding(order: &Order) -> Vec<Outstanding> {
     }
     // One job gives back all that an order owes.
     let refund_at = |refund: &Refund| match refund.state {
-        RefundState::Due(at) => Some((at, refund.asked_at.is_some())),
+        RefundState::Due(at) => Some((at, refund.attempts > 0)),
         RefundState::Requested(at) => Some((at.plus_seconds(REFUND_PATIENCE), true)),
         RefundState::Succeeded | RefundState::Failed | RefundState::Withdrawn => None,
     };

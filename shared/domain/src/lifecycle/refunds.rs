@@ -197,6 +197,11 @@ impl Order {
 }
 
 impl Refund {
+    /// Whether it is being asked for now, and never was before.
+    pub fn is_asked_for_first(&self) -> bool {
+        matches!((self.state, self.asked_at), (RefundState::Due(until), Some(first)) if first.plus_seconds(REFUND_LEASE) == until)
+    }
+
     pub(super) fn due(payment: usize, amount: Money, reason: ReturnReason, line: Option<usize>, now: Timestamp) -> Self {
         let state = RefundState::Due(now);
         Self { payment, amount, reason, line, state, at: now, attempts: 0, asked_at: None, provider_id: None }

@@ -94,7 +94,7 @@ pub struct Refund {
     /// When it became due.
     #[serde(rename = "t")]
     pub at: Timestamp,
-    /// How often the provider was asked for it without an answer that settles it.
+    /// How often the provider was asked for it without an answer that settles it, since a person last had it tried again.
     #[serde(rename = "n", default, skip_serializing_if = "is_zero")]
     pub attempts: u32,
     /// When the provider was first asked; from then on it may have acted.
