@@ -136,7 +136,7 @@ impl Store {
     }
 
     /// The slots from `first` up to, not including, `end`, that exist.
-    async fn slots(&self, pool: &PoolId, first: u64, end: u64) -> Result<Vec<(u64, Item)>, StoreError> {
+    pub(crate) async fn slots(&self, pool: &PoolId, first: u64, end: u64) -> Result<Vec<(u64, Item)>, StoreError> {
         let mut found = Vec::new();
         let mut from = first;
         while from < end {
