@@ -4,7 +4,7 @@ use crate::wire::{self, HttpClient};
 use dynoxide::Database;
 use saphyr::{LoadableYamlNode, Scalar, Yaml};
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -105,18 +105,7 @@ impl Engine {
 
     /// Every item of a table, as stored.
     pub async fn scan(&self, table: &str) -> Vec<Value> {
-        let mut items = Vec::new();
-        let mut scan = json!({ "TableName": self.table(table), "ConsistentRead": true });
-        loop {
-            let mut answer = self.call("Scan", &scan).await;
-            if let Value::Array(page) = answer["Items"].take() {
-                items.extend(page);
-            }
-            match answer["LastEvaluatedKey"].take() {
-                Value::Null => return items,
-                key => scan["ExclusiveStartKey"] = key,
-            }
-        }
+        wire::scan(&self.client, &self.url, self.table(table)).await
     }
 
     /// Changes an item behind the store's back: `expression` is an update expression, `values` its values.
@@ -172,6 +161,23 @@ fn declared_tables() -> BTreeMap<String, Value> {
                 }
             }
             (id.as_str().expect("an id").to_owned(), Value::Object(create))
+        })
+        .collect()
+}
+
+/// The attributes of the tables' keys, by the names that the tables have in a local stack.
+pub fn local_keys() -> HashMap<String, Vec<String>> {
+    let documents = Yaml::load_from_str(TEMPLATE).expect("the template is YAML");
+    let resources = plain(&documents[0]["Resources"]);
+    let tables = resources.as_object().expect("resources").values().filter(|resource| resource["Type"] == "AWS::DynamoDB::Table");
+    let key = |schema: &Value| {
+        let parts = schema.as_array().expect("a key schema").iter();
+        parts.map(|part| part["AttributeName"].as_str().expect("a name").to_owned()).collect()
+    };
+    tables
+        .map(|table| {
+            let name = table["Properties"]["TableName"].as_str().expect("a name").replace("${Stage}", "local");
+            (name, key(&table["Properties"]["KeySchema"]))
         })
         .collect()
 }

@@ -5,17 +5,20 @@
 mod audit;
 mod engine;
 mod fixtures;
+mod meter;
 mod proxy;
+pub mod rig;
 mod roles;
 mod size;
-mod wire;
+pub mod wire;
 
-pub use audit::{Audit, Books, audit};
+pub use audit::{Audit, Books, Outside, Promise, Violation, audit};
 pub use engine::{Engine, Table};
 pub use fixtures::{
     PARTNER, World, activations, card, cards, change_order, config, draft, eur, eventually, iccid, order, plan, pool, receipt,
     second_pool, sims_of, stock, store,
 };
+pub use meter::{Call, Cost, Meter, in_sequence};
 pub use proxy::{Fault, Faults, Hold, Proxy, Stats};
 pub use roles::role_guard;
 pub use size::{item_size, value_size};

@@ -2,15 +2,17 @@
 //! conflict, requests are throttled, lost, or answered into a connection that is gone.
 
 use crate::engine::Engine;
+use crate::rig::{Meddled, Plan};
 use crate::wire::{self, HttpClient};
 use bytes::Bytes;
 use futures_util::stream;
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
-use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST};
+use hyper::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST};
+use hyper::http::response::Parts;
 use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode};
+use hyper::{HeaderMap, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
@@ -101,6 +103,8 @@ struct Shared {
     client: HttpClient,
     /// The attributes of each table's key.
     keys: HashMap<String, Vec<String>>,
+    /// Says what goes wrong, instead of chances.
+    plan: Option<Arc<Plan>>,
     state: Mutex<State>,
 }
 
@@ -114,7 +118,8 @@ struct State {
     stats: Stats,
 }
 
-type Body = BoxBody<Bytes, io::Error>;
+/// What a proxy answers.
+pub type Body = BoxBody<Bytes, io::Error>;
 
 impl Default for Faults {
     /// Ten milliseconds, conflicts, and nothing else.
@@ -153,7 +158,8 @@ impl Faults {
 }
 
 impl Fault {
-    fn name(self) -> &'static str {
+    /// What it is called in counts.
+    pub fn name(self) -> &'static str {
         match self {
             Self::Throttle => "throttle",
             Self::Lose => "lose",
@@ -169,11 +175,30 @@ impl Proxy {
     /// Starts a proxy in front of an engine. The same seed makes the same chances.
     pub async fn start(engine: &Engine, seed: u64, faults: Faults) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
+        let keys = engine.tables().iter().map(|table| (table.name.clone(), table.key.clone())).collect();
+        Self::on(listener, engine.url(), keys, None, seed, faults)
+    }
+
+    /// Starts a proxy in front of the engine at `url`, whose tables have these keys; a plan says what goes wrong with which request of
+    /// which function.
+    pub fn planned(url: &str, keys: HashMap<String, Vec<String>>, plan: Arc<Plan>) -> Self {
+        Self::on(listener(), url, keys, Some(plan), 0, Faults::default())
+    }
+
+    fn on(
+        listener: TcpListener,
+        engine: &str,
+        keys: HashMap<String, Vec<String>>,
+        plan: Option<Arc<Plan>>,
+        seed: u64,
+        faults: Faults,
+    ) -> Self {
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let shared = Arc::new(Shared {
-            engine: engine.url().to_owned(),
+            engine: engine.to_owned(),
             client: wire::client(),
-            keys: engine.tables().iter().map(|table| (table.name.clone(), table.key.clone())).collect(),
+            keys,
+            plan,
             state: Mutex::new(State {
                 faults,
                 random: fastrand::Rng::with_seed(seed),
@@ -183,8 +208,12 @@ impl Proxy {
                 stats: Stats::default(),
             }),
         });
-        let task = tokio::spawn(accept(listener, Arc::clone(&shared)));
-        Self { url, shared, task }
+        let serving = Arc::clone(&shared);
+        let serve = move |request| {
+            let shared = Arc::clone(&serving);
+            async move { shared.serve(request).await }
+        };
+        Self { url, task: tokio::spawn(accept(listener, serve)), shared }
     }
 
     /// Where SDK clients reach it.
@@ -235,15 +264,36 @@ impl Hold {
     }
 }
 
-async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+/// A listener on a free port, for whoever cannot wait for one.
+pub fn listener() -> TcpListener {
+    let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+    listener.set_nonblocking(true).expect("a listener");
+    TcpListener::from_std(listener).expect("a listener")
+}
+
+/// Answers the requests of all connections. One that has arrived is carried out, whether or not its sender still waits.
+pub async fn accept<S, F>(listener: TcpListener, serve: S)
+where
+    S: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
+    F: Future<Output = Result<Response<Body>, io::Error>> + Send + 'static,
+{
     while let Ok((stream, _)) = listener.accept().await {
-        let shared = Arc::clone(&shared);
+        let serve = serve.clone();
         tokio::spawn(async move {
-            let service = service_fn(|request| shared.serve(request));
+            let service = service_fn(move |request| {
+                let answer = tokio::spawn(serve(request));
+                async move { answer.await.map_err(io::Error::other)? }
+            });
             // An error is how a connection is closed without an answer.
             let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
         });
     }
+}
+
+/// The function that signed a request, by its package: the local stack gives each a key of that name.
+pub fn caller(headers: &HeaderMap) -> &str {
+    let signature = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    signature.split(['=', '/']).nth(1).unwrap_or_default()
 }
 
 /// What an operation is about to write.
@@ -290,7 +340,10 @@ impl Shared {
             let _ = gate.release.await;
         }
 
-        let (faults, fault) = {
+        let (faults, fault) = if let Some(plan) = &self.plan {
+            let (fault, delay) = plan.table_request(&format!("{}/{operation}", caller(&parts.headers)));
+            (Faults { delay, ..Faults::default() }, fault)
+        } else {
             let mut state = self.state();
             let scripted = state.script.get_mut(&operation).and_then(VecDeque::pop_front);
             let faults = state.faults;
@@ -320,8 +373,16 @@ impl Shared {
 
         parts.uri = self.engine.parse().map_err(io::Error::other)?;
         parts.headers.remove(HOST);
-        let body = if faults.forget_tokens && json.as_object_mut().is_some_and(|json| json.remove("ClientRequestToken").is_some())
-        {
+        let meddled = match self.plan.as_ref().and_then(|plan| plan.bug()) {
+            Some(bug) => bug.meddle(caller(&parts.headers), &operation, &mut json),
+            None => Meddled::Not,
+        };
+        if let Meddled::Answered(instead) = meddled {
+            return Ok(answer(StatusCode::OK, &instead));
+        }
+        let forgotten =
+            faults.forget_tokens && json.as_object_mut().is_some_and(|json| json.remove("ClientRequestToken").is_some());
+        let body = if forgotten || matches!(meddled, Meddled::Changed) {
             parts.headers.remove(CONTENT_LENGTH);
             Bytes::from(json.to_string())
         } else {
@@ -338,13 +399,7 @@ impl Shared {
             Some(Fault::Stall) => std::future::pending().await,
             Some(Fault::FailAfter) => Ok(internal_error()),
             Some(Fault::Cut) if self.state().random.bool() => Err(io::ErrorKind::ConnectionReset.into()),
-            Some(Fault::Cut) => {
-                let half = Ok(Frame::data(body.slice(..body.len() / 2)));
-                let cut = stream::iter([half, Err(io::ErrorKind::ConnectionReset.into())]);
-                let mut response = Response::from_parts(head, StreamBody::new(cut).boxed());
-                response.headers_mut().insert(CONTENT_LENGTH, body.len().max(1).into());
-                Ok(response)
-            }
+            Some(Fault::Cut) => Ok(half(head, &body)),
             Some(Fault::Throttle | Fault::Lose | Fault::Fail) | None => Ok(Response::from_parts(head, whole(body))),
         }
     }
@@ -355,6 +410,9 @@ impl Shared {
         let meets: Vec<bool> = writes.items.iter().map(|item| state.in_flight.contains(item)).collect();
         if meets.contains(&true) {
             state.stats.conflicts += 1;
+            if let Some(plan) = &self.plan {
+                plan.count("conflict");
+            }
             let conflict = "Transaction is ongoing for the item";
             return Err(Box::new(if writes.transaction {
                 cancelled(meets.iter().map(|meets| meets.then_some(("TransactionConflict", conflict))))
@@ -412,6 +470,15 @@ impl Shared {
     }
 }
 
+/// An answer that breaks off in its middle.
+pub fn half(head: Parts, body: &Bytes) -> Response<Body> {
+    let half = Ok(Frame::data(body.slice(..body.len() / 2)));
+    let cut = stream::iter([half, Err(io::ErrorKind::ConnectionReset.into())]);
+    let mut response = Response::from_parts(head, StreamBody::new(cut).boxed());
+    response.headers_mut().insert(CONTENT_LENGTH, body.len().max(1).into());
+    response
+}
+
 fn refused(body: &Bytes) -> bool {
     let Ok(json) = serde_json::from_slice::<Value>(body) else { return false };
     let kind = json["__type"].as_str().unwrap_or_default();
@@ -454,6 +521,7 @@ fn answer(status: StatusCode, body: &Value) -> Response<Body> {
     response
 }
 
-fn whole(body: Bytes) -> Body {
+/// An answer's whole body.
+pub fn whole(body: Bytes) -> Body {
     Full::new(body).map_err(|never| match never {}).boxed()
 }

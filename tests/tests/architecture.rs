@@ -89,7 +89,7 @@ fn dependencies_point_one_way() {
 
 #[test]
 fn the_workspace_is_the_map() {
-    let mut expected: BTreeSet<String> = ["infra/local", "tests"].map(str::to_owned).into();
+    let mut expected: BTreeSet<String> = ["infra/local", "tests", "tests/bench", "tests/bench/bare"].map(str::to_owned).into();
     for parent in ["shared", "functions"] {
         expected.extend(folders(parent).iter().map(|folder| format!("{parent}/{folder}")));
     }
@@ -114,6 +114,39 @@ fn the_template_deploys_every_function_and_no_other() {
     let unique: BTreeSet<String> = deployed.iter().map(|name| (*name).to_owned()).collect();
     assert_eq!(unique.len(), deployed.len(), "{deployed:?}");
     assert_eq!(unique, folders("functions"));
+}
+
+#[test]
+fn every_direct_dependency_has_its_reason() {
+    let mut named = BTreeSet::new();
+    for package in packages() {
+        let dependencies = package["dependencies"].as_array().expect("dependencies").iter();
+        let foreign = dependencies.filter(|dependency| dependency["path"].is_null());
+        named.extend(foreign.map(|dependency| dependency["name"].as_str().expect("a name").to_owned()));
+    }
+    let decisions = fs::read_to_string(root().join("infra/DECISIONS.md")).expect("the decisions");
+    let (_, section) = decisions.split_once("\n## Dependencies\n").expect("the section");
+    let rows = section.lines().filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |"));
+    let mut explained = Vec::new();
+    for row in rows.skip(1) {
+        let cells: Vec<&str> = row.split(" | ").collect();
+        assert!(cells.len() == 3 && cells.iter().all(|cell| !cell.is_empty()), "{row}");
+        explained.extend(cells[0].split(", ").map(str::to_owned));
+    }
+    let unique: BTreeSet<String> = explained.iter().cloned().collect();
+    assert_eq!(unique.len(), explained.len(), "a crate is there twice");
+    assert_eq!(unique, named);
+}
+
+#[test]
+fn no_code_of_ours_is_unsafe() {
+    let workspace = fs::read_to_string(root().join("Cargo.toml")).expect("the workspace");
+    assert!(workspace.contains("[workspace.lints.rust]\nunsafe_code = \"forbid\""));
+    for package in packages() {
+        let manifest = package["manifest_path"].as_str().expect("a path");
+        let text = fs::read_to_string(manifest).expect("a manifest");
+        assert!(text.contains("[lints]\nworkspace = true"), "{manifest} has lints of its own");
+    }
 }
 
 #[test]

@@ -6,6 +6,11 @@ use simdock_domain::{ActivationCode, FormFactor, Iccid, PoolId, Timestamp};
 use simdock_store::{ImportError, ImportLine, NewCard, Provisioning, Store};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+/// How many lines a file may have: with a code in each, 5 MB hold no more.
+const MAX_LINES: usize = 100_000;
+/// The longest reason in bytes: it may repeat what stands in the file, and a thousand of them have to fit into one item.
+const MAX_REASON: usize = 200;
+
 /// What holds for lines that do not say otherwise.
 pub struct Defaults {
     /// Who issued the cards.
@@ -83,6 +88,9 @@ pub async fn judge(store: &Store, file: &str, defaults: &Defaults, now: Timestam
     let mut codes: HashMap<(String, String), usize> = HashMap::new();
     let mut operators: BTreeMap<String, Option<Provisioning>> = BTreeMap::new();
     for record in reader.records() {
+        if good.len() + errors.len() == MAX_LINES {
+            return Err(Problem::invalid_csv(format!("The file has more than {MAX_LINES} lines; send it in parts.")));
+        }
         let record = match record {
             Ok(record) => record,
             Err(error) => {
@@ -164,7 +172,9 @@ impl Lines<'_> {
 }
 
 fn error_at(line: usize, iccid: Option<String>, fault: Fault) -> ImportError {
-    ImportError { line, iccid, code: fault.code.to_owned(), reason: fault.reason }
+    let mut reason = fault.reason;
+    reason.truncate(reason.floor_char_boundary(MAX_REASON));
+    ImportError { line, iccid, code: fault.code.to_owned(), reason }
 }
 
 /// What the header's columns are set apart by.

@@ -5,7 +5,7 @@ mod judge;
 use judge::{Defaults, judge};
 use lambda_http::http::StatusCode;
 use lambda_http::{Body, Request, Response};
-use simdock_api::{ErrorView, ImportView, Problem, authenticate, body_of, handle, json, manager, query_parameters};
+use simdock_api::{ErrorView, ImportView, MAX_ERRORS, Problem, authenticate, body_of, handle, json, manager, query_parameters};
 use simdock_domain::FormFactor;
 use simdock_runtime::{Config, ConfigError};
 use simdock_store::{Import, ImportStatus, Store};
@@ -64,11 +64,12 @@ impl App {
             }
             if verdict.good.is_empty() || (!skip_invalid && !verdict.errors.is_empty()) {
                 let detail = format!("{} of {lines} lines cannot go in; nothing was written.", verdict.errors.len());
-                let errors: Vec<ErrorView> = verdict.errors.into_iter().map(ErrorView::from).collect();
+                let rejected = verdict.errors.len();
+                let errors = verdict.errors.into_iter().take(MAX_ERRORS).map(ErrorView::from);
                 return Err(Problem::invalid_csv(detail)
                     .with("lines", lines.into())
-                    .with("rejected", errors.len().into())
-                    .with("errors", errors.iter().map(ErrorView::to_json).collect()));
+                    .with("rejected", rejected.into())
+                    .with("errors", errors.map(|error| error.to_json()).collect()));
             }
             self.store.begin_import(&id, lines, verdict.good, &verdict.errors, now).await?;
         }

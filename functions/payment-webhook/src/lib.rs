@@ -9,7 +9,7 @@ use simdock_payments::{
     DisputeNotice, Notice, PaidNotice, ParseError, RefundNotice, RefundProgress, Secret, SignatureError, parse_standard,
     parse_stripe, verify_standard, verify_stripe,
 };
-use simdock_runtime::{Config, ConfigError};
+use simdock_runtime::{Config, ConfigError, Measured, Metric, Metrics};
 use simdock_store::{Change, Paid, Receipt, Store};
 
 /// The function and what it holds on to between requests.
@@ -18,6 +18,7 @@ pub struct App {
     store: Store,
     stripe: Vec<Secret>,
     standard: Vec<Secret>,
+    metrics: Metrics,
 }
 
 impl App {
@@ -29,6 +30,7 @@ impl App {
         Ok(Self {
             stripe: secrets("STRIPE_WEBHOOK_SECRETS", Secret::stripe_list)?,
             standard: secrets("STANDARD_WEBHOOK_SECRETS", Secret::standard_list)?,
+            metrics: Metrics::new(config),
             store: Store::new(config).await?,
         })
     }
@@ -42,7 +44,9 @@ impl App {
         if request.body().len() > MAX_BODY {
             return Err(Problem::body_too_large(MAX_BODY));
         }
-        let (provider, notice) = self.read(request)?;
+        let (provider, notice) = self.read(request).inspect_err(|problem| {
+            self.metrics.put(None, &[Measured::of(Metric::WebhooksRefused, 1, problem.code())]);
+        })?;
         let result = match notice {
             Notice::Other { event_id, kind } => {
                 tracing::info!(eventId = event_id, kind, "event of no concern");
@@ -77,6 +81,7 @@ impl App {
     async fn paid(&self, provider: Provider, paid: PaidNotice) -> Result<&'static str, Problem> {
         let Some(num) = paid.order_num else {
             let (payment_id, received) = (paid.payment_id, paid.received);
+            self.unbooked("no_order_number", None);
             tracing::error!(eventId = paid.event_id, payment_id, %received, "payment without an order number");
             return Ok("no_order_number");
         };
@@ -96,11 +101,13 @@ impl App {
             Paid::Known(_) => "known",
             Paid::NoOrder => {
                 let Receipt { payment_id, received, .. } = receipt;
+                self.unbooked("unknown_order", Some(&num));
                 tracing::error!(eventId = paid.event_id, payment_id, %received, "payment for an order that does not exist");
                 "unknown_order"
             }
             Paid::Elsewhere(other) => {
                 let payment_id = receipt.payment_id;
+                self.unbooked("other_order", Some(&num));
                 tracing::error!(eventId = paid.event_id, payment_id, other, "payment that belongs to another order");
                 "other_order"
             }
@@ -109,6 +116,11 @@ impl App {
 }
 
 impl App {
+    /// Money came in that stands in no order: a person has to find out whose it is.
+    fn unbooked(&self, reason: &str, named: Option<&OrderNum>) {
+        self.metrics.put(named.map(OrderNum::as_str), &[Measured::of(Metric::PaymentsUnbooked, 1, reason)]);
+    }
+
     /// What the provider says about a refund: one that was asked for here, or one made at the provider.
     async fn refund(&self, provider: Provider, notice: RefundNotice) -> Result<&'static str, Problem> {
         let RefundNotice { event_id, order_num, payment_id, provider_id, refund_id, amount, progress } = notice;

@@ -12,7 +12,6 @@ use simdock_domain::{Command, Iccid, Job, Order, OrderType, Subscription, Timest
 use simdock_jobs::CarrierMessage;
 use simdock_runtime::{BatchResponse, Config, ConfigError, JobFailed, SqsEvent, each_message};
 use simdock_store::{Activation, Facts, Provisioning, Sim, Store};
-use tracing::Instrument;
 
 /// How often the outcome is decided anew because the order changed meanwhile.
 const DECISIONS: u32 = 20;
@@ -42,12 +41,7 @@ impl App {
 
     /// Works a batch of jobs.
     pub async fn handle(&self, event: LambdaEvent<SqsEvent>) -> Result<BatchResponse, Error> {
-        let id = event.context.request_id.clone();
-        Ok(each_message(&event.payload, |body| {
-            let span = tracing::info_span!("job", function = "provision", requestId = id, orderNum = tracing::field::Empty);
-            self.work(body).instrument(span)
-        })
-        .await)
+        Ok(each_message("provision", &event, |body| self.work(body)).await)
     }
 
     async fn work(&self, body: &str) -> Result<(), JobFailed> {
@@ -65,7 +59,13 @@ impl App {
                 return Ok(());
             }
             match (message.job, order.kind) {
-                (Job::Provision, OrderType::ActivateSubscription | OrderType::SwapSim) => self.activate(order).await?,
+                (Job::Provision, OrderType::ActivateSubscription | OrderType::SwapSim) => {
+                    let all = order.pending().count() <= Activation::MOST;
+                    self.activate(order).await?;
+                    if all {
+                        return Ok(());
+                    }
+                }
                 (Job::Provision, OrderType::TopUpSubscription | OrderType::Renewal) => self.add(order).await?,
                 (Job::Provision, OrderType::CancelSubscription) => self.stop(order).await?,
                 (Job::Revoke, OrderType::ActivateSubscription | OrderType::SwapSim) => self.revoke(order).await?,

@@ -5,9 +5,9 @@ mod query;
 use lambda_http::http::StatusCode;
 use lambda_http::{Body, Request, Response};
 use simdock_api::{
-    ImportView, InventoryView, ListView, PlanView, Problem, SimView, authenticate, card_visible_to, handle, json, list_entry,
-    manager, order_num, path_parameter, query_parameters, route, show, show_subscription, subscription_of, visible_to,
-    write_cursor,
+    ImportView, InventoryView, ListView, PlanView, Problem, SimView, authenticate, card_visible_to, handle, is_id, json,
+    list_entry, manager, order_num, path_parameter, query_parameters, route, show, show_subscription, subscription_of,
+    visible_to, write_cursor,
 };
 use simdock_domain::Iccid;
 use simdock_runtime::{Config, ConfigError};
@@ -109,7 +109,8 @@ impl App {
     async fn import(&self, principal: &Principal, request: &Request) -> Result<Response<Body>, Problem> {
         manager(principal)?;
         query_parameters(request, &[])?;
-        let import = self.store.import(&path_parameter(request, "importId")).await?;
+        let id = path_parameter(request, "importId");
+        let import = if is_id(&id) { self.store.import(&id).await? } else { None };
         let import = import.ok_or_else(|| Problem::not_found("import"))?;
         Ok(json(StatusCode::OK, &ImportView::from(import)))
     }

@@ -22,6 +22,12 @@ impl Parameters {
         Ok(self.take("limit", "must be a whole number from 1 to 100", read)?.unwrap_or(20))
     }
 
+    /// A number or name of 1 to 64 characters.
+    fn short(&mut self, name: &str) -> Result<Option<String>, Problem> {
+        let read = |text: &str| (1..=64).contains(&text.chars().count()).then(|| text.to_owned());
+        self.take(name, "must have 1 to 64 characters", read)
+    }
+
     fn cursor<T: FromStr>(&mut self) -> Result<Option<T>, Problem> {
         self.0.remove("cursor").map(|text| cursor(&text)).transpose()
     }
@@ -48,7 +54,7 @@ pub fn orders(principal: &Principal, request: &Request) -> Result<ListQuery, Pro
         "partnerId",
     ];
     let mut parameters = Parameters(query_parameters(request, &known)?);
-    let partner_id = match (principal, parameters.0.remove("partnerId")) {
+    let partner_id = match (principal, parameters.short("partnerId")?) {
         (Principal::Partner { partner_id }, None) => Some(partner_id.clone()),
         (Principal::Partner { .. }, Some(_)) => return Err(Problem::forbidden("Only managers may name a partner.")),
         (Principal::Manager { .. }, named) => named,
@@ -69,8 +75,8 @@ pub fn orders(principal: &Principal, request: &Request) -> Result<ListQuery, Pro
         status: parameters.take("status", "must be a status code: -1, 0 or 2 to 7", status_of)?,
         kind: parameters.take("type", &format!("must be one of {}", types.join(", ")), OrderType::from_name)?,
         needs_attention: parameters.take("needsAttention", "can only be true", |text| (text == "true").then_some(()))?.is_some(),
-        other_order_id: parameters.0.remove("otherOrderId"),
-        other_item_id: parameters.0.remove("otherItemId"),
+        other_order_id: parameters.short("otherOrderId")?,
+        other_item_id: parameters.short("otherItemId")?,
     };
     if query.other_item_id.is_some() && query.other_order_id.is_none() {
         return Err(Problem::invalid_field("otherItemId", "can be asked for together with otherOrderId only"));

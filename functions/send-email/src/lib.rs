@@ -1,6 +1,8 @@
 //! Works mail jobs: claims the mail on its order, writes and sends it, and marks it as sent.
 
 use aws_sdk_sesv2::Client;
+use aws_sdk_sesv2::config::Builder;
+use aws_sdk_sesv2::config::retry::RetryConfig;
 use aws_sdk_sesv2::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_sesv2::operation::send_email::SendEmailError;
 use aws_sdk_sesv2::primitives::Blob;
@@ -16,7 +18,6 @@ use simdock_mail::{
 };
 use simdock_runtime::{BatchResponse, Config, ConfigError, JobFailed, Service, SqsEvent, each_message};
 use simdock_store::{Change, Sim, Store, StoreError};
-use tracing::Instrument;
 
 /// The function and what it holds on to between batches.
 #[derive(Debug)]
@@ -44,8 +45,10 @@ impl App {
     pub async fn new(config: &Config) -> Result<Self, ConfigError> {
         let sender_address = config.var("SENDER_ADDRESS")?.to_owned();
         let manager = config.var("MANAGER_ADDRESS")?;
+        let ses = Builder::from(&config.sdk(Service::SesV2)?);
         Ok(Self {
-            ses: Client::new(&config.sdk(Service::SesV2)?),
+            // A mail whose answer got lost would go out again at once; what did not work is begun again through the order.
+            ses: Client::from_conf(ses.retry_config(RetryConfig::disabled()).build()),
             sender: sender_address.parse().map_err(|_| ConfigError::new("SENDER_ADDRESS", "is not a mail address"))?,
             sender_address,
             manager: manager.parse().map_err(|_| ConfigError::new("MANAGER_ADDRESS", "is not a mail address"))?,
@@ -56,12 +59,7 @@ impl App {
 
     /// Works a batch of jobs.
     pub async fn handle(&self, event: LambdaEvent<SqsEvent>) -> Result<BatchResponse, Error> {
-        let id = event.context.request_id.clone();
-        Ok(each_message(&event.payload, |body| {
-            let span = tracing::info_span!("job", function = "send-email", requestId = id, orderNum = tracing::field::Empty);
-            self.work(body).instrument(span)
-        })
-        .await)
+        Ok(each_message("send-email", &event, |body| self.work(body)).await)
     }
 
     async fn work(&self, body: &str) -> Result<(), JobFailed> {

@@ -6,7 +6,6 @@ use simdock_jobs::JobMessage;
 use simdock_payments::{RefundAnswer, RefundError, RefundProgress, RefundRequest, StripeClient, StripeClientError};
 use simdock_runtime::{BatchResponse, Config, ConfigError, JobFailed, SqsEvent, each_message};
 use simdock_store::{Change, Store};
-use tracing::Instrument;
 
 /// Stripe's own address.
 const STRIPE: &str = "https://api.stripe.com";
@@ -37,12 +36,7 @@ impl App {
 
     /// Works a batch of jobs.
     pub async fn handle(&self, event: LambdaEvent<SqsEvent>) -> Result<BatchResponse, Error> {
-        let id = event.context.request_id.clone();
-        Ok(each_message(&event.payload, |body| {
-            let span = tracing::info_span!("job", function = "settle-refund", requestId = id, orderNum = tracing::field::Empty);
-            self.work(body).instrument(span)
-        })
-        .await)
+        Ok(each_message("settle-refund", &event, |body| self.work(body)).await)
     }
 
     async fn work(&self, body: &str) -> Result<(), JobFailed> {

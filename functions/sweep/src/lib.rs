@@ -6,11 +6,11 @@ use lambda_runtime::{Error, LambdaEvent};
 use serde::Serialize;
 use serde_json::Value;
 use simdock_domain::{
-    ChangeKind, Command, Line, LineState, OpenChange, Order, Refund, RefundState, Rejected, Service, Subscription, Timestamp,
-    decide, due,
+    ChangeKind, Command, Line, LineState, OpenChange, Order, OrderNum, Refund, RefundState, Rejected, Service, Subscription,
+    Timestamp, decide, due,
 };
 use simdock_jobs::{JobMessage, Queued, Queues};
-use simdock_runtime::{Config, ConfigError};
+use simdock_runtime::{Config, ConfigError, Measured, Metric, Metrics};
 use simdock_store::{Change, Level, LowBalance, OverdueCursor, Store, StoreError};
 use std::time::{Duration, Instant, SystemTime};
 use tracing::Instrument;
@@ -27,6 +27,7 @@ const MARGIN: Duration = Duration::from_secs(5);
 pub struct App {
     store: Store,
     queues: Queues,
+    metrics: Metrics,
 }
 
 /// What a sweep found.
@@ -82,7 +83,7 @@ impl Backlog {
 impl App {
     /// Builds the function.
     pub async fn new(config: &Config) -> Result<Self, ConfigError> {
-        Ok(Self { queues: Queues::new(config)?, store: Store::new(config).await? })
+        Ok(Self { queues: Queues::new(config)?, metrics: Metrics::new(config), store: Store::new(config).await? })
     }
 
     /// Sweeps once. What fails is logged and does not keep the rest from being swept; the sweep then counts as failed, which
@@ -97,12 +98,22 @@ impl App {
             self.backlog(Backlog::Subscriptions, until, &mut swept).await;
             self.imports(until, &mut swept).await;
             self.levels(&mut swept).await;
+            self.measure(&swept);
             let Swept { voided, requeued, plans_over, leaked, returned, stale, imports, failed, unfinished } = swept;
             tracing::info!(voided, requeued, plans_over, leaked, returned, stale, imports, failed, unfinished, "swept");
             if failed > 0 { Err(format!("{failed} things are left to the next sweep").into()) } else { Ok(swept) }
         }
         .instrument(span)
         .await
+    }
+
+    /// What went wrong without anybody's failing, where something did.
+    fn measure(&self, swept: &Swept) {
+        for (metric, count) in [(Metric::TicketsReturned, swept.leaked), (Metric::JobsRequeued, swept.requeued)] {
+            if count > 0 {
+                self.metrics.put(None, &[Measured::new(metric, i64::try_from(count).unwrap_or(i64::MAX))]);
+            }
+        }
     }
 
     /// Works off what is due: all shards at once, so that a backlog in one does not keep the others waiting. What was done leaves the
@@ -170,6 +181,20 @@ impl App {
             }
         }
         Ok(page.next)
+    }
+
+    /// Looks after one order now, whatever its index says; answers how many of its jobs were queued.
+    pub async fn look_after(&self, num: &OrderNum) -> Result<usize, Error> {
+        let Some(order) = self.store.order(num).await? else { return Ok(0) };
+        Ok(match self.order(&order).await? {
+            Looked::Queued(jobs) => jobs,
+            Looked::Voided | Looked::Changed => 0,
+        })
+    }
+
+    /// As [`Self::look_after`], of a subscription; answers how many plans are over by it.
+    pub async fn look_after_subscription(&self, id: &str) -> Result<usize, Error> {
+        self.subscription(id).await
     }
 
     async fn order(&self, order: &Order) -> Result<Looked, Error> {
@@ -264,6 +289,10 @@ impl App {
     async fn levels(&self, swept: &mut Swept) {
         match self.store.levels().await {
             Ok(levels) => {
+                let level = |Level { pool, available, .. }: &Level| {
+                    Measured::of(Metric::PoolAvailable, i64::try_from(*available).unwrap_or(i64::MAX), pool.to_string())
+                };
+                self.metrics.put(None, &levels.iter().map(level).collect::<Vec<_>>());
                 for Level { pool, available, alarm_level, .. } in levels.iter().filter(|level| level.is_low()) {
                     tracing::warn!(alarm = "pool_low", %pool, available, alarmLevel = alarm_level, "few cards are left");
                 }

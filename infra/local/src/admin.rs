@@ -76,13 +76,18 @@ impl Catalogue {
     }
 }
 
-/// Carries a task out on the tables of a stage, in the account and region of the environment.
-pub async fn administer(stage: &str, task: Task) -> Result<(), StackError> {
+/// The tables of a stage, in the account and region of the environment.
+pub fn stage_config(stage: &str, clock: Clock) -> Config {
     let mut variables: BTreeMap<String, String> = std::env::vars().collect();
     for table in ["orders", "sims", "pools", "subscriptions", "partners", "plans"] {
         variables.insert(format!("{}_TABLE", table.to_uppercase()), format!("simdock-{stage}-{table}"));
     }
-    let store = Store::new(&Config::new(variables, Clock::system())).await.context("the environment")?;
+    Config::new(variables, clock)
+}
+
+/// Carries a task out on the tables of a stage, in the account and region of the environment.
+pub async fn administer(stage: &str, task: Task) -> Result<(), StackError> {
+    let store = Store::new(&stage_config(stage, Clock::system())).await.context("the environment")?;
     let now = store.clock().now();
     match task {
         Task::Load(path) => {

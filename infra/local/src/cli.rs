@@ -3,6 +3,7 @@
 use crate::admin::{Task, administer};
 use crate::data::write_private;
 use crate::demo::{demo, demo_all};
+use crate::doctor::{Patient, doctor};
 use crate::error::{Context, StackError};
 use crate::stack::{DEFAULT_PORT, Options, Stack};
 use simdock_domain::{Money, PoolId};
@@ -17,6 +18,10 @@ Simdock on this machine, without an AWS account.
   simdock [options]        serves until Ctrl-C
   simdock demo [options]   takes one order through a throw-away stack
   simdock demo --all       plays every action on one, and fails at the first surprise
+  simdock doctor [--repair] [--data DIR | --ready-file FILE | --stage S]
+                           checks all tables of a data directory, a running stack or a deployed stage, and says what is wrong;
+                           with --repair it queues what is due and puts leaked tickets back on sale.
+                           Ends with 0 if nothing is wrong, 1 if something is, 2 if it could not look
   simdock load --stage S FILE                          puts a catalogue into a deployed stage
   simdock key --stage S --partner ID | --manager NAME  makes an API key for it
   simdock credit --stage S --partner ID --amount N --currency C --reference R
@@ -38,6 +43,9 @@ Simdock on this machine, without an AWS account.
 The variables STRIPE_URL and STRIPE_SECRET_KEY, set together, name another Stripe than the sandbox for refunds.
 ";
 
+/// Where data is kept unless another place is named.
+const DATA: &str = ".simdock";
+
 /// What to do.
 #[derive(Debug, PartialEq)]
 pub enum Command {
@@ -51,6 +59,8 @@ pub enum Command {
     DemoAll(Settings),
     /// Look after a deployed stage.
     Administer(String, Task),
+    /// Check tables, and mend what can be mended by itself if that is wanted.
+    Doctor(Patient, bool),
 }
 
 /// What the flags say.
@@ -71,6 +81,7 @@ pub fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Command, Sta
     let mut arguments = arguments.into_iter().peekable();
     match arguments.peek().map(String::as_str) {
         Some("load" | "key" | "credit" | "alarm") => parse_task(arguments),
+        Some("doctor") => parse_doctor(arguments.skip(1)),
         _ => parse_run(arguments),
     }
 }
@@ -128,6 +139,27 @@ fn parse_task(mut arguments: impl Iterator<Item = String>) -> Result<Command, St
     }
 }
 
+fn parse_doctor(mut arguments: impl Iterator<Item = String>) -> Result<Command, StackError> {
+    let (mut patient, mut repair) = (None, false);
+    while let Some(flag) = arguments.next() {
+        let of: fn(String) -> Patient = match flag.as_str() {
+            "--repair" => {
+                repair = true;
+                continue;
+            }
+            "--stage" => Patient::Stage,
+            "--data" => |folder| Patient::Folder(folder.into()),
+            "--ready-file" => |file| Patient::Running(file.into()),
+            _ => return Err(StackError::new(format!("simdock doctor does not know {flag}"))),
+        };
+        let value = arguments.next().ok_or_else(|| StackError::new(format!("{flag} needs a value")))?;
+        if patient.replace(of(value)).is_some() {
+            return Err(StackError::new("--stage, --data and --ready-file exclude each other"));
+        }
+    }
+    Ok(Command::Doctor(patient.unwrap_or_else(|| Patient::Folder(DATA.into())), repair))
+}
+
 fn parse_run(arguments: impl Iterator<Item = String>) -> Result<Command, StackError> {
     let mut settings = Settings::default();
     let (mut is_demo, mut all) = (false, false);
@@ -173,9 +205,10 @@ fn parse_run(arguments: impl Iterator<Item = String>) -> Result<Command, StackEr
     }
 }
 
-/// Carries a command out.
-pub async fn run(command: Command) -> Result<(), StackError> {
+/// Carries a command out; answers whether all is well.
+pub async fn run(command: Command) -> Result<bool, StackError> {
     match command {
+        Command::Doctor(patient, repair) => return doctor(patient, repair).await,
         Command::Help => {
             print!("{USAGE}");
             Ok(())
@@ -197,10 +230,11 @@ pub async fn run(command: Command) -> Result<(), StackError> {
             result
         }
     }
+    .map(|()| true)
 }
 
 fn options(settings: Settings, throw_away: bool) -> Result<Options, StackError> {
-    let data = settings.data.unwrap_or_else(|| ".simdock".into());
+    let data = settings.data.unwrap_or_else(|| DATA.into());
     let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
     let stripe = match (variable("STRIPE_URL"), variable("STRIPE_SECRET_KEY")) {
         (Some(url), Some(key)) => Some((url, key)),
@@ -334,6 +368,18 @@ mod tests {
             ("credit --stage dev --partner p --amount 10 --currency EURO --reference r", "--currency"),
         ] {
             let problem = of(line).unwrap_err().to_string();
+            assert!(problem.contains(named), "{problem}");
+        }
+    }
+
+    #[test]
+    fn patients_are_read() {
+        let stage = Patient::Stage("dev".to_owned());
+        assert_eq!(of("doctor").unwrap(), Command::Doctor(Patient::Folder(DATA.into()), false));
+        assert_eq!(of("doctor --stage dev --repair").unwrap(), Command::Doctor(stage, true));
+        assert_eq!(of("doctor --repair --ready-file f").unwrap(), Command::Doctor(Patient::Running("f".into()), true));
+        for (line, named) in [("--data d --stage dev", "exclude"), ("--data", "--data"), ("--mend", "--mend"), ("d", "d")] {
+            let problem = of(&format!("doctor {line}")).unwrap_err().to_string();
             assert!(problem.contains(named), "{problem}");
         }
     }

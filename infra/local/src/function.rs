@@ -3,11 +3,11 @@
 use crate::ids::uuid;
 use crate::template::{ACCOUNT, FunctionSpec, REGION};
 use futures_util::future::BoxFuture;
-use lambda_http::request::LambdaRequest;
 use lambda_http::{Adapter, Body, LambdaEvent, Service};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use simdock_api::sound;
 use simdock_runtime::Context;
 use std::convert::Infallible;
 use std::fmt;
@@ -17,7 +17,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// What a function does with an event.
 pub type Handler = Arc<dyn Fn(Value, Context) -> BoxFuture<'static, Result<Value, String>> + Send + Sync>;
 
-/// A handler for events that API Gateway makes, through the conversions that `lambda_http` does on AWS.
+/// A handler for events that API Gateway makes, through the conversions that are done on AWS.
 pub fn http_handler<H, F>(handle: H) -> Handler
 where
     H: Fn(lambda_http::Request) -> F + Clone + Send + Sync + 'static,
@@ -30,9 +30,8 @@ where
             async move { Ok::<_, Infallible>(answer.await) }
         });
         Box::pin(async move {
-            // Through text, since the type insists on reading the event from its raw form.
-            let request: LambdaRequest = serde_json::from_str(&event.to_string()).map_err(|error| error.to_string())?;
-            let answered = Adapter::from(service).call(LambdaEvent::new(request, context)).await;
+            let event = serde_json::from_value(event).map_err(|error| error.to_string())?;
+            let answered = Adapter::from(service).call(LambdaEvent::new(sound(event), context)).await;
             match answered {
                 Ok(response) => serde_json::to_value(response).map_err(|error| error.to_string()),
                 Err(never) => match never {},

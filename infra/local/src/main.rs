@@ -4,9 +4,9 @@ use simdock_local::{Command, parse, run};
 use simdock_runtime::log_json_lines;
 use std::process::ExitCode;
 use tracing_subscriber::filter::LevelFilter;
-use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
 fn main() -> ExitCode {
+    let doctor = std::env::args().nth(1).is_some_and(|command| command == "doctor");
     let Ok(runtime) = tokio::runtime::Builder::new_multi_thread().enable_all().build() else {
         eprintln!("simdock: the asynchronous runtime does not start");
         return ExitCode::FAILURE;
@@ -16,17 +16,19 @@ fn main() -> ExitCode {
             Command::Help | Command::Serve(_) | Command::Administer(..) => LevelFilter::INFO,
             // The demo tells its story itself.
             Command::Demo(_) => LevelFilter::ERROR,
-            // It goes through every error; RUST_LOG shows them.
-            Command::DemoAll(_) => LevelFilter::OFF,
+            // The one goes through every error, the other says itself what it finds; RUST_LOG shows the rest.
+            Command::DemoAll(_) | Command::Doctor(..) => LevelFilter::OFF,
         };
-        log_json_lines(BoxMakeWriter::new(std::io::stderr), level);
+        log_json_lines(std::io::stderr, level);
         runtime.block_on(run(command))
     });
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("simdock: {error}");
-            ExitCode::FAILURE
+            // To have found something and not to have looked are not the same.
+            if doctor { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Stands in for SQS, as far as the functions use it: the JSON protocol's `SendMessage` and `SendMessageBatch`.
+//! Stands in for SQS, as far as the functions use it: the JSON protocol's `SendMessage`,
+//! `SendMessageBatch` and `GetQueueUrl`.
 
 use crate::http::{Response, answer};
 use crate::queues::{NewMessage, Queues};
@@ -40,6 +41,12 @@ struct Entry {
     delay_seconds: Option<u32>,
 }
 
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct GetQueueUrl {
+    queue_name: String,
+}
+
 struct Refusal {
     status: StatusCode,
     code: &'static str,
@@ -55,6 +62,7 @@ impl Refusal {
 /// Answers a request whose `X-Amz-Target` header is given.
 pub async fn handle(queues: &Queues, target: &str, body: &[u8]) -> Response {
     let result = match target {
+        "AmazonSQS.GetQueueUrl" => get_queue_url(queues, body),
         "AmazonSQS.SendMessage" => send_message(queues, body).await,
         "AmazonSQS.SendMessageBatch" => send_message_batch(queues, body).await,
         other => Err(Refusal::of_sender("InvalidAction", format!("the local stack does not understand {other}"))),
@@ -82,6 +90,13 @@ pub async fn handle(queues: &Queues, target: &str, body: &[u8]) -> Response {
 /// Reads a request. A field that is not known, such as an attribute or a group, would get lost, so it is refused.
 fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Refusal> {
     serde_json::from_slice(body).map_err(|error| Refusal::of_sender("InvalidParameterValue", error.to_string()))
+}
+
+/// The last part of an address names its queue, whatever comes before.
+fn get_queue_url(queues: &Queues, body: &[u8]) -> Result<Value, Refusal> {
+    let request: GetQueueUrl = read(body)?;
+    let name = queue_name(queues, &request.queue_name)?;
+    Ok(json!({ "QueueUrl": format!("/{name}") }))
 }
 
 fn queue_name<'a>(queues: &Queues, url: &'a str) -> Result<&'a str, Refusal> {

@@ -40,7 +40,7 @@ const GRACE: Duration = Duration::from_secs(5);
 /// Largest request to the services, in bytes: a mail of 40 MB in base64.
 const LARGEST_SERVICE_REQUEST: usize = 60 * 1024 * 1024;
 
-/// Gives the address through which the functions reach the engine, from the engine's own.
+/// Gives the address through which the functions reach something, from its own.
 pub type Proxy = Arc<dyn Fn(&str) -> String + Send + Sync>;
 /// Builds a function's handler from its package name and its configuration.
 pub type Loader = Arc<dyn Fn(String, Config) -> BoxFuture<'static, Result<Handler, StackError>> + Send + Sync>;
@@ -62,8 +62,12 @@ pub struct Options {
     pub empty: bool,
     /// Sources that are paused from the start, by function package.
     pub paused: Vec<String>,
+    /// Begins with all of them paused.
+    pub still: bool,
     /// Something between the functions and the engine.
     pub dynamodb_proxy: Option<Proxy>,
+    /// Something between the functions and the stand-ins for AWS services and the sandboxes.
+    pub services_proxy: Option<Proxy>,
     /// Where handlers come from; the product's own without one.
     pub loader: Option<Loader>,
 }
@@ -114,8 +118,9 @@ impl Stack {
         let services = listen(0).await?;
         let base_url = url(&api)?;
         let services_url = url(&services)?;
-        let refunds_at = options.stripe.unwrap_or_else(|| (services_url.clone(), stripe::KEY.to_owned()));
-        let template = Template::parse(TEMPLATE, &parameters(data.keys(), &services_url, &refunds_at), &services_url)?;
+        let seen_url = options.services_proxy.as_ref().map_or_else(|| services_url.clone(), |proxy| proxy(&services_url));
+        let refunds_at = options.stripe.unwrap_or_else(|| (seen_url.clone(), stripe::KEY.to_owned()));
+        let template = Template::parse(TEMPLATE, &parameters(data.keys(), &seen_url, &refunds_at), &seen_url)?;
 
         let mut tables = template.tables;
         tables.push(State::table());
@@ -146,7 +151,7 @@ impl Stack {
         let environments: BTreeMap<_, _> = template
             .functions
             .iter()
-            .map(|function| (function.package.clone(), environment(function, &dynamodb_url, &services_url)))
+            .map(|function| (function.package.clone(), environment(function, &dynamodb_url, &seen_url)))
             .collect();
         if !options.empty {
             crate::seed::seed(&seed_config(&environments, engine.url(), &clock), data.keys(), options.inventory.as_deref())
@@ -161,10 +166,11 @@ impl Stack {
             })
             .map(Arc::new)
             .collect();
+        let rests = |package: &String| options.still || options.paused.contains(package);
         let pauses = functions
             .iter()
             .filter(|function| has_source(&function.spec))
-            .map(|function| (function.spec.package.clone(), watch::Sender::new(options.paused.contains(&function.spec.package))))
+            .map(|function| (function.spec.package.clone(), watch::Sender::new(rests(&function.spec.package))))
             .collect();
         let shared = Arc::new(Shared {
             base_url,

@@ -1,10 +1,11 @@
 use crate::Problem;
+use lambda_http::http::HeaderValue;
 use lambda_http::request::RequestContext;
 use lambda_http::{Body, Request, RequestExt, Response};
 use tracing::Instrument;
 
 /// Answers a request with what comes of `work`, under a log span of its own. A refusal becomes problem+json; trouble on this
-/// side is logged with its reason, which the client does not see.
+/// side is logged with its reason, which the client does not see. Every answer names the request, as the log does.
 pub async fn handle(
     function: &'static str,
     request: &Request,
@@ -12,7 +13,7 @@ pub async fn handle(
 ) -> Response<Body> {
     let id = request_id(request);
     let span = tracing::info_span!("request", function, requestId = id, orderNum = tracing::field::Empty);
-    async {
+    let mut response = async {
         match work.await {
             Ok(response) => {
                 tracing::info!(status = response.status().as_u16(), "answered");
@@ -29,7 +30,11 @@ pub async fn handle(
         }
     }
     .instrument(span)
-    .await
+    .await;
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert("x-request-id", id);
+    }
+    response
 }
 
 /// The id that API Gateway gave the request, which its own log has too.

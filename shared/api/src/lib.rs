@@ -5,6 +5,7 @@ mod fields;
 mod handler;
 mod problem;
 mod request;
+mod serve;
 mod show;
 mod submit;
 mod view;
@@ -14,11 +15,14 @@ pub use fields::Fields;
 pub use handler::handle;
 pub use problem::Problem;
 pub use request::{
-    MAX_BODY, body_of, cursor, header, json_object, order_num, path_parameter, query_parameters, route, write_cursor,
+    MAX_BODY, body_of, cursor, header, is_id, json_object, order_num, path_parameter, query_parameters, route, write_cursor,
 };
+pub use serve::{serve, sound};
 pub use show::{line_of, list_entry, show, show_subscription};
 pub use submit::{
     ChangeRequest, change_draft, change_of_subscription, channel, iccids, misfit, new_order_num, postal_address, submit,
     subscription_of,
 };
-pub use view::{CardView, ErrorView, ImportView, InventoryView, ListView, OrderView, PlanView, SimView, SubscriptionView, json};
+pub use view::{
+    CardView, ErrorView, ImportView, InventoryView, ListView, MAX_ERRORS, OrderView, PlanView, SimView, SubscriptionView, json,
+};

@@ -13,6 +13,10 @@ use std::str::FromStr;
 
 /// The largest body in bytes, except for imports.
 pub const MAX_BODY: usize = 256 * 1024;
+/// The longest id that a path can name, and the longest cursor, in bytes: what is longer is none of ours, and might be no key that
+/// `DynamoDB` takes.
+const MAX_ID: usize = 64;
+const MAX_CURSOR: usize = 1024;
 
 /// The route that API Gateway matched, such as `GET /v1/orders/{orderNum}`.
 pub fn route(request: &Request) -> String {
@@ -143,6 +147,11 @@ pub fn order_num(request: &Request) -> Result<OrderNum, Problem> {
     path_parameter(request, "orderNum").parse().map_err(|_| Problem::not_found("order"))
 }
 
+/// Whether a text could be an id that was given here.
+pub fn is_id(text: &str) -> bool {
+    (1..=MAX_ID).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
 /// The query's parameters, each at most once, and none that is not known.
 pub fn query_parameters(request: &Request, known: &[&str]) -> Result<BTreeMap<String, String>, Problem> {
     let query = request.query_string_parameters();
@@ -165,6 +174,9 @@ pub fn write_cursor(position: &impl fmt::Display) -> String {
 
 /// A cursor that a client handed back.
 pub fn cursor<T: FromStr>(text: &str) -> Result<T, Problem> {
+    if text.len() > MAX_CURSOR {
+        return Err(Problem::invalid_cursor());
+    }
     let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| Problem::invalid_cursor())?;
     let position = String::from_utf8(bytes).map_err(|_| Problem::invalid_cursor())?;
     position.parse().map_err(|_| Problem::invalid_cursor())

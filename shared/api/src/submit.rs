@@ -1,4 +1,4 @@
-use crate::request::idempotency_key;
+use crate::request::{idempotency_key, is_id};
 use crate::{Fields, Problem, authenticate, json, show, visible_to};
 use lambda_http::http::{HeaderValue, StatusCode};
 use lambda_http::{Body, Request, Response};
@@ -131,7 +131,8 @@ pub async fn subscription_of(store: &Store, principal: &Principal, id: &str) -> 
         Principal::Manager { .. } => true,
         Principal::Partner { partner_id } => *partner_id == subscription.partner_id,
     };
-    store.subscription(id).await?.filter(sees).ok_or_else(|| Problem::not_found("subscription"))
+    let subscription = if is_id(id) { store.subscription(id).await? } else { None };
+    subscription.filter(sees).ok_or_else(|| Problem::not_found("subscription"))
 }
 
 /// How an order is to be paid and where it came from: the fields that all orders which change a subscription share.

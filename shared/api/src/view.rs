@@ -254,6 +254,9 @@ pub struct ImportView {
     created_at: String,
 }
 
+/// How many bad lines of an import are shown: an answer of Lambda has 6 MB at most.
+pub const MAX_ERRORS: usize = 1000;
+
 /// A bad line of an import as the API shows it.
 #[derive(Debug, Serialize)]
 pub struct ErrorView {
@@ -716,7 +719,7 @@ impl From<Import> for ImportView {
             accepted: import.accepted,
             rejected: import.errors.len(),
             added: import.added,
-            errors: import.errors.into_iter().map(ErrorView::from).collect(),
+            errors: import.errors.into_iter().take(MAX_ERRORS).map(ErrorView::from).collect(),
             created_at: import.created_at.to_string(),
         }
     }

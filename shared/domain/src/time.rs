@@ -61,7 +61,10 @@ impl FromStr for Timestamp {
     type Err = TimestampError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        OffsetDateTime::parse(text, &Rfc3339).map(|at| Self(at.unix_timestamp())).map_err(|_| TimestampError)
+        // The parser takes any character between date and time.
+        let parted = matches!(text.as_bytes().get(10), Some(b'T' | b't' | b' '));
+        let at = OffsetDateTime::parse(text, &Rfc3339).ok().filter(|_| parted);
+        at.map(|at| Self(at.unix_timestamp())).ok_or(TimestampError)
     }
 }
 
@@ -125,6 +128,8 @@ mod tests {
             " 2026-11-22T10:30:00Z",
             "2026-11-22T10:30:00Z ",
             "1795343400",
+            "2026-11-22\r10:30:00Z",
+            "2026-11-22_10:30:00Z",
         ] {
             assert_eq!(text.parse::<Timestamp>(), Err(TimestampError), "{text}");
         }

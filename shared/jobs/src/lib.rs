@@ -60,7 +60,7 @@ pub struct Queues {
     refund: String,
 }
 
-/// Messages did not reach their queue; those before them may have. Sending all of them again does no harm.
+/// The queues could not be asked. Messages before may have been taken; sending all of them again does no harm.
 #[derive(Debug)]
 pub struct QueueError(String);
 
@@ -73,6 +73,20 @@ impl Queues {
             mail: config.var("MAIL_QUEUE_URL")?.to_owned(),
             refund: config.var("REFUND_QUEUE_URL")?.to_owned(),
         })
+    }
+
+    /// The variables that name a stage's queues, with their addresses, for whoever is no function of that stage.
+    pub async fn of_stage(config: &Config, stage: &str) -> Result<Vec<(&'static str, String)>, QueueError> {
+        let failed = |error: &dyn fmt::Display| QueueError(error.to_string());
+        let client = Client::new(&config.sdk(Service::Sqs).map_err(|error| failed(&error))?);
+        let mut urls = Vec::new();
+        for (variable, name) in [("PROVISION_QUEUE_URL", "provision"), ("MAIL_QUEUE_URL", "mail"), ("REFUND_QUEUE_URL", "refund")]
+        {
+            let answer = client.get_queue_url().queue_name(format!("simdock-{stage}-{name}")).send().await;
+            let answer = answer.map_err(|error| failed(&DisplayErrorContext(error)))?;
+            urls.push((variable, answer.queue_url.unwrap_or_default()));
+        }
+        Ok(urls)
     }
 
     /// Queues jobs, up to ten to a request.
@@ -129,7 +143,7 @@ fn body(message: &impl Serialize) -> Result<String, QueueError> {
 
 impl fmt::Display for QueueError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the queue did not take messages: {}", self.0)
+        write!(f, "the queues: {}", self.0)
     }
 }
 

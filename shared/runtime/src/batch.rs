@@ -1,6 +1,8 @@
 use futures_util::future::join_all;
+use lambda_runtime::LambdaEvent;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use tracing::Instrument;
 
 /// What SQS hands to a function: up to ten messages, or more with a batching window.
 #[derive(Debug, Deserialize)]
@@ -91,16 +93,32 @@ impl fmt::Display for JobFailed {
     }
 }
 
-/// Works the messages of a batch concurrently, each for itself: one that fails, or that nobody can read, comes back alone.
-pub async fn each_message<'a, F>(event: &'a SqsEvent, work: impl Fn(&'a str) -> F) -> BatchResponse
+/// Works the messages of a batch concurrently, each for itself and under a log span of its own, on which `work` records the order:
+/// one that fails, or that nobody can read, comes back alone.
+pub async fn each_message<'a, F>(
+    function: &'static str,
+    event: &'a LambdaEvent<SqsEvent>,
+    work: impl Fn(&'a str) -> F,
+) -> BatchResponse
 where
     F: Future<Output = Result<(), JobFailed>>,
 {
-    let outcomes = join_all(event.records.iter().map(|message| work(&message.body))).await;
+    let outcomes = event.payload.records.iter().map(|message| {
+        let id = &event.context.request_id;
+        let span = tracing::info_span!("job", function, requestId = id, orderNum = tracing::field::Empty);
+        let work = work(&message.body);
+        let worked = async {
+            let failed = work.await.err();
+            if let Some(error) = &failed {
+                tracing::warn!(messageId = message.message_id, %error, "message comes back");
+            }
+            failed.is_some()
+        };
+        worked.instrument(span)
+    });
     let mut response = BatchResponse::default();
-    for (message, outcome) in event.records.iter().zip(outcomes) {
-        if let Err(failed) = outcome {
-            tracing::warn!(messageId = message.message_id, error = %failed, "message comes back");
+    for (message, failed) in event.payload.records.iter().zip(join_all(outcomes).await) {
+        if failed {
             response.deliver_again(message.message_id.clone());
         }
     }

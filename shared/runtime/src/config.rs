@@ -47,6 +47,13 @@ impl Config {
         Self { vars, clock }
     }
 
+    /// The same configuration with another value of a variable.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.vars.insert(name.to_owned(), value.into());
+        self
+    }
+
     /// The value of a variable that must be there and not empty.
     pub fn var(&self, name: &str) -> Result<&str, ConfigError> {
         self.optional(name).ok_or_else(|| ConfigError::new(name, "is not set"))

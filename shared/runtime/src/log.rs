@@ -1,11 +1,13 @@
+use crate::metrics;
+use std::io::Write;
 use tracing_subscriber::filter::LevelFilter;
-use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// Sends what is logged to `writer` as JSON lines, with the fields of the invocation's span in each. `RUST_LOG` (or
-/// `AWS_LAMBDA_LOG_LEVEL`) sets the level by its plain name; without it, it is `default`. A second call changes nothing.
-pub fn log_json_lines(writer: BoxMakeWriter, default: LevelFilter) {
+/// Sends what is logged to `writer` as JSON lines, with the fields of the invocation's span in each, and metrics among them where
+/// so much is logged. `RUST_LOG` (or `AWS_LAMBDA_LOG_LEVEL`) sets the level by its plain name; without it, it is `default`. A second
+/// call changes nothing.
+pub fn log_json_lines<W: Write + 'static>(writer: fn() -> W, default: LevelFilter) {
     let level = ["RUST_LOG", "AWS_LAMBDA_LOG_LEVEL"]
         .iter()
         .find_map(|name| std::env::var(name).ok()?.parse::<LevelFilter>().ok())
@@ -18,9 +20,13 @@ pub fn log_json_lines(writer: BoxMakeWriter, default: LevelFilter) {
         .with_target(false)
         .with_writer(writer);
     let _ = tracing_subscriber::registry().with(level).with(lines).try_init();
+    if level >= LevelFilter::INFO {
+        metrics::write_to(writer);
+    }
 }
 
-/// Sends what is logged to standard output, where Lambda takes it from.
+/// Sends what is logged to standard output, where Lambda takes it from, and metrics whatever the level.
 pub fn log_to_stdout() {
-    log_json_lines(BoxMakeWriter::new(std::io::stdout), LevelFilter::INFO);
+    metrics::write_to(std::io::stdout);
+    log_json_lines(std::io::stdout, LevelFilter::INFO);
 }

@@ -233,9 +233,10 @@ mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
     const PAGE: &str = include_str!("../../../infra/TABLES.md");
-    const SOURCES: [&str; 14] = [
+    const SOURCES: [&str; 15] = [
         include_str!("imports.rs"),
         include_str!("in_step.rs"),
+        include_str!("inspect.rs"),
         include_str!("recover.rs"),
         include_str!("list.rs"),
         include_str!("orders.rs"),

@@ -126,7 +126,7 @@ impl Store {
 }
 
 /// An order as it is stored: the record, and the keys of the indexes.
-fn order_item(order: &Order) -> Result<Item, StoreError> {
+pub fn order_item(order: &Order) -> Result<Item, StoreError> {
     let mut item = to_item(order)?;
     let list_key = keys::list_key(order.created_at, &order.num);
     item.insert("day".to_owned(), text(keys::day(order.created_at)));

@@ -257,11 +257,11 @@ impl Store {
     }
 }
 
-fn currency(item: &Item) -> Result<Currency, StoreError> {
+pub fn currency(item: &Item) -> Result<Currency, StoreError> {
     text_of(item, "currency")?.parse().map_err(|_| StoreError::Broken("attribute currency is no currency".to_owned()))
 }
 
-fn signed(item: &Item, name: &str) -> Result<i64, StoreError> {
+pub fn signed(item: &Item, name: &str) -> Result<i64, StoreError> {
     if item.get(name).and_then(|value| value.as_n().ok()).is_some_and(|digits| digits.starts_with('-')) {
         let digits = item[name].as_n().map_err(|_| StoreError::Broken(format!("attribute {name}")))?;
         return digits.parse().map_err(|_| StoreError::Broken(format!("attribute {name} is not a whole number")));

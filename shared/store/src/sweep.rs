@@ -72,7 +72,7 @@ impl Store {
     }
 
     /// Notes that an order's due jobs were queued again, so that the next sweep leaves it in peace for a while. Refused without
-    /// harm if the order changed meanwhile.
+    /// harm if the order changed meanwhile, or is to be looked at later anyway: an index may still name what is done since.
     pub async fn looked_after(&self, order: &Order, now: Timestamp) -> Result<(), StoreError> {
         self.leave_in_peace(&self.tables.orders, keys::order(&order.num), order.version, now).await
     }
@@ -90,7 +90,7 @@ impl Store {
             .table_name(table)
             .set_key(Some(key))
             .update_expression("SET dueAt = :next")
-            .condition_expression("version = :version AND attribute_exists(dueAt)")
+            .condition_expression("version = :version AND dueAt < :next")
             .expression_attribute_values(":next", number(now.plus_seconds(QUIET).unix()))
             .expression_attribute_values(":version", number(version));
         match send(Twice::Harmless, || update.clone().send()).await {

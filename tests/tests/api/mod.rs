@@ -6,6 +6,7 @@ pub mod openapi;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
+use hyper::header::{HeaderName, HeaderValue};
 use hyper::{HeaderMap, Method, Request};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -312,6 +313,24 @@ impl Site {
     /// Moves the clock, and returns when the sweep has run.
     pub async fn advance(&self, by: &str) {
         self.local("clock", json!({ "advance": by })).await;
+    }
+
+    /// Calls the function that an API Gateway event's route belongs to, past the gateway, and holds its answer to the contract.
+    pub async fn gateway_event(&self, event: Value) -> Answer {
+        let route = event["routeKey"].as_str().expect("a route").to_owned();
+        let mut routes = self.stack.routes();
+        let (method, path, function) =
+            routes.find(|(method, path, _)| format!("{method} {path}") == route).unwrap_or_else(|| panic!("no route {route}"));
+        let result = self.stack.invoke(function, event).await.expect("an answer");
+        let mut headers = HeaderMap::new();
+        for (name, value) in result["headers"].as_object().expect("headers") {
+            let value = HeaderValue::from_str(value.as_str().expect("text")).expect("a header's value");
+            headers.insert(HeaderName::from_bytes(name.as_bytes()).expect("a header's name"), value);
+        }
+        let status = u16::try_from(result["statusCode"].as_u64().expect("a status")).expect("a status");
+        let answer = Answer { status, headers, body: Bytes::from(result["body"].as_str().expect("text").to_owned()) };
+        self.check(method, path, &answer);
+        answer
     }
 
     /// Waits until a queue holds a job back for later: moving the clock before would leave it behind.

@@ -13,7 +13,7 @@ const TEXT: &str = include_str!("../../../infra/openapi.yaml");
 /// What the gateway answers by itself.
 const GATEWAY: &str = "#/components/schemas/GatewayMessage";
 /// Headers that HTTP has for any answer, and that no client of this API needs to know of.
-const ANY_ANSWER: [&str; 4] = ["content-type", "content-length", "cache-control", "date"];
+const ANY_ANSWER: [&str; 5] = ["content-type", "content-length", "cache-control", "date", "x-request-id"];
 /// Words of a schema that only people read.
 const ANNOTATIONS: [&str; 3] = ["description", "example", "default"];
 
@@ -204,6 +204,23 @@ impl Contract {
         let schema = format!("{}/requestBody/content/application~1json/schema", operation.pointer);
         self.walk(&schema, body, "body", &mut walk);
         walk.complaints
+    }
+
+    /// Whom an operation is for, by its `x-roles`.
+    pub fn roles(&self, operation: &Operation) -> Vec<String> {
+        let roles = self.object(&operation.pointer).remove("x-roles");
+        let roles = roles.as_ref().and_then(Value::as_array).into_iter().flatten();
+        roles.map(|role| role.as_str().expect("a role").to_owned()).collect()
+    }
+
+    /// The first example of an operation's body, with its media type; none if it takes no body.
+    pub fn request_example(&self, operation: &Operation) -> Option<(String, Value)> {
+        let content = self.object(&operation.pointer).remove("requestBody")?["content"].take();
+        let (media_type, content) = content.as_object().expect("contents").iter().next().expect("a content");
+        let examples = content["examples"].as_object().into_iter().flatten();
+        let example = examples.map(|(_, example)| self.followed(example)["value"].take()).next();
+        let example = example.or_else(|| content.get("example").cloned());
+        Some((media_type.clone(), example.unwrap_or_else(|| panic!("{} has no example", operation.id))))
     }
 
     /// What is wrong with the contract's own examples.

@@ -10,9 +10,6 @@ use crate::api::openapi::Contract;
 use crate::api::{Answer, By, Site, draft, list, num};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
-use hyper::HeaderMap;
-use hyper::header::{HeaderName, HeaderValue};
 use serde_json::{Value, json};
 use simdock_domain::{Iccid, LineState, MailKind, MailReport, OrderNum, Timestamp};
 use simdock_payments::{sign_standard, sign_stripe};
@@ -267,25 +264,6 @@ impl Site {
             let secret = if from_carrier { self.carrier_secret() } else { self.standard_secret() };
             headers["webhook-signature"] = sign_standard(id, at(time), &body, &secret).into();
         }
-    }
-
-    /// Calls the function that the event's route belongs to, and holds its answer to the contract.
-    async fn gateway_event(&self, event: Value) -> Answer {
-        let route = event["routeKey"].as_str().unwrap().to_owned();
-        let (method, path) = (event["requestContext"]["http"]["method"].clone(), event["rawPath"].clone());
-        let mut routes = self.stack.routes();
-        let function = routes.find(|(method, path, _)| format!("{method} {path}") == route);
-        let function = function.unwrap_or_else(|| panic!("no route {route}")).2;
-        let result = self.stack.invoke(function, event).await.unwrap();
-        let mut headers = HeaderMap::new();
-        for (name, value) in result["headers"].as_object().unwrap() {
-            let value = HeaderValue::from_str(value.as_str().unwrap()).unwrap();
-            headers.insert(HeaderName::from_bytes(name.as_bytes()).unwrap(), value);
-        }
-        let status = u16::try_from(result["statusCode"].as_u64().unwrap()).unwrap();
-        let answer = Answer { status, headers, body: Bytes::from(result["body"].as_str().unwrap().to_owned()) };
-        self.check(method.as_str().unwrap(), path.as_str().unwrap(), &answer);
-        answer
     }
 
     /// Sends requests that must be refused, each with its own problem, and without anything being written.

@@ -4,6 +4,7 @@ use crate::api::{draft, unique};
 use crate::cargo::cargo;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
+use hyper::http::response::Parts;
 use hyper::{Method, Request};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
@@ -14,7 +15,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 /// A process that ends with this value.
-struct Running(Child);
+pub struct Running(Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -29,16 +30,22 @@ fn simdock() -> PathBuf {
     std::env::current_exe().unwrap().ancestors().nth(3).unwrap().join("debug/simdock")
 }
 
-async fn call(method: Method, url: String, headers: &[(&str, &str)], body: &str) -> (u16, Value) {
+pub async fn call(method: Method, url: String, headers: &[(&str, &str)], body: &str) -> (u16, Value) {
+    let (head, body) = ask(method, url, headers, body).await;
+    (head.status.as_u16(), body)
+}
+
+/// Sends a request; the head of the answer, and its body as JSON.
+pub async fn ask(method: Method, url: String, headers: &[(&str, &str)], body: &str) -> (Parts, Value) {
     let client = Client::builder(TokioExecutor::new()).build_http();
     let mut request = Request::builder().method(method).uri(url).header("Content-Type", "application/json");
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
     let response = client.request(request.body(Full::new(Bytes::from(body.to_owned()))).unwrap()).await.unwrap();
-    let status = response.status().as_u16();
-    let body = response.into_body().collect().await.unwrap().to_bytes();
-    (status, serde_json::from_slice(&body).unwrap())
+    let (head, body) = response.into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    (head, serde_json::from_slice(&body).unwrap())
 }
 
 async fn ready(file: &Path) -> Value {
@@ -46,7 +53,7 @@ async fn ready(file: &Path) -> Value {
 }
 
 /// Starts the program with nothing but memory in a folder of its own; what it logs goes into the file `log` there.
-async fn start() -> (Running, PathBuf, Value) {
+pub async fn start() -> (Running, PathBuf, Value) {
     let folder = std::env::temp_dir().join(format!("simdock-logs-{}-{}", std::process::id(), unique()));
     std::fs::create_dir_all(&folder).unwrap();
     let ready_file = folder.join("ready.json");

@@ -21,4 +21,5 @@ mod physical;
 mod races;
 mod refunds;
 mod subscriptions;
+mod watching;
 mod webhooks;

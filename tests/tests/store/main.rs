@@ -2,6 +2,7 @@
 
 mod backlog;
 mod balance;
+mod doctor;
 mod faults;
 mod imports;
 mod lists;

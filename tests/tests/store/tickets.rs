@@ -1,6 +1,7 @@
 use crate::{available, within};
 use futures_util::future::{join, join_all};
 use serde_json::{Value, json};
+use simdock_audit::Rule;
 use simdock_domain::{FormFactor, Iccid, PoolId};
 use simdock_store::{Level, Paid, Recovered, SimState, StoreError};
 use simdock_tests::{Fault, Faults, Proxy, World, audit, card, cards, iccid, pool, receipt, second_pool, stock};
@@ -260,7 +261,12 @@ async fn returned_cards_go_back_on_sale() {
     let sims = world.store.sims(&[iccid(70), iccid(71)]).await.unwrap();
     assert_eq!([sims[0].state, sims[1].state], [SimState::SetAside, SimState::Returning]);
     assert_eq!(world.store.levels().await.unwrap()[0].added, 150);
-    audit(&world.engine).await;
+    // What the sweep leaves to a person is found.
+    let report = simdock_local::examine(&world.store).await.unwrap();
+    let mut found: Vec<(Rule, String)> = report.found().iter().map(|finding| (finding.rule, finding.place.to_string())).collect();
+    found.sort();
+    let (disclosed, returned) = (format!("sims {}", iccid(71)), format!("pools return#{pool} / {}", iccid(70)));
+    assert_eq!(found, [(Rule::Disclosed, disclosed), (Rule::Returning, returned)]);
 }
 
 #[tokio::test]

@@ -1,0 +1,130 @@
+//! `simdock doctor` on stacks that run and on the data of one that does not.
+
+#![expect(clippy::unwrap_used, reason = "what is not there fails the test")]
+
+use aws_sdk_dynamodb::types::AttributeValue::{N, S};
+use simdock_audit::Rule;
+use simdock_domain::{FormFactor, OrderNum, Provider};
+use simdock_local::{Options, Stack, examine};
+use simdock_runtime::Service;
+use simdock_store::{Receipt, Store};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+fn folder(name: &str) -> PathBuf {
+    let folder = std::env::temp_dir().join(format!("simdock-doctor-{name}-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+/// What the program says and how it ends.
+async fn doctor(arguments: &[&str], folder: &Path) -> (Option<i32>, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_simdock"));
+    command.arg("doctor").args(arguments).current_dir(folder).env_remove("RUST_LOG");
+    let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8(said).unwrap())
+}
+
+fn write_ready(stack: &Stack, folder: &Path) {
+    std::fs::write(folder.join("ready.json"), stack.ready().to_string()).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_wrong_after_everything_that_can_happen() {
+    let folder = folder("healthy");
+    let stack = Stack::start(Options::default()).await.unwrap();
+    simdock_local::demo::demo_all(&stack).await.unwrap();
+    let report = examine(&Store::new(&stack.config()).await.unwrap()).await.unwrap();
+    assert!(report.found().is_empty(), "{report}");
+    write_ready(&stack, &folder);
+    let (code, said) = doctor(&["--ready-file", "ready.json"], &folder).await;
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("Nothing is wrong"), "{said}");
+    stack.stop().await;
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+/// Places an order of the demo's partner and pays for it, past every function.
+async fn paid(store: &Store, key: &str) -> OrderNum {
+    let plan = store.latest_plan("sandbox-1gb-7d").await.unwrap().unwrap();
+    let num = OrderNum::derive("demo-travel", "POST /v1/orders", key);
+    let draft = simdock_domain::Draft {
+        count: 1,
+        form_factor: FormFactor::Esim,
+        wanted: Vec::new(),
+        add_on_ids: Vec::new(),
+        payment_method: simdock_domain::PaymentMethod::Card,
+        channel: simdock_domain::Channel::Web,
+        email: "ana@example.com".parse().unwrap(),
+        name: "Ana".to_owned(),
+        language: "en".to_owned(),
+        address: None,
+        gift: None,
+        line_name: None,
+        send_email: true,
+        other_order_id: None,
+        other_item_id: None,
+    };
+    let now = store.clock().now();
+    let order = simdock_domain::Order::place(num, "demo-travel", draft, &plan, key.to_owned(), now).unwrap();
+    store.create_order(&order).await.unwrap();
+    let receipt = Receipt { provider: Provider::Stripe, payment_id: format!("pi_{key}"), received: order.price() };
+    store.receive_payment(&order.num, &receipt).await.unwrap();
+    order.num
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_got_lost_is_put_right() {
+    let folder = folder("lost");
+    let paused = ["relay", "sweep"].map(str::to_owned).to_vec();
+    let options = Options { data: Some(folder.join("data")), paused, ..Options::default() };
+    let stack = Stack::start(options).await.unwrap();
+    let store = Store::new(&stack.config()).await.unwrap();
+    // Nobody hears of this order, and a buyer vanishes between ticket and sale.
+    let num = paid(&store, "lost").await;
+    let engine = aws_sdk_dynamodb::Client::new(&stack.config().sdk(Service::DynamoDb).unwrap());
+    let leak = engine.update_item().table_name("simdock-local-pools").key("pk", S("pool#meridian.7.esim".to_owned()));
+    let leak = leak.key("sk", S("counter".to_owned())).expression_attribute_values(":n", N("2".to_owned()));
+    leak.update_expression("SET available = available - :n, head = head + :n").send().await.unwrap();
+    stack.clock().advance(Duration::from_mins(20));
+    write_ready(&stack, &folder);
+
+    let found = examine(&store).await.unwrap();
+    let mut rules: Vec<Rule> = found.found().iter().map(|finding| finding.rule).collect();
+    rules.sort_unstable();
+    rules.dedup();
+    assert_eq!(rules, [Rule::Overdue, Rule::Leaked], "{found}");
+    let (code, said) = doctor(&["--ready-file", "ready.json", "--repair"], &folder).await;
+    assert_eq!(code, Some(1), "{said}");
+    for wanted in [
+        format!("orders {num}: overdue: "),
+        format!("Repaired: orders {num}: 2 jobs queued."),
+        "Repaired: pool meridian.7.esim: 2 cards put back on sale.".to_owned(),
+    ] {
+        assert!(said.contains(&wanted), "no {wanted}: {said}");
+    }
+    for _ in 0..600 {
+        if store.order(&num).await.unwrap().unwrap().lines[0].state == simdock_domain::LineState::Live {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let left = examine(&store).await.unwrap();
+    assert!(left.found().is_empty(), "{left}");
+    let level = store.levels().await.unwrap().into_iter().find(|level| level.pool.to_string() == "meridian.7.esim").unwrap();
+    assert_eq!(level.available, 150);
+
+    // The data of a stack that runs is another's; that of one that has ended can be looked at.
+    let (code, said) = doctor(&["--data", "data"], &folder).await;
+    assert_eq!(code, Some(2), "{said}");
+    drop(store);
+    stack.stop().await;
+    let (code, said) = doctor(&["--data", "data"], &folder).await;
+    assert_eq!(code, Some(0), "{said}");
+    for arguments in [&["--data", "nowhere"][..], &["--ready-file", "ready.json"], &["--mend"]] {
+        assert_eq!(doctor(arguments, &folder).await.0, Some(2), "{arguments:?}");
+    }
+    std::fs::remove_dir_all(folder).unwrap();
+}

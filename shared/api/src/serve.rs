@@ -1,0 +1,76 @@
+//! From an event of API Gateway to a request.
+
+use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpRequest;
+use lambda_http::http::header::{HOST, HeaderName};
+use lambda_http::request::LambdaRequest;
+use lambda_http::{Adapter, Body, Error, LambdaEvent, Request, Response, Service, lambda_runtime, service_fn};
+use std::convert::Infallible;
+use std::fmt::Write;
+
+/// Answers the requests that API Gateway hands over, until the process ends.
+pub async fn serve<F>(handle: impl Fn(Request) -> F) -> Result<(), Error>
+where
+    F: Future<Output = Response<Body>> + Send,
+{
+    let mut adapter = Adapter::from(service_fn(|request| {
+        let answer = handle(request);
+        async { Ok::<_, Infallible>(answer.await) }
+    }));
+    let handler = service_fn(|event: LambdaEvent<ApiGatewayV2httpRequest>| {
+        adapter.call(LambdaEvent::new(sound(event.payload), event.context))
+    });
+    lambda_runtime::run(handler).await
+}
+
+/// The event in a form that always makes a request. The adapter makes a URI of the query as it came and of headers that the client
+/// wrote, and panics where they make none: a lone `"` in a query would end the process. No function looks at these headers.
+pub fn sound(mut event: ApiGatewayV2httpRequest) -> LambdaRequest {
+    event.headers.remove(HOST);
+    event.headers.remove(HeaderName::from_static("x-forwarded-proto"));
+    event.raw_query_string = event.raw_query_string.map(|query| encoded(&query));
+    LambdaRequest::ApiGatewayV2(event)
+}
+
+/// A query in which every byte that RFC 3986 has no place for is percent-encoded. What it says stays the same.
+fn encoded(query: &str) -> String {
+    let mut encoded = String::with_capacity(query.len());
+    for byte in query.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/?%".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            write!(encoded, "%{byte:02X}").expect("a string takes what is written");
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lambda_http::RequestExt;
+    use serde_json::json;
+
+    #[test]
+    fn every_event_makes_a_request() {
+        for (host, query, value) in [
+            ("a.example.com", "a=1", "1"),
+            ("a.example.com:99999", "a=%22", "\""),
+            ("[", "a=\"", "\""),
+            ("ü b", "a=<é >#%", "<é >#%"),
+            ("", "a=x|y^z`{}\\", "x|y^z`{}\\"),
+        ] {
+            let event = serde_json::from_value(json!({
+                "version": "2.0", "routeKey": "GET /v1/orders", "rawPath": "/v1/orders", "rawQueryString": query,
+                "headers": {"x-forwarded-proto": "ht tp"}, "isBase64Encoded": false,
+                "requestContext": {
+                    "domainName": "a.example.com", "routeKey": "GET /v1/orders", "stage": "$default", "timeEpoch": 0,
+                    "http": {"method": "GET", "path": "/v1/orders", "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1"},
+                },
+            }));
+            let mut event: ApiGatewayV2httpRequest = event.unwrap();
+            event.headers.insert(HOST, lambda_http::http::HeaderValue::from_bytes(host.as_bytes()).unwrap());
+            let request = Request::from(sound(event));
+            assert_eq!(request.query_string_parameters().first("a"), Some(value), "{query}");
+        }
+    }
+}

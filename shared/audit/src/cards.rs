@@ -1,0 +1,85 @@
+//! Cards, where they stand and whose they are.
+
+use crate::{Check, Rule};
+use simdock_domain::{Iccid, LineState};
+use simdock_store::{Place, Record, Sim, SimState};
+use std::collections::BTreeSet;
+
+pub fn neighbours(sim: &Sim) -> BTreeSet<Place> {
+    let mut places = BTreeSet::from([Place::counter(&sim.pool), Place::tail(&sim.pool), Place::returned(&sim.pool, &sim.iccid)]);
+    places.extend(sim.order_num.iter().map(Place::order));
+    places.extend(sim.subscription.iter().map(|id| Place::subscription(id)));
+    places.extend(sim.slot.map(|slot| Place::slot(&sim.pool, slot)));
+    places
+}
+
+impl Check<'_> {
+    pub(crate) fn sim(&mut self, sim: &Sim) {
+        let subscription = sim.subscription.as_ref().and_then(|id| self.books.subscription(id));
+        if sim.state != SimState::Stocked {
+            self.hold(Rule::Slot, sim.slot.is_none(), || format!("it is {:?}, and names a slot", sim.state));
+        }
+        match sim.state {
+            SimState::Stocked => {
+                self.hold(Rule::Owner, sim.order_num.is_none(), || "it is for sale, and sold".to_owned());
+                self.for_sale(sim);
+            }
+            SimState::Sold => self.owned(sim),
+            SimState::Active => {
+                self.owned(sim);
+                let carries = subscription.is_some_and(|subscription| {
+                    let next = subscription.open_change.as_ref().and_then(|change| change.new_iccid.as_ref());
+                    subscription.ended.is_none() && (subscription.iccid == sim.iccid || next == Some(&sim.iccid))
+                });
+                self.hold(Rule::Carrier, carries, || "it is active, and no subscription is on it".to_owned());
+            }
+            SimState::Retired => {
+                let carried = subscription.is_some_and(|subscription| {
+                    let past = subscription.past_cards.iter().any(|past| past.iccid == sim.iccid);
+                    past || (subscription.iccid == sim.iccid && subscription.ended.is_some())
+                });
+                self.hold(Rule::Carrier, carried, || "it is retired, and no subscription has been on it".to_owned());
+            }
+            SimState::Returning => {
+                let marked = self.books.record(&Place::returned(&sim.pool, &sim.iccid)).is_some();
+                self.hold(Rule::Returning, marked, || "it is to go back on sale, and nobody knows".to_owned());
+                self.never_shown(sim);
+            }
+            SimState::SetAside => {}
+        }
+    }
+
+    fn for_sale(&mut self, sim: &Sim) {
+        let (books, pool) = (self.books, &sim.pool);
+        let Some(slot) = sim.slot else { return self.say(Rule::Slot, "it is for sale, and in no slot") };
+        let there = matches!(books.record(&Place::slot(pool, slot)), Some(Record::Slot { iccid, .. }) if *iccid == sim.iccid);
+        self.hold(Rule::Slot, there, || format!("it is not in the slot {slot} that it names"));
+        let behind = matches!(books.record(&Place::tail(pool)), Some(Record::Tail { tail, .. }) if slot < *tail);
+        self.hold(Rule::Slot, behind, || format!("its slot {slot} is behind the tail"));
+        let drawn = matches!(books.record(&Place::counter(pool)), Some(Record::Counter { head, .. }) if slot < *head);
+        self.hold(Rule::Leaked, !drawn, || format!("its ticket {slot} is drawn, and nobody bought it"));
+        self.never_shown(sim);
+    }
+
+    fn never_shown(&mut self, sim: &Sim) {
+        self.hold(Rule::Disclosed, sim.disclosed_at.is_none(), || format!("it is {:?}, and its code was shown", sim.state));
+    }
+
+    /// A sold card stands in a line of the order that it names, one that was not cancelled.
+    fn owned(&mut self, sim: &Sim) {
+        let order = sim.order_num.as_ref().and_then(|num| self.books.order(num));
+        let in_line = order.is_some_and(|order| {
+            let ours = |line: &&simdock_domain::Line| line.iccid.as_ref() == Some(&sim.iccid);
+            order.kind.takes_cards() && order.lines.iter().filter(ours).any(|line| line.state != LineState::Cancelled)
+        });
+        self.hold(Rule::Owner, in_line, || match &sim.order_num {
+            Some(num) => format!("it is {:?}, and not in order {num}, which it names", sim.state),
+            None => format!("it is {:?}, and names no order", sim.state),
+        });
+    }
+
+    pub(crate) fn returned(&mut self, iccid: &Iccid) {
+        let returning = self.books.sim(iccid).is_some_and(|sim| sim.state == SimState::Returning);
+        self.hold(Rule::Returning, returning, || "it is marked as to go back on sale, and is not".to_owned());
+    }
+}

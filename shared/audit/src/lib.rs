@@ -1,0 +1,160 @@
+//! What has to be true of the tables at any time, in one place: `simdock doctor` holds a running system to it, the tests what they
+//! did to one.
+//!
+//! An item is checked together with the few that it names, so that a table of any size can be gone through page by page
+//! ([`Books`]). What only all items together tell is summed up on the way ([`Totals`]).
+
+mod cards;
+mod money;
+mod orders;
+mod rule;
+mod subscriptions;
+mod totals;
+
+pub use rule::{Finding, Rule};
+pub use totals::Totals;
+
+use simdock_domain::{Iccid, Order, OrderNum, Subscription, Timestamp};
+use simdock_store::{Inspected, Place, Record, Sim, Stored};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Some items of the tables, or all of them.
+#[derive(Clone, Debug, Default)]
+pub struct Books {
+    items: BTreeMap<Place, Result<Record, String>>,
+}
+
+/// What was found wrong with one item.
+struct Check<'a> {
+    books: &'a Books,
+    place: Place,
+    now: Timestamp,
+    found: Vec<Finding>,
+}
+
+impl Books {
+    /// Takes items in; one that is there already is replaced.
+    pub fn add(&mut self, items: impl IntoIterator<Item = Inspected>) {
+        self.items.extend(items.into_iter().map(|item| (item.place, item.record)));
+    }
+
+    /// What could be read of the items.
+    pub fn records(&self) -> impl Iterator<Item = (&Place, &Record)> {
+        self.items.iter().filter_map(|(place, record)| Some((place, record.as_ref().ok()?)))
+    }
+
+    /// The items that one is checked against. They have to be in the books as far as they exist.
+    pub fn neighbours(&self, place: &Place) -> BTreeSet<Place> {
+        let Some(record) = self.record(place) else { return BTreeSet::new() };
+        match record {
+            Record::Order(order) => orders::neighbours(&order.record),
+            Record::Sim(sim) => cards::neighbours(sim),
+            Record::Subscription(subscription) => subscriptions::neighbours(&subscription.record),
+            Record::Returned { iccid } => BTreeSet::from([Place::sim(iccid)]),
+            Record::Entry { reference, .. } => money::order_of(reference).iter().map(Place::order).collect(),
+            Record::Gift { order_num, .. } | Record::Payment { order_num, .. } => BTreeSet::from([Place::order(order_num)]),
+            Record::Counter { .. }
+            | Record::Tail { .. }
+            | Record::Marks { .. }
+            | Record::Slot { .. }
+            | Record::Partner { .. }
+            | Record::Balance { .. }
+            | Record::Other => BTreeSet::new(),
+        }
+    }
+
+    /// Checks an item against those that it names.
+    pub fn check(&self, place: &Place, now: Timestamp) -> Vec<Finding> {
+        let mut check = Check { books: self, place: place.clone(), now, found: Vec::new() };
+        let Some(item) = self.items.get(place) else { return Vec::new() };
+        match item {
+            Err(why) => check.say(Rule::Readable, why.clone()),
+            Ok(Record::Order(order)) => check.order(order),
+            Ok(Record::Sim(sim)) => check.sim(sim),
+            Ok(Record::Subscription(subscription)) => check.subscription(subscription),
+            Ok(Record::Returned { iccid }) => check.returned(iccid),
+            Ok(Record::Entry { reference, amount, .. }) => check.entry(reference, *amount),
+            Ok(Record::Gift { partner_id, subscription, order_num }) => check.gift(partner_id, subscription, order_num),
+            Ok(Record::Payment { payment_id, order_num }) => check.payment(payment_id, order_num),
+            Ok(
+                Record::Counter { .. }
+                | Record::Tail { .. }
+                | Record::Marks { .. }
+                | Record::Slot { .. }
+                | Record::Partner { .. }
+                | Record::Balance { .. }
+                | Record::Other,
+            ) => {}
+        }
+        check.found
+    }
+
+    /// Checks all items, and what they tell together: for books that hold whole tables.
+    pub fn check_all(&self, now: Timestamp) -> Vec<Finding> {
+        let mut totals = Totals::default();
+        for (_, record) in self.records() {
+            totals.add(record, |num| self.order(num));
+        }
+        let mut found: Vec<Finding> = self.items.keys().flat_map(|place| self.check(place, now)).collect();
+        found.extend(totals.check());
+        found
+    }
+
+    fn record(&self, place: &Place) -> Option<&Record> {
+        self.items.get(place)?.as_ref().ok()
+    }
+
+    /// An order, if it is in the books.
+    pub fn order(&self, num: &OrderNum) -> Option<&Order> {
+        let Record::Order(order) = self.record(&Place::order(num))? else { return None };
+        Some(&order.record)
+    }
+
+    fn sim(&self, iccid: &Iccid) -> Option<&Sim> {
+        let Record::Sim(sim) = self.record(&Place::sim(iccid))? else { return None };
+        Some(sim)
+    }
+
+    fn subscription(&self, id: &str) -> Option<&Subscription> {
+        let Record::Subscription(subscription) = self.record(&Place::subscription(id))? else { return None };
+        Some(&subscription.record)
+    }
+}
+
+impl Check<'_> {
+    fn say(&mut self, rule: Rule, what: impl Into<String>) {
+        self.found.push(Finding { rule, place: self.place.clone(), what: what.into() });
+    }
+
+    fn hold(&mut self, rule: Rule, holds: bool, otherwise: impl FnOnce() -> String) {
+        if !holds {
+            self.say(rule, otherwise());
+        }
+    }
+
+    /// How an item stands in its indexes; `attention` is when somebody should look at it, as follows from the record.
+    fn indexed<T>(&mut self, stored: &Stored<T>, attention: Option<Timestamp>) {
+        self.hold(Rule::Attributes, stored.astray.is_empty(), || {
+            format!("not what follows from the rest: {}", stored.astray.join(", "))
+        });
+        match (attention, stored.due_at) {
+            (None, None) => {}
+            (None, Some(due)) => self.say(Rule::DueAt, format!("to be looked at {due}, and nothing is left to do")),
+            (Some(at), None) => self.say(Rule::DueAt, format!("to be looked at {at}, and in no index")),
+            (Some(at), Some(due)) => {
+                self.hold(Rule::DueAt, due >= at, || format!("to be looked at {at}, and the index says {due}"));
+                // The sweep puts off what it has looked after, from its own now.
+                let latest = at.max(self.now.plus_seconds(simdock_domain::QUIET + SKEW));
+                self.hold(Rule::Overdue, due <= latest, || format!("put off from {at} until {due}"));
+                self.hold(Rule::Overdue, self.now < due.plus_seconds(PATIENCE), || format!("nobody has looked since {due}"));
+            }
+        }
+    }
+}
+
+/// How long what is due may wait for somebody before that is a finding, in seconds. Lost jobs take the sweep two minutes to find.
+pub const PATIENCE: i64 = 600;
+/// How long money may be owed before somebody has to look, in seconds.
+pub const STALLED: i64 = 86_400;
+/// By how much the clocks of those who write may differ, in seconds.
+const SKEW: i64 = 60;

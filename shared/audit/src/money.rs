@@ -1,0 +1,32 @@
+//! What partners' ledgers, gifts and payments say of orders.
+
+use crate::orders::moved;
+use crate::{Check, Rule};
+use simdock_domain::{Money, OrderNum};
+
+/// The order that an entry of a ledger names; credits by people name none.
+pub fn order_of(reference: &str) -> Option<OrderNum> {
+    reference.split_once('#')?.0.parse().ok()
+}
+
+impl Check<'_> {
+    pub(crate) fn entry(&mut self, reference: &str, amount: Money) {
+        let Some(num) = order_of(reference) else { return };
+        let moved = self.books.order(&num).map(moved).unwrap_or_default();
+        let moved = moved.iter().find(|(known, _)| known == reference).map(|(_, amount)| *amount);
+        self.hold(Rule::Ledger, moved == Some(amount.amount), || format!("{amount} moved, and the order has {moved:?}"));
+    }
+
+    pub(crate) fn gift(&mut self, partner_id: &str, subscription: &str, num: &OrderNum) {
+        let given = self.books.order(num).is_some_and(|order| {
+            let for_it = order.gift.as_ref().is_some_and(|gift| gift.subscription == subscription);
+            for_it && order.partner_id == partner_id && order.is_paid()
+        });
+        self.hold(Rule::Gift, given, || format!("{num} was not given for it"));
+    }
+
+    pub(crate) fn payment(&mut self, payment_id: &str, num: &OrderNum) {
+        let booked = self.books.order(num).is_some_and(|order| order.payments.iter().any(|payment| payment.id == payment_id));
+        self.hold(Rule::Booked, booked, || format!("it is claimed for {num}, which does not have it"));
+    }
+}

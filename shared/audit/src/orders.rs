@@ -1,0 +1,215 @@
+//! Orders, and what they say of cards, subscriptions and each other.
+
+use crate::{Check, PATIENCE, Rule};
+use simdock_domain::{
+    FormFactor, LineState, MailKind, Order, OrderType, Provider, QUIET, Refund, RefundState, ReturnReason, Subscription,
+    next_attention, outstanding,
+};
+use simdock_store::{Place, Record, Stored};
+use std::collections::BTreeSet;
+
+pub fn neighbours(order: &Order) -> BTreeSet<Place> {
+    let mut places: BTreeSet<Place> = order.lines.iter().filter_map(|line| line.iccid.as_ref()).map(Place::sim).collect();
+    places.extend((0..order.lines.len()).map(|line| Place::subscription(&order.subscription_of(line))));
+    places.extend(order.subject.iter().map(|subject| Place::order(&subject.main_order)));
+    places.extend(order.renewals.iter().map(Place::order));
+    places.extend(order.gift.iter().map(|gift| Place::gift(&order.partner_id, &gift.subscription)));
+    for payment in &order.payments {
+        match payment.provider {
+            Provider::Stripe | Provider::Standard => {
+                places.insert(Place::payment(payment.provider.name(), &payment.id));
+            }
+            Provider::Balance | Provider::Free => {}
+        }
+    }
+    places.extend(moved(order).into_iter().map(|(reference, _)| Place::entry(&order.partner_id, &reference)));
+    places
+}
+
+/// What an order moved on its partner's balance: the references and amounts of the ledger's entries, a debit below zero.
+pub fn moved(order: &Order) -> Vec<(String, i64)> {
+    let from_balance = |index: usize| order.payments.get(index).is_some_and(|payment| payment.provider == Provider::Balance);
+    let paid = order.paid_by().filter(|index| from_balance(*index));
+    let paid = paid.map(|index| (format!("{}#payment", order.num), -order.payments[index].received.amount));
+    let refunds = order.refunds.iter().enumerate();
+    let back = refunds.filter(|(_, refund)| from_balance(refund.payment) && refund.state == RefundState::Succeeded);
+    let back = back.map(|(index, refund)| (format!("{}#{}", order.num, order.refund_id(index)), refund.amount.amount));
+    paid.into_iter().chain(back).collect()
+}
+
+impl Check<'_> {
+    pub(crate) fn order(&mut self, stored: &Stored<Order>) {
+        let order = &stored.record;
+        self.indexed(stored, next_attention(order));
+        self.work(order);
+        self.payments(order);
+        self.refunds(order);
+        self.lines(order);
+        self.renewals(order);
+        if let Some(gift) = order.gift.as_ref().filter(|_| order.is_paid()) {
+            let place = Place::gift(&order.partner_id, &gift.subscription);
+            let on_record = matches!(self.books.record(&place), Some(Record::Gift { order_num, .. }) if *order_num == order.num);
+            self.hold(Rule::Gift, on_record, || format!("its gift for {} is not on record", gift.subscription));
+        }
+    }
+
+    /// What has to be done is called for, and done.
+    fn work(&mut self, order: &Order) {
+        let any = |state| order.lines.iter().any(|line| line.state == state);
+        let called = [
+            ("to be provisioned", any(LineState::Pending) && order.is_paid(), order.provisioning.is_some()),
+            ("to be revoked", any(LineState::Cancelling), order.revoking.is_some()),
+        ];
+        for (what, needed, called) in called {
+            self.hold(Rule::Work, !needed || called, || format!("cards are {what}, and nobody is to"));
+        }
+        let confirmed = match order.kind {
+            OrderType::ActivateSubscription | OrderType::TopUpSubscription | OrderType::Renewal => true,
+            OrderType::CancelSubscription | OrderType::SwapSim => false,
+        };
+        let settled = !any(LineState::Pending) && !any(LineState::Cancelling);
+        let has_codes = order.kind == OrderType::ActivateSubscription && order.form_factor == FormFactor::Esim;
+        for (kind, needed) in
+            [(MailKind::Confirmation, order.is_paid() && confirmed), (MailKind::Qr, has_codes && settled && any(LineState::Live))]
+        {
+            let called = !needed || !order.send_email || order.mail(kind).is_some();
+            self.hold(Rule::Work, called, || format!("the {} mail is not called for", kind.name()));
+        }
+        let late = self.now.plus_seconds(-QUIET - PATIENCE);
+        for waiting in outstanding(order).iter().filter(|waiting| waiting.at <= late) {
+            self.say(Rule::Overdue, format!("{:?} is due since {}", waiting.job, waiting.at));
+        }
+    }
+
+    fn payments(&mut self, order: &Order) {
+        let paid = order.payments.iter().filter(|payment| payment.returned.is_none()).count();
+        self.hold(Rule::PaidOnce, paid <= 1, || format!("it is paid {paid} times"));
+        for payment in &order.payments {
+            let of_order = match payment.provider {
+                Provider::Balance | Provider::Free => continue,
+                Provider::Stripe | Provider::Standard => {
+                    match self.books.record(&Place::payment(payment.provider.name(), &payment.id)) {
+                        Some(Record::Payment { order_num, .. }) => Some(order_num),
+                        _ => None,
+                    }
+                }
+            };
+            let whose = of_order.map_or_else(|| "nobody".to_owned(), ToString::to_string);
+            self.hold(Rule::Claimed, of_order == Some(&order.num), || format!("its payment {} is {whose}'s", payment.id));
+        }
+        for (reference, amount) in moved(order) {
+            let noted = match self.books.record(&Place::entry(&order.partner_id, &reference)) {
+                Some(Record::Entry { amount, .. }) => Some(amount.amount),
+                _ => None,
+            };
+            self.hold(Rule::Ledger, noted == Some(amount), || {
+                format!("it moved {amount}, and the ledger has {noted:?} as {reference}")
+            });
+        }
+    }
+
+    fn refunds(&mut self, order: &Order) {
+        // What was withdrawn is neither owed nor given.
+        let refunds: Vec<&Refund> = order.refunds.iter().filter(|refund| refund.state != RefundState::Withdrawn).collect();
+        for (index, payment) in order.payments.iter().enumerate() {
+            let back = || refunds.iter().filter(|refund| refund.payment == index);
+            if let Some(reason) = payment.returned {
+                let first = back().next().map(|refund| refund.amount);
+                self.hold(Rule::OwedBack, first == Some(payment.received), || {
+                    format!("payment {} is returned ({}), and not all of it is owed back", payment.id, reason.name())
+                });
+            }
+            let out: i64 = back().map(|refund| refund.amount.amount).sum();
+            self.hold(Rule::OwedBack, out <= payment.received.amount, || {
+                format!("more of payment {} goes back than came in", payment.id)
+            });
+        }
+        // What somebody gave back at the provider counts for lines as well as it can.
+        if refunds.iter().all(|refund| refund.reason != ReturnReason::Elsewhere) {
+            for (index, line) in order.lines.iter().enumerate() {
+                let back: i64 =
+                    refunds.iter().filter(|refund| refund.line == Some(index)).map(|refund| refund.amount.amount).sum();
+                let owed = match line.state {
+                    LineState::Cancelled | LineState::Failed => line.amount,
+                    LineState::Pending | LineState::Live | LineState::Cancelling | LineState::Ended => 0,
+                };
+                self.hold(Rule::OwedBack, back == owed, || {
+                    format!("line {index} is {:?}, {owed} is to go back for it, and {back} does", line.state)
+                });
+            }
+        }
+        for refund in refunds.iter().filter(|refund| order.is_owed(refund)) {
+            let waits = match refund.state {
+                RefundState::Due(_) | RefundState::Requested(_) => true,
+                RefundState::Succeeded | RefundState::Failed | RefundState::Withdrawn => false,
+            };
+            let stalled = waits && refund.at.plus_seconds(crate::STALLED) <= self.now;
+            self.hold(Rule::RefundStalled, !stalled, || format!("{} is owed since {}", refund.amount, refund.at));
+        }
+    }
+
+    /// Cards and what else the lines brought.
+    fn lines(&mut self, order: &Order) {
+        let paid = order.is_paid();
+        for (index, line) in order.lines.iter().enumerate() {
+            self.hold(Rule::PaidOnce, line.iccid.is_some() == paid, || format!("line {index}: cards and payment go together"));
+            // The card of a cancelled line may be somebody else's by now.
+            if let Some(iccid) = line.iccid.as_ref().filter(|_| order.kind.takes_cards() && line.state != LineState::Cancelled) {
+                let owner = self.books.sim(iccid).and_then(|sim| sim.order_num.as_ref());
+                let whose = owner.map_or_else(|| "nobody".to_owned(), ToString::to_string);
+                self.hold(Rule::Owner, owner == Some(&order.num), || format!("its card {iccid} is {whose}'s"));
+            }
+            let id = order.subscription_of(index);
+            let subscription = self.books.subscription(&id);
+            let brings = match order.kind {
+                OrderType::ActivateSubscription => line.state == LineState::Live,
+                OrderType::TopUpSubscription | OrderType::Renewal => {
+                    paid && matches!(line.state, LineState::Pending | LineState::Live)
+                }
+                OrderType::CancelSubscription | OrderType::SwapSim => false,
+            };
+            if brings {
+                let open = |subscription: &Subscription| {
+                    let open = subscription.plans.iter().filter(|plan| plan.is_open());
+                    let own = open.clone().filter(|plan| plan.order == order.num && plan.line == index).count();
+                    own + open.flat_map(|plan| &plan.extras).filter(|extra| extra.order == order.num).count()
+                };
+                let open = subscription.map(open);
+                self.hold(Rule::Plans, open == Some(1), || {
+                    format!("line {index} is {:?}, and what it brought is on {id} {} times", line.state, open.unwrap_or(0))
+                });
+            }
+            let changes = paid
+                && match order.kind {
+                    OrderType::CancelSubscription => line.state == LineState::Pending,
+                    OrderType::SwapSim => {
+                        matches!(line.state, LineState::Pending | LineState::Live | LineState::Cancelling) && !order.has_swapped()
+                    }
+                    OrderType::ActivateSubscription | OrderType::TopUpSubscription | OrderType::Renewal => false,
+                };
+            if changes {
+                let change = subscription.and_then(|subscription| subscription.open_change.as_ref());
+                self.hold(Rule::Change, change.is_some_and(|change| change.order == order.num), || {
+                    format!("it is under way, and {id} is not kept for it")
+                });
+            }
+        }
+    }
+
+    fn renewals(&mut self, order: &Order) {
+        let main = order.subject.as_ref().map(|subject| &subject.main_order);
+        if let Some(main) = main.filter(|_| order.kind == OrderType::Renewal && order.is_paid()) {
+            let listed = self.books.order(main).map_or(0, |main| main.renewals.iter().filter(|num| **num == order.num).count());
+            self.hold(Rule::Renewal, listed == 1, || format!("{listed} times on its main order {main}"));
+        }
+        for num in &order.renewals {
+            let renews = |renewal: &Order| {
+                let of = renewal.subject.as_ref().is_some_and(|subject| subject.main_order == order.num);
+                of && renewal.kind == OrderType::Renewal && renewal.is_paid()
+            };
+            self.hold(Rule::Renewal, self.books.order(num).is_some_and(renews), || {
+                format!("it lists {num}, which is no paid renewal of it")
+            });
+        }
+    }
+}

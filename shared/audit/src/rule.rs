@@ -1,0 +1,182 @@
+use simdock_store::Place;
+use std::fmt;
+
+/// Something that has to be true of what is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rule {
+    /// Every item can be read.
+    Readable,
+    /// An item has the attributes that follow from its record, those of the indexes included.
+    Attributes,
+    /// The sweep looks at an order or a subscription when it has to.
+    DueAt,
+    /// What is due is done, and what nobody does the sweep looks after.
+    Overdue,
+    /// What a line or a mail needs is called for.
+    Work,
+    /// An order is paid once, and cards and payment go together.
+    PaidOnce,
+    /// What could not pay, and what was cancelled or failed, is owed back: all of it, and nothing else.
+    OwedBack,
+    /// Money is not owed for more than a day.
+    RefundStalled,
+    /// A provider's payment belongs to the order that has it.
+    Claimed,
+    /// A payment that was claimed for an order stands in it.
+    Booked,
+    /// A ledger and the orders tell the same of a balance.
+    Ledger,
+    /// A balance is the sum of its ledger.
+    Balance,
+    /// A gift was given once, is on record, and counted.
+    Gift,
+    /// A paid renewal is listed on its main order, once.
+    Renewal,
+    /// A card belongs to one order, and says so itself.
+    Owner,
+    /// A card for sale stands in the slot that it names, and no other card names one.
+    Slot,
+    /// A card for sale can be drawn.
+    Leaked,
+    /// A card whose code was shown is never sold again.
+    Disclosed,
+    /// A card that waits to go back on sale is marked, and only such a card.
+    Returning,
+    /// A card and its subscription name each other.
+    Carrier,
+    /// What an order brought is open on its subscription for as long as it is, and the other way round.
+    Plans,
+    /// A change keeps others away from a subscription while its order is under way, and no longer.
+    Change,
+    /// A pool's counters add up with each other and with its slots.
+    Stock,
+}
+
+/// A rule that does not hold somewhere.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Finding {
+    /// The rule.
+    pub rule: Rule,
+    /// The item that it does not hold for.
+    pub place: Place,
+    /// In which way.
+    pub what: String,
+}
+
+impl Rule {
+    /// Every one.
+    pub const ALL: [Self; 23] = [
+        Self::Readable,
+        Self::Attributes,
+        Self::DueAt,
+        Self::Overdue,
+        Self::Work,
+        Self::PaidOnce,
+        Self::OwedBack,
+        Self::RefundStalled,
+        Self::Claimed,
+        Self::Booked,
+        Self::Ledger,
+        Self::Balance,
+        Self::Gift,
+        Self::Renewal,
+        Self::Owner,
+        Self::Slot,
+        Self::Leaked,
+        Self::Disclosed,
+        Self::Returning,
+        Self::Carrier,
+        Self::Plans,
+        Self::Change,
+        Self::Stock,
+    ];
+
+    /// A stable word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Readable => "readable",
+            Self::Attributes => "attributes",
+            Self::DueAt => "due_at",
+            Self::Overdue => "overdue",
+            Self::Work => "work",
+            Self::PaidOnce => "paid_once",
+            Self::OwedBack => "owed_back",
+            Self::RefundStalled => "refund_stalled",
+            Self::Claimed => "claimed",
+            Self::Booked => "booked",
+            Self::Ledger => "ledger",
+            Self::Balance => "balance",
+            Self::Gift => "gift",
+            Self::Renewal => "renewal",
+            Self::Owner => "owner",
+            Self::Slot => "slot",
+            Self::Leaked => "leaked",
+            Self::Disclosed => "disclosed",
+            Self::Returning => "returning",
+            Self::Carrier => "carrier",
+            Self::Plans => "plans",
+            Self::Change => "change",
+            Self::Stock => "stock",
+        }
+    }
+
+    /// What mends it, in a few words; the runbook has more.
+    pub fn mend(self) -> &'static str {
+        match self {
+            Self::Overdue | Self::DueAt => "simdock doctor --repair queues what is due; look at the sweep and the dead letters",
+            Self::Leaked => "simdock doctor --repair puts it back on sale, as two sweeps do",
+            Self::RefundStalled => "see the order's history, then POST /v1/orders/{orderNum}/retry",
+            Self::Booked => "have the payment provider send the payment's event again",
+            Self::Attributes => "any change writes them anew: POST /v1/orders/{orderNum}/notes",
+            Self::Work => "POST /v1/orders/{orderNum}/retry, or …/emails for a mail; else a person",
+            Self::Readable
+            | Self::PaidOnce
+            | Self::OwedBack
+            | Self::Claimed
+            | Self::Ledger
+            | Self::Balance
+            | Self::Gift
+            | Self::Renewal
+            | Self::Owner
+            | Self::Slot
+            | Self::Disclosed
+            | Self::Returning
+            | Self::Carrier
+            | Self::Plans
+            | Self::Change
+            | Self::Stock => "a person: no code path writes this; compare with a restored copy",
+        }
+    }
+
+    /// Whether it may not hold for a while although all is well: until a job is done, a buyer is through or a sweep came by.
+    pub fn takes_time(self) -> bool {
+        match self {
+            Self::Overdue | Self::RefundStalled | Self::Leaked | Self::Booked => true,
+            Self::Readable
+            | Self::Attributes
+            | Self::DueAt
+            | Self::Work
+            | Self::PaidOnce
+            | Self::OwedBack
+            | Self::Claimed
+            | Self::Ledger
+            | Self::Balance
+            | Self::Gift
+            | Self::Renewal
+            | Self::Owner
+            | Self::Slot
+            | Self::Disclosed
+            | Self::Returning
+            | Self::Carrier
+            | Self::Plans
+            | Self::Change
+            | Self::Stock => false,
+        }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}: {}", self.place, self.rule.name(), self.what)
+    }
+}

@@ -1,0 +1,87 @@
+//! Subscriptions, and what is open on them.
+
+use crate::{Check, Rule};
+use simdock_domain::{ChangeKind, LineState, OpenChange, OrderNum, OrderType, PlanRun, Subscription};
+use simdock_store::{Place, SimState, Stored};
+use std::collections::BTreeSet;
+
+pub fn neighbours(subscription: &Subscription) -> BTreeSet<Place> {
+    let mut places = BTreeSet::from([Place::order(&subscription.main_order), Place::sim(&subscription.iccid)]);
+    places.extend(subscription.past_cards.iter().map(|past| Place::sim(&past.iccid)));
+    let open = subscription.plans.iter().filter(|plan| plan.is_open());
+    places.extend(open.flat_map(brought_by).map(|(num, _)| Place::order(num)));
+    places.extend(subscription.open_change.iter().map(|change| Place::order(&change.order)));
+    places
+}
+
+/// The orders that brought a plan and its add-ons, and their lines.
+fn brought_by(plan: &PlanRun) -> impl Iterator<Item = (&OrderNum, usize)> {
+    std::iter::once((&plan.order, plan.line)).chain(plan.extras.iter().map(|extra| (&extra.order, 0)))
+}
+
+impl Check<'_> {
+    pub(crate) fn subscription(&mut self, stored: &Stored<Subscription>) {
+        let subscription = &stored.record;
+        let ended = subscription.ended.is_some();
+        self.indexed(stored, subscription.next_attention());
+        self.hold(Rule::Plans, self.books.order(&subscription.main_order).is_some(), || {
+            format!("its main order {} does not exist", subscription.main_order)
+        });
+        for plan in subscription.plans.iter().filter(|plan| plan.is_open()) {
+            self.hold(Rule::Plans, !ended, || format!("it has ended, and plan {} is open", plan.plan_id));
+            for (num, line) in brought_by(plan) {
+                self.open_plan(subscription, num, line);
+            }
+        }
+        if ended {
+            self.hold(Rule::Carrier, subscription.service.is_on(), || "it has ended, and is suspended".to_owned());
+        } else {
+            let carried = self.books.sim(&subscription.iccid).is_some_and(|sim| {
+                let ours = sim.subscription.as_ref() == Some(&subscription.id);
+                ours && sim.state == SimState::Active && sim.pool == subscription.pool
+            });
+            self.hold(Rule::Carrier, carried, || format!("its card {} does not carry it", subscription.iccid));
+        }
+        for past in &subscription.past_cards {
+            let retired = self.books.sim(&past.iccid).is_some_and(|sim| sim.state == SimState::Retired);
+            self.hold(Rule::Carrier, retired, || format!("a card that it had, {}, is not retired", past.iccid));
+        }
+        if let Some(change) = &subscription.open_change {
+            self.hold(Rule::Change, !ended, || "it has ended, and is kept for a change".to_owned());
+            self.change(subscription, change);
+        }
+    }
+
+    fn open_plan(&mut self, subscription: &Subscription, num: &OrderNum, line: usize) {
+        let Some(order) = self.books.order(num) else {
+            return self.say(Rule::Plans, format!("it has what {num} brought, which does not exist"));
+        };
+        let state = order.lines.get(line).map(|line| line.state);
+        let open = match state {
+            Some(LineState::Pending | LineState::Live | LineState::Cancelling) => order.is_paid(),
+            Some(LineState::Cancelled | LineState::Ended | LineState::Failed) | None => false,
+        };
+        self.hold(Rule::Plans, open && order.subscription_of(line) == subscription.id, || {
+            format!("it has what line {line} of {num} brought, which is {state:?}")
+        });
+    }
+
+    fn change(&mut self, subscription: &Subscription, change: &OpenChange) {
+        let order = self.books.order(&change.order);
+        let under_way = order.is_some_and(|order| {
+            let line = (0..order.lines.len()).find(|line| order.subscription_of(*line) == subscription.id);
+            let Some(line) = line.map(|line| &order.lines[line]) else { return false };
+            match change.kind {
+                ChangeKind::Swap => {
+                    let open = matches!(line.state, LineState::Pending | LineState::Live | LineState::Cancelling);
+                    order.kind == OrderType::SwapSim && line.iccid == change.new_iccid && open && !order.has_swapped()
+                }
+                ChangeKind::Cancellation => order.kind == OrderType::CancelSubscription && line.state == LineState::Pending,
+                ChangeKind::Refund => order.num == subscription.main_order && line.state == LineState::Cancelling,
+            }
+        });
+        self.hold(Rule::Change, under_way, || {
+            format!("it is kept for a {} by {}, which is not under way", change.kind.name(), change.order)
+        });
+    }
+}

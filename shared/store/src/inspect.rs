@@ -1,0 +1,406 @@
+//! The tables as they are stored, for whoever looks after them: item by item, with what the indexes know of each. No function has
+//! this on its way.
+
+use crate::item::{Item, from_item, number_of, text, text_of};
+use crate::orders::order_item;
+use crate::partners::{currency, signed};
+use crate::subscriptions::subscription_item;
+use crate::write::{SendError, Twice, send};
+use crate::{Sim, Store, StoreError, keys};
+use simdock_domain::{Currency, Iccid, Money, Order, OrderNum, PoolId, Subscription, Timestamp};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+/// How many items a page holds at most.
+const PAGE: i32 = 250;
+
+/// A table whose items have to agree with those of others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Table {
+    /// Orders.
+    Orders,
+    /// Cards.
+    Sims,
+    /// Pools, their slots, and what waits to go back on sale.
+    Pools,
+    /// Subscriptions.
+    Subscriptions,
+    /// Partners, balances, ledgers, gifts and payments.
+    Partners,
+}
+
+/// Where an item is: its table and its key, as people write them.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    table: Table,
+    key: String,
+    /// Empty in tables without a sort key.
+    sort: String,
+}
+
+/// What an item is, as far as other items have to agree with it.
+#[derive(Clone, Debug)]
+pub enum Record {
+    /// An order.
+    Order(Box<Stored<Order>>),
+    /// A card.
+    Sim(Box<Sim>),
+    /// A subscription.
+    Subscription(Box<Stored<Subscription>>),
+    /// The counter of a pool.
+    Counter {
+        /// Whose.
+        pool: PoolId,
+        /// Tickets left.
+        available: u64,
+        /// Tickets ever drawn.
+        head: u64,
+        /// Slots ever put on sale.
+        published: u64,
+    },
+    /// The tail of a pool.
+    Tail {
+        /// Whose.
+        pool: PoolId,
+        /// Slots ever filled.
+        tail: u64,
+    },
+    /// How far the sweep has looked for leaked tickets.
+    Marks {
+        /// Whose.
+        pool: PoolId,
+        /// Slots below are swept.
+        low: u64,
+        /// The head at the last sweep.
+        seen: u64,
+    },
+    /// A slot of a pool.
+    Slot {
+        /// Whose.
+        pool: PoolId,
+        /// Its number.
+        slot: u64,
+        /// The card that was put there.
+        iccid: Iccid,
+    },
+    /// A card that waits to go back on sale.
+    Returned {
+        /// Which.
+        iccid: Iccid,
+    },
+    /// A partner.
+    Partner {
+        /// Which.
+        partner_id: String,
+        /// How many complimentary orders it made.
+        gifts: u64,
+    },
+    /// A partner's balance.
+    Balance {
+        /// Whose.
+        partner_id: String,
+        /// How much there is.
+        balance: Money,
+    },
+    /// An entry of a ledger.
+    Entry {
+        /// Whose.
+        partner_id: String,
+        /// What moved the money.
+        reference: String,
+        /// How much; below zero is a debit.
+        amount: Money,
+    },
+    /// That a subscription's gift was given.
+    Gift {
+        /// By whom.
+        partner_id: String,
+        /// What entitled to it.
+        subscription: String,
+        /// The complimentary order.
+        order_num: OrderNum,
+    },
+    /// The order that a provider's payment belongs to.
+    Payment {
+        /// The provider's id of the payment.
+        payment_id: String,
+        /// The order.
+        order_num: OrderNum,
+    },
+    /// An item that nothing has to agree with.
+    Other,
+}
+
+/// A record, and how its item differs from what the store would write.
+#[derive(Clone, Debug)]
+pub struct Stored<T> {
+    /// The record.
+    pub record: T,
+    /// When the sweep looks at it, as its index says.
+    pub due_at: Option<Timestamp>,
+    /// Attributes that are missing, too many or other than follows from the record; `dueAt` aside, which may be put off.
+    pub astray: Vec<String>,
+}
+
+/// An item, read; or why it cannot be.
+#[derive(Clone, Debug)]
+pub struct Inspected {
+    /// Where it is.
+    pub place: Place,
+    /// What it is.
+    pub record: Result<Record, String>,
+}
+
+/// Where a page of a table ended.
+#[derive(Clone, Debug)]
+pub struct Bookmark(Item);
+
+impl Table {
+    /// Every one.
+    pub const ALL: [Self; 5] = [Self::Orders, Self::Sims, Self::Pools, Self::Subscriptions, Self::Partners];
+
+    /// Its name within a stage.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Orders => "orders",
+            Self::Sims => "sims",
+            Self::Pools => "pools",
+            Self::Subscriptions => "subscriptions",
+            Self::Partners => "partners",
+        }
+    }
+
+    fn key(self) -> (&'static str, Option<&'static str>) {
+        match self {
+            Self::Orders => ("orderNum", None),
+            Self::Sims => ("iccid", None),
+            Self::Subscriptions => ("subscriptionId", None),
+            Self::Pools | Self::Partners => ("pk", Some("sk")),
+        }
+    }
+}
+
+impl Place {
+    /// An order.
+    pub fn order(num: &OrderNum) -> Self {
+        Self::of(Table::Orders, &keys::order(num))
+    }
+
+    /// A card.
+    pub fn sim(iccid: &Iccid) -> Self {
+        Self::of(Table::Sims, &keys::sim(iccid))
+    }
+
+    /// A subscription.
+    pub fn subscription(id: &str) -> Self {
+        Self::of(Table::Subscriptions, &keys::subscription(id))
+    }
+
+    /// A pool's counter.
+    pub fn counter(pool: &PoolId) -> Self {
+        Self::of(Table::Pools, &keys::counter(pool))
+    }
+
+    /// A pool's tail.
+    pub fn tail(pool: &PoolId) -> Self {
+        Self::of(Table::Pools, &keys::tail(pool))
+    }
+
+    /// A pool's marks.
+    pub fn marks(pool: &PoolId) -> Self {
+        Self::of(Table::Pools, &keys::marks(pool))
+    }
+
+    /// A slot.
+    pub fn slot(pool: &PoolId, slot: u64) -> Self {
+        Self::of(Table::Pools, &keys::slot(pool, slot))
+    }
+
+    /// The mark of a card that waits to go back on sale.
+    pub fn returned(pool: &PoolId, iccid: &Iccid) -> Self {
+        Self::of(Table::Pools, &keys::returned(pool, iccid))
+    }
+
+    /// A partner.
+    pub fn partner(id: &str) -> Self {
+        Self::of(Table::Partners, &keys::partner(id))
+    }
+
+    /// A balance.
+    pub fn balance(partner_id: &str, currency: Currency) -> Self {
+        Self::of(Table::Partners, &keys::balance(partner_id, currency))
+    }
+
+    /// An entry of a ledger.
+    pub fn entry(partner_id: &str, reference: &str) -> Self {
+        Self::of(Table::Partners, &keys::ledger_entry(partner_id, reference))
+    }
+
+    /// The record of a gift.
+    pub fn gift(partner_id: &str, subscription: &str) -> Self {
+        Self::of(Table::Partners, &keys::gift(partner_id, subscription))
+    }
+
+    /// The claim of a payment; `provider` is the provider's name.
+    pub fn payment(provider: &str, payment_id: &str) -> Self {
+        Self::of(Table::Partners, &keys::payment(provider, payment_id))
+    }
+
+    /// The table.
+    pub fn table(&self) -> Table {
+        self.table
+    }
+
+    /// The partition key.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    fn of(table: Table, item: &Item) -> Self {
+        let part = |name: &str| text_of(item, name).unwrap_or_default().to_owned();
+        let (key, sort) = table.key();
+        Self { table, key: part(key), sort: sort.map(part).unwrap_or_default() }
+    }
+
+    fn item(&self) -> Item {
+        let (key, sort) = self.table.key();
+        let key = std::iter::once((key, &self.key)).chain(sort.map(|sort| (sort, &self.sort)));
+        key.map(|(name, value)| (name.to_owned(), text(value))).collect()
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.table.name(), self.key)?;
+        if self.sort.is_empty() { Ok(()) } else { write!(f, " / {}", self.sort) }
+    }
+}
+
+impl Inspected {
+    /// An item of a table in DynamoDB's own JSON, as in an export of the table.
+    pub fn from_json(table: Table, item: serde_json::Value) -> Result<Self, StoreError> {
+        let item: serde_dynamo::Item = serde_json::from_value(item)?;
+        Ok(Self::from_item(table, item.into()))
+    }
+
+    fn from_item(table: Table, item: Item) -> Self {
+        let place = Place::of(table, &item);
+        let record = record(&place, item).map_err(|error| error.to_string());
+        Self { place, record }
+    }
+}
+
+fn record(place: &Place, item: Item) -> Result<Record, StoreError> {
+    let broken = |what: &str| StoreError::Broken(format!("a record cannot be read: {what}"));
+    let pool = |name: &str| PoolId::try_from(name.to_owned()).map_err(|why| broken(&why));
+    let order_num = |item: &Item| text_of(item, "orderNum")?.parse::<OrderNum>().map_err(|_| broken("orderNum"));
+    let (kind, name) = place.key.split_once('#').unwrap_or((&place.key, ""));
+    Ok(match (place.table, kind, place.sort.as_str()) {
+        (Table::Orders, ..) => {
+            let record: Order = from_item(item.clone())?;
+            let expected = order_item(&record)?;
+            Record::Order(Box::new(stored(record, &item, &expected)?))
+        }
+        (Table::Sims, ..) => Record::Sim(Box::new(from_item(item)?)),
+        (Table::Subscriptions, ..) => {
+            let record: Subscription = from_item(item.clone())?;
+            let expected = subscription_item(&record)?;
+            Record::Subscription(Box::new(stored(record, &item, &expected)?))
+        }
+        (Table::Pools, "pool", "counter") => Record::Counter {
+            pool: pool(name)?,
+            available: number_of(&item, "available")?,
+            head: number_of(&item, "head")?,
+            published: number_of(&item, "published")?,
+        },
+        (Table::Pools, "pool", "tail") => Record::Tail { pool: pool(name)?, tail: number_of(&item, "tail")? },
+        (Table::Pools, "pool", "marks") => {
+            Record::Marks { pool: pool(name)?, low: number_of(&item, "low")?, seen: number_of(&item, "seen")? }
+        }
+        (Table::Pools, "slot", slot) => Record::Slot {
+            pool: pool(name.split_once('#').unwrap_or_default().0)?,
+            slot: slot.parse().map_err(|_| broken("the slot's number"))?,
+            iccid: text_of(&item, "iccid")?.parse().map_err(|_| broken("iccid"))?,
+        },
+        (Table::Pools, "return", iccid) => Record::Returned { iccid: iccid.parse().map_err(|_| broken("iccid"))? },
+        (Table::Partners, "partner", "partner") => {
+            Record::Partner { partner_id: name.to_owned(), gifts: number_of(&item, "gifts")? }
+        }
+        (Table::Partners, "partner", sort) if sort.starts_with("balance#") => {
+            let currency = sort.trim_start_matches("balance#").parse().map_err(|_| broken("the balance's currency"))?;
+            let balance = Money { amount: signed(&item, "balance")?, currency };
+            Record::Balance { partner_id: name.to_owned(), balance }
+        }
+        (Table::Partners, "ledger", reference) => {
+            let amount = Money { amount: signed(&item, "amount")?, currency: currency(&item)? };
+            Record::Entry { partner_id: name.to_owned(), reference: reference.to_owned(), amount }
+        }
+        (Table::Partners, "gift", subscription) => {
+            Record::Gift { partner_id: name.to_owned(), subscription: subscription.to_owned(), order_num: order_num(&item)? }
+        }
+        (Table::Partners, "payment", "payment") => {
+            let payment_id = name.split_once('#').unwrap_or_default().1.to_owned();
+            Record::Payment { payment_id, order_num: order_num(&item)? }
+        }
+        (Table::Pools | Table::Partners, ..) => Record::Other,
+    })
+}
+
+fn stored<T>(record: T, item: &Item, expected: &Item) -> Result<Stored<T>, StoreError> {
+    let names: BTreeSet<&String> = item.keys().chain(expected.keys()).filter(|name| *name != "dueAt").collect();
+    // Whether it is in the index at all is seen from `dueAt`.
+    let in_index = |item: &Item| item.contains_key("dueAt");
+    let other = |name: &&String| *name != "dueShard" || (in_index(item) && in_index(expected));
+    let astray = names.into_iter().filter(|name| item.get(*name) != expected.get(*name)).filter(other).cloned().collect();
+    let due_at = item.contains_key("dueAt").then(|| signed(item, "dueAt")).transpose()?.map(Timestamp::from_unix);
+    Ok(Stored { record, due_at, astray })
+}
+
+impl Store {
+    /// A page of a table, in no particular order, and where the next one begins.
+    pub async fn inspect(&self, table: Table, after: Option<Bookmark>) -> Result<(Vec<Inspected>, Option<Bookmark>), StoreError> {
+        let scan = self.client.scan().table_name(self.table(table)).consistent_read(true).limit(PAGE);
+        let scan = scan.set_exclusive_start_key(after.map(|bookmark| bookmark.0));
+        let answer = send(Twice::Harmless, || scan.clone().send()).await.map_err(SendError::unconditional)?;
+        let items = answer.items.unwrap_or_default().into_iter().map(|item| Inspected::from_item(table, item));
+        Ok((items.collect(), answer.last_evaluated_key.map(Bookmark)))
+    }
+
+    /// The items at these places, those that exist.
+    pub async fn look_up(&self, places: &BTreeSet<Place>) -> Result<Vec<Inspected>, StoreError> {
+        let mut wanted: BTreeMap<Table, Vec<Item>> = BTreeMap::new();
+        for place in places {
+            wanted.entry(place.table).or_default().push(place.item());
+        }
+        let mut found = Vec::with_capacity(places.len());
+        for (table, keys) in wanted {
+            for hundred in keys.chunks(100) {
+                let items = self.batch_get(self.table(table), hundred.to_vec()).await?;
+                found.extend(items.into_iter().map(|item| Inspected::from_item(table, item)));
+            }
+        }
+        Ok(found)
+    }
+
+    /// A pool's slots from `first` up to, not including, `end`, that exist.
+    pub async fn inspect_slots(&self, pool: &PoolId, first: u64, end: u64) -> Result<Vec<Inspected>, StoreError> {
+        let slots = self.slots(pool, first, end).await?;
+        Ok(slots.into_iter().map(|(_, item)| Inspected::from_item(Table::Pools, item)).collect())
+    }
+
+    /// A pool's cards that wait to go back on sale.
+    pub async fn inspect_returns(&self, pool: &PoolId) -> Result<Vec<Inspected>, StoreError> {
+        let items = self.partition(&keys::returns(pool)).await?;
+        Ok(items.into_iter().map(|item| Inspected::from_item(Table::Pools, item)).collect())
+    }
+
+    fn table(&self, table: Table) -> &str {
+        match table {
+            Table::Orders => &self.tables.orders,
+            Table::Sims => &self.tables.sims,
+            Table::Pools => &self.tables.pools,
+            Table::Subscriptions => &self.tables.subscriptions,
+            Table::Partners => &self.tables.partners,
+        }
+    }
+}

@@ -1,0 +1,318 @@
+//! A partner's shop: it orders, pays in all the ways that payments come in, and does everything that can be done to what it bought.
+
+use super::bug::Bug;
+use super::site::{Answer, As, Site};
+use fastrand::Rng;
+use futures_util::future::join_all;
+use hyper::Method;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+const PLANS: [&str; 10] = [
+    "eu-5gb-30d",
+    "eu-5gb-30d",
+    "asia-3gb-30d",
+    "eu-trial-100mb-1d",
+    "sandbox-1gb-7d",
+    "sandbox-1gb-7d",
+    "sandbox-5gb-30d",
+    "sandbox-5gb-30d",
+    "sandbox-3gb-15d",
+    "world-2gb-30d",
+];
+/// How often a shop looks whether an order was delivered before it goes on all the same, and the pause between.
+const LOOKS: u32 = 12;
+const PAUSE: Duration = Duration::from_millis(120);
+
+/// A payment that a provider made and told of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Payment {
+    /// The order that it names.
+    pub order: String,
+    /// What was received, in minor units.
+    pub amount: i64,
+}
+
+/// What was acknowledged to a shop, and what it saw.
+#[derive(Debug, Default)]
+pub struct Told {
+    /// Orders of all kinds.
+    pub orders: BTreeSet<String>,
+    /// Payments, by the provider's id.
+    pub payments: BTreeMap<String, Payment>,
+    /// Codes, and the orders that showed them.
+    pub codes: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl Told {
+    /// Takes what another shop was told.
+    pub fn add(&mut self, other: Self) {
+        self.orders.extend(other.orders);
+        self.payments.extend(other.payments);
+        for (code, orders) in other.codes {
+            self.codes.entry(code).or_default().extend(orders);
+        }
+    }
+}
+
+/// A shop with its own API key.
+pub struct Shop {
+    site: Arc<Site>,
+    key: String,
+    number: u64,
+    rng: Rng,
+    told: Told,
+}
+
+fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+    value[name].as_str().unwrap_or_default()
+}
+
+impl Shop {
+    /// The shop of this number, which does the same in every run of a seed, as far as it is answered the same.
+    pub fn new(site: Arc<Site>, key: String, number: u64) -> Self {
+        let rng = site.plan.dice(&format!("shop {number}"));
+        Self { site, key, number, rng, told: Told::default() }
+    }
+
+    /// So many customers, one after the other; what it was told by the end.
+    pub async fn open(mut self, customers: u32) -> Told {
+        for customer in 0..customers {
+            self.serve(customer).await;
+        }
+        self.told
+    }
+
+    async fn serve(&mut self, customer: u32) {
+        let plan = PLANS[self.rng.usize(..PLANS.len())];
+        let payment = if self.rng.u8(..5) < 2 { "balance" } else { "card" };
+        let tag = format!("shop-{}-{customer}", self.number);
+        let email = match self.rng.u8(..12) {
+            0 => "bounce@simulator.test",
+            1 => "complaint@simulator.test",
+            _ => "ana@example.com",
+        };
+        let mut draft = json!({
+            "planId": plan, "count": self.rng.u8(1..=3), "payment": payment, "otherOrderId": tag, "sendEmail": self.rng.u8(..5) > 0,
+            "subscriber": {"email": email, "name": "Ana", "language": "es"},
+        });
+        if plan == "world-2gb-30d" && self.rng.bool() {
+            draft["formFactor"] = "physical".into();
+            draft["subscriber"]["postalAddress"] =
+                json!({"lines": ["Calle Mayor 1"], "city": "Madrid", "postalCode": "28013", "country": "ES"});
+        }
+        let Some(order) = self.ask("/v1/orders", &draft).await else { return };
+        if self.rng.u8(..12) == 0 {
+            return;
+        }
+        let mut order = self.delivered(&order).await;
+        for _ in 0..self.rng.u8(..5) {
+            order = self.act(&order).await;
+        }
+    }
+
+    /// Asks for something that makes an order, now and then twice at once, and pays it; the order, if one was made.
+    async fn ask(&mut self, path: &str, body: &Value) -> Option<Value> {
+        let (key, body) = (format!("key-{}-{}", self.number, self.rng.u64(..)), body.to_string());
+        let times = if self.rng.u8(..6) == 0 { 2 } else { 1 };
+        let ask = || self.site.send_once_only(Method::POST, path, As::Key(&self.key), &body, Some(&key));
+        let answers = join_all((0..times).map(|_| ask())).await;
+        let mut made: Vec<Value> = answers.into_iter().filter(Answer::is_done).map(|answer| answer.body).collect();
+        let order = made.pop()?;
+        if made.iter().any(|other| other["orderNum"] != order["orderNum"]) {
+            self.site.surprise(format!("one request made several orders: {order} and {made:?}"));
+        }
+        self.told.orders.insert(text(&order, "orderNum").to_owned());
+        if order["status"] == -1 && order["payment"] == "card" {
+            self.pay(&order).await;
+        }
+        Some(order)
+    }
+
+    /// Whatever tells of a payment comes once, again, or twice at the same time, and so do payments; or none comes.
+    async fn pay(&mut self, order: &Value) {
+        let num = text(order, "orderNum").to_owned();
+        let price = order["price"]["amount"].as_i64().unwrap_or_default();
+        let amounts = match self.rng.u8(..12) {
+            0 => vec![],
+            1 => vec![price - 1, price],
+            2 => vec![price, price],
+            3 => vec![price + 100],
+            _ => vec![price],
+        };
+        let standard = self.rng.u8(..10) == 0;
+        let mut told = Vec::new();
+        for amount in amounts {
+            let id = format!("pi_{}_{}", self.number, self.site.unique());
+            for _ in 0..self.rng.u8(1..=3) {
+                told.push(if standard { self.standard_event(&num, &id, amount) } else { self.stripe_event(&num, &id, amount) });
+            }
+            self.told.payments.insert(id, Payment { order: num.clone(), amount });
+        }
+        let tell = async |(id, event): &(String, Value)| {
+            let event = event.to_string();
+            if standard {
+                self.site.send(Method::POST, "/v1/webhooks/payments/standard", As::Standard(id), &event).await
+            } else {
+                self.site.send(Method::POST, "/v1/webhooks/payments/stripe", As::Stripe, &event).await
+            }
+        };
+        for answer in join_all(told.iter().map(tell)).await {
+            let result = text(&answer.body, "result");
+            if !["paid", "owed_back", "known"].contains(&result) {
+                self.site.surprise(format!("a payment of {num} came to {}", answer.body));
+            }
+        }
+    }
+
+    /// One of the events by which Stripe tells of a payment, with its id.
+    fn stripe_event(&mut self, num: &str, payment: &str, amount: i64) -> (String, Value) {
+        let event = format!("evt_{}", self.site.unique());
+        let payment = if self.site.plan.bug() == Some(Bug::PaymentByEvent) { &event } else { payment };
+        let (kind, object) = if self.rng.bool() {
+            let intent = json!({"id": payment, "amount_received": amount, "currency": "eur", "metadata": {"orderNum": num}});
+            ("payment_intent.succeeded", intent)
+        } else {
+            let session = json!({
+                "id": format!("cs_{payment}"), "mode": "payment", "payment_status": "paid", "payment_intent": payment,
+                "amount_total": amount, "currency": "eur", "client_reference_id": num,
+            });
+            ("checkout.session.completed", session)
+        };
+        (event.clone(), json!({"id": event, "type": kind, "data": {"object": object}}))
+    }
+
+    fn standard_event(&mut self, num: &str, payment: &str, amount: i64) -> (String, Value) {
+        let event = format!("evt_{}", self.site.unique());
+        let payment = if self.site.plan.bug() == Some(Bug::PaymentByEvent) { &event } else { payment };
+        let data = json!({"paymentId": payment, "orderNum": num, "amount": amount, "currency": "EUR"});
+        (
+            event.clone(),
+            json!({"type": "payment.succeeded", "timestamp": self.site.stack.clock().now().to_string(), "data": data}),
+        )
+    }
+
+    /// Reads an order, and keeps the codes that it shows.
+    async fn read(&mut self, order: &Value) -> Value {
+        let num = text(order, "orderNum");
+        let read = self.site.send(Method::GET, &format!("/v1/orders/{num}"), As::Key(&self.key), "").await.body;
+        for card in read["cards"].as_array().into_iter().flatten() {
+            if let Some(code) = card["code"].as_str() {
+                self.told.codes.entry(code.to_owned()).or_default().insert(num.to_owned());
+            }
+        }
+        read
+    }
+
+    /// Reads an order until it was delivered or given up, but not for long.
+    async fn delivered(&mut self, order: &Value) -> Value {
+        let mut read = order.clone();
+        for _ in 0..LOOKS {
+            read = self.read(order).await;
+            if read["fulfilment"] == "completed" || read["fulfilment"] == "failed" || read["status"] == 3 || read["status"] == -1
+            {
+                break;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        read
+    }
+
+    /// Does something to an order or to what it brought; what the order is then.
+    async fn act(&mut self, order: &Value) -> Value {
+        let num = text(order, "orderNum").to_owned();
+        let Some(cards) = order["cards"].as_array().filter(|cards| !cards.is_empty()) else { return order.clone() };
+        let card = cards[self.rng.usize(..cards.len())].clone();
+        let (iccid, subscription) = (text(&card, "iccid").to_owned(), text(&card, "subscriptionId").to_owned());
+        let payment = if self.rng.bool() { "balance" } else { "card" };
+        let of_line = |action: &str| format!("/v1/subscriptions/{subscription}/{action}");
+        match self.rng.u8(..20) {
+            0..4 => {
+                let mut body = json!({"reason": "changed plans"});
+                if self.rng.bool() {
+                    body["iccids"] = json!([iccid]);
+                }
+                let (path, body) = (format!("/v1/orders/{num}/refund"), body.to_string());
+                let times = self.rng.u8(1..=2);
+                let ask = || self.site.send(Method::POST, &path, As::Key(&self.key), &body);
+                join_all((0..times).map(|_| ask())).await;
+            }
+            _ if subscription.is_empty() => {}
+            4..7 => drop(self.ask(&format!("/v1/orders/{num}/renewal"), &json!({"payment": payment, "iccid": iccid})).await),
+            7..9 => {
+                let body = json!({"planId": order["planId"], "payment": payment});
+                drop(self.ask(&of_line("top-ups"), &body).await);
+            }
+            9..11 => {
+                let body = if order["planId"] == "world-2gb-30d" || order["planId"] == "sandbox-5gb-30d" {
+                    json!({"payment": payment})
+                } else {
+                    json!({})
+                };
+                if let Some(swap) = self.ask(&of_line("sim-swap"), &body).await {
+                    let swap = self.delivered(&swap).await;
+                    // Nobody can install a profile that its operator has not activated.
+                    if self.rng.u8(..3) > 0
+                        && swap["fulfilment"] == "completed"
+                        && let Some(new) = swap["cards"][0]["iccid"].as_str()
+                    {
+                        self.report(new, &swap, "installed").await;
+                    }
+                }
+            }
+            11..13 => drop(self.ask(&of_line("cancellation"), &json!({})).await),
+            13 => drop(self.ask_plainly(&of_line("suspension")).await),
+            14 => drop(self.ask_plainly(&of_line("resumption")).await),
+            15 => self.report(&iccid, order, "installed").await,
+            16 => {
+                self.report(&iccid, order, "installed").await;
+                self.report(&iccid, order, "first_attach").await;
+            }
+            17 => {
+                let kind = ["used_up", "expired", "deleted"][self.rng.usize(..3)];
+                self.report(&iccid, order, kind).await;
+            }
+            _ => self.manage(&num, order).await,
+        }
+        self.read(order).await
+    }
+
+    async fn ask_plainly(&self, path: &str) -> Answer {
+        let key = format!("key-{}-{}", self.number, self.site.unique());
+        self.site.send_once_only(Method::POST, path, As::Key(&self.key), "{}", Some(&key)).await
+    }
+
+    /// What happens to a card is told by its operator, or by the shop's own app where the operator tells nothing.
+    async fn report(&mut self, iccid: &str, order: &Value, kind: &str) {
+        let times = self.rng.u8(1..=2);
+        if text(order, "planId").starts_with("sandbox-") {
+            let mut event = json!({"iccid": iccid, "type": kind, "repeat": times});
+            if kind == "installed" {
+                event["via"] = ["qr", "ios_api"][self.rng.usize(..2)].into();
+            } else if kind == "first_attach" {
+                event["country"] = "ES".into();
+            }
+            // The operator tells once; whether that came through is for its next event.
+            self.site.local("operator/events", &event).await;
+        } else if matches!(kind, "installed" | "deleted") {
+            let at = self.site.stack.clock().now().to_string();
+            let event = json!({"type": kind, "at": at}).to_string();
+            for _ in 0..times {
+                self.site.send(Method::POST, &format!("/v1/sims/{iccid}/events"), As::Key(&self.key), &event).await;
+            }
+        }
+    }
+
+    /// What a manager does to it.
+    async fn manage(&mut self, num: &str, order: &Value) {
+        let (action, body) = match self.rng.u8(..4) {
+            0 if order["formFactor"] == "physical" => ("shipment", json!({"carrier": "Correos", "number": "PX1"})),
+            0 | 1 => ("emails", json!({"kind": "confirmation"})),
+            2 => ("notes", json!({"note": "called back"})),
+            _ => ("retry", json!({})),
+        };
+        self.site.send(Method::POST, &format!("/v1/orders/{num}/{action}"), As::Manager, &body.to_string()).await;
+    }
+}

@@ -1,0 +1,258 @@
+//! The doctor: on tables that are well it finds nothing, and whatever is damaged in them it finds, and only that.
+
+use crate::within;
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+use simdock_audit::Rule;
+use simdock_domain::{Order, PaymentMethod, Provider, Subscription, SubscriptionChange};
+use simdock_local::examine;
+use simdock_store::{Paid, Partner, Receipt};
+use simdock_tests::{PARTNER, World, draft, eur, iccid, order, pool, receipt};
+use std::collections::BTreeSet;
+
+/// A world with a bit of everything.
+struct Patient {
+    world: World,
+    /// Its card works; it was renewed.
+    main: Order,
+    subscription: Subscription,
+    renewal: Order,
+    /// Paid, and nobody has provisioned it.
+    sold: Order,
+    /// Nobody paid for it what it costs, and that is owed back.
+    wrong: Order,
+    /// Paid from the balance.
+    debited: Order,
+}
+
+/// What is found: the rule and the place.
+type Found = BTreeSet<(Rule, String)>;
+
+impl Patient {
+    async fn new() -> Self {
+        let world = World::with_cards(8).await;
+        let partner = Partner { partner_id: PARTNER.to_owned(), display: "Acme".to_owned(), gift_quota: 0, gifts: 0 };
+        world.store.put_partner(&partner).await.expect("the partner is written");
+        assert!(world.store.credit(PARTNER, eur(10_000), "credit#1", world.now()).await.expect("the credit"));
+        let (main, subscription) = world.subscription("main").await;
+        let renewal = world.change("renewal", &subscription, SubscriptionChange::Renewal { add_on_ids: Vec::new() }).await;
+        let renewal = pay(&world, &renewal, receipt(&renewal)).await;
+        let sold = world.paid_order("sold", 1).await;
+        let wrong = world.order("wrong", 1).await;
+        let wrong = pay(&world, &wrong, Receipt { received: eur(1), ..receipt(&wrong) }).await;
+        let mut from_balance = draft(1);
+        from_balance.payment_method = PaymentMethod::Balance;
+        let debited = order("debited", from_balance, world.now());
+        world.store.create_order(&debited).await.expect("the order is written");
+        let payment_id = debited.num.to_string();
+        let debited = pay(&world, &debited, Receipt { provider: Provider::Balance, payment_id, received: debited.price() }).await;
+        let main = world.read(&main.num).await;
+        let subscription = world.read_subscription(&subscription.id).await;
+        Self { world, main, subscription, renewal, sold, wrong, debited }
+    }
+
+    async fn found(&self) -> Found {
+        let report = within(60, examine(&self.world.store)).await.expect("the tables can be read");
+        report.found().iter().map(|finding| (finding.rule, finding.place.to_string())).collect()
+    }
+
+    async fn update(&self, table: &str, key: Value, expression: &str, values: Value) {
+        self.world.engine.update(table, key, expression, json!({}), values).await;
+    }
+
+    async fn set_order(&self, order: &Order, expression: &str, values: Value) {
+        self.update("OrdersTable", json!({ "orderNum": { "S": order.num.as_str() } }), expression, values).await;
+    }
+
+    async fn set_subscription(&self, expression: &str, values: Value) {
+        let key = json!({ "subscriptionId": { "S": self.subscription.id } });
+        self.update("SubscriptionsTable", key, expression, values).await;
+    }
+
+    /// Changes a card; `#state` and `#order` are reserved words.
+    async fn set_card(&self, iccid: &str, expression: &str, values: Value) {
+        let mut names = json!({});
+        for name in ["state", "order"].into_iter().filter(|name| expression.contains(&format!("#{name}"))) {
+            names[format!("#{name}")] = name.into();
+        }
+        let key = json!({ "iccid": { "S": iccid } });
+        self.world.engine.update("SimsTable", key, expression, names, values).await;
+    }
+
+    async fn set_pair(&self, table: &str, pk: &str, sk: &str, expression: &str, values: Value) {
+        self.update(table, json!({ "pk": { "S": pk }, "sk": { "S": sk } }), expression, values).await;
+    }
+
+    async fn delete(&self, table: &str, pk: &str, sk: &str) {
+        let key = json!({ "pk": { "S": pk }, "sk": { "S": sk } });
+        self.world.engine.call("DeleteItem", &json!({ "TableName": self.world.engine.table(table), "Key": key })).await;
+    }
+
+    /// The card of an order's only line.
+    fn card(order: &Order) -> String {
+        order.lines[0].iccid.as_ref().expect("a card").to_string()
+    }
+
+    /// A card that is for sale.
+    fn stocked() -> String {
+        iccid(7).to_string()
+    }
+
+    /// Damages the tables so that a rule does not hold, and says what else is to be found.
+    async fn damage(&self, rule: Rule) -> Vec<(Rule, String)> {
+        let text = |value: &str| json!({ ":v": { "S": value } });
+        let number = |value: i64| json!({ ":v": { "N": value.to_string() } });
+        let at_order = |order: &Order| (rule, format!("orders {}", order.num));
+        let at_card = |card: &str| (rule, format!("sims {card}"));
+        let at_subscription = (rule, format!("subscriptions {}", self.subscription.id));
+        let (counter, key) = (format!("pool#{}", pool()), format!("pools pool#{} / counter", pool()));
+        let payment = |order: &Order| format!("payment#stripe#{}", receipt(order).payment_id);
+        match rule {
+            Rule::Readable => {
+                self.set_order(&self.wrong, "SET ty = :v", text("zz")).await;
+                vec![at_order(&self.wrong), (Rule::Booked, format!("partners {} / payment", payment(&self.wrong)))]
+            }
+            Rule::Attributes => {
+                self.set_order(&self.sold, "SET listKey = :v", text("2026")).await;
+                vec![at_order(&self.sold)]
+            }
+            Rule::DueAt => {
+                self.set_order(&self.sold, "REMOVE dueAt", json!({})).await;
+                vec![at_order(&self.sold)]
+            }
+            Rule::Overdue => {
+                let later = self.world.now().plus_seconds(3600).unix();
+                self.set_order(&self.sold, "SET dueAt = :v", number(later)).await;
+                vec![at_order(&self.sold)]
+            }
+            Rule::Work => {
+                self.set_order(&self.sold, "REMOVE pr", json!({})).await;
+                vec![at_order(&self.sold)]
+            }
+            Rule::PaidOnce => {
+                let free = json!({ "M": { "i": { "S": "x" }, "p": { "S": "f" }, "t": { "N": "1" },
+                    "r": { "M": { "amount": { "N": "0" }, "currency": { "S": "EUR" } } } } });
+                self.set_order(&self.sold, "SET pa = list_append(pa, :v)", json!({ ":v": { "L": [free] } })).await;
+                vec![at_order(&self.sold)]
+            }
+            Rule::OwedBack => {
+                self.set_order(&self.wrong, "SET rf[0].m.amount = :v", number(0)).await;
+                vec![at_order(&self.wrong)]
+            }
+            Rule::RefundStalled => {
+                let long_ago = self.world.now().plus_seconds(-100_000).unix();
+                self.set_order(&self.wrong, "SET rf[0].t = :v", number(long_ago)).await;
+                vec![at_order(&self.wrong)]
+            }
+            Rule::Claimed => {
+                self.delete("PartnersTable", &payment(&self.sold), "payment").await;
+                vec![at_order(&self.sold)]
+            }
+            Rule::Booked => {
+                let num = text(self.sold.num.as_str());
+                self.set_pair("PartnersTable", "payment#stripe#pi_lost", "payment", "SET orderNum = :v", num).await;
+                vec![(rule, "partners payment#stripe#pi_lost / payment".to_owned())]
+            }
+            Rule::Ledger => {
+                let (pk, sk) = (format!("ledger#{PARTNER}"), format!("{}#payment", self.debited.num));
+                self.delete("PartnersTable", &pk, &sk).await;
+                vec![at_order(&self.debited), (Rule::Balance, format!("partners partner#{PARTNER} / balance#EUR"))]
+            }
+            Rule::Balance => {
+                self.set_pair("PartnersTable", &format!("partner#{PARTNER}"), "balance#EUR", "ADD balance :v", number(1)).await;
+                vec![(rule, format!("partners partner#{PARTNER} / balance#EUR"))]
+            }
+            Rule::Gift => {
+                self.set_pair("PartnersTable", &format!("partner#{PARTNER}"), "partner", "SET gifts = :v", number(1)).await;
+                vec![(rule, format!("partners partner#{PARTNER} / partner"))]
+            }
+            Rule::Renewal => {
+                self.set_order(&self.main, "REMOVE rn", json!({})).await;
+                vec![at_order(&self.renewal)]
+            }
+            Rule::Owner => {
+                let card = Self::card(&self.sold);
+                self.set_card(&card, "SET #order = :v", text(self.main.num.as_str())).await;
+                vec![at_order(&self.sold), at_card(&card)]
+            }
+            Rule::Slot => {
+                self.set_card(&Self::stocked(), "SET slot = :v", number(99)).await;
+                vec![at_card(&Self::stocked())]
+            }
+            Rule::Leaked => {
+                let step = "SET available = available - :v, head = head + :v";
+                self.set_pair("PoolsTable", &counter, "counter", step, number(5)).await;
+                (3..8).map(|serial| at_card(iccid(serial).as_str())).collect()
+            }
+            Rule::Disclosed => {
+                self.set_card(&Self::stocked(), "SET disclosed = :v", number(1)).await;
+                vec![at_card(&Self::stocked())]
+            }
+            Rule::Returning => {
+                let pk = format!("return#{}", pool());
+                self.world.engine.put("PoolsTable", json!({ "pk": { "S": pk }, "sk": { "S": Self::stocked() } })).await;
+                vec![(rule, format!("pools {pk} / {}", Self::stocked()))]
+            }
+            Rule::Carrier => {
+                let card = Self::card(&self.main);
+                self.set_card(&card, "SET #state = :v", text("retired")).await;
+                vec![at_card(&card), at_subscription]
+            }
+            Rule::Plans => {
+                self.set_subscription(
+                    "SET pl[0].s = :v",
+                    json!({ ":v": { "M": { "e": { "M": { "t": { "N": "1" }, "y": { "S": "x" } } } } } }),
+                )
+                .await;
+                vec![at_order(&self.main)]
+            }
+            Rule::Change => {
+                let until = self.world.now().plus_seconds(900 * 86_400).unix();
+                let change = json!({ "k": { "S": "c" }, "o": { "S": self.sold.num.as_str() }, "u": { "N": until.to_string() } });
+                self.set_subscription("SET oc = :v", json!({ ":v": { "M": change } })).await;
+                vec![at_subscription]
+            }
+            Rule::Stock => {
+                self.set_pair("PoolsTable", &counter, "counter", "ADD available :v", number(1)).await;
+                vec![(rule, key)]
+            }
+        }
+    }
+}
+
+async fn pay(world: &World, order: &Order, receipt: Receipt) -> Order {
+    match world.store.receive_payment(&order.num, &receipt).await.expect("the payment is recorded") {
+        Paid::Recorded(order) => *order,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn every_damage_is_found_and_nothing_else() {
+    let cases = Rule::ALL.into_iter().map(async |rule| {
+        let patient = Patient::new().await;
+        let damage = Found::from_iter(patient.damage(rule).await);
+        assert!(damage.iter().any(|(found, _)| *found == rule));
+        assert_eq!(patient.found().await, damage, "{rule:?}");
+    });
+    join_all(cases).await;
+}
+
+#[tokio::test]
+async fn the_healthy_are_let_go() {
+    let patient = Patient::new().await;
+    assert_eq!(patient.found().await, Found::new());
+    let report = examine(&patient.world.store).await.unwrap().to_string();
+    assert!(
+        report.contains("5 of orders") && report.contains("1 refunds are owed") && report.contains("Nothing is wrong"),
+        "{report}"
+    );
+    // What is due and what is owed may wait for a while, and not for long.
+    patient.world.wait(300);
+    assert_eq!(patient.found().await, Found::new());
+    patient.world.wait(2 * 86_400);
+    let of = |rule: Rule, order: &Order| (rule, format!("orders {}", order.num));
+    let late =
+        [&patient.main, &patient.renewal, &patient.sold, &patient.wrong, &patient.debited].map(|order| of(Rule::Overdue, order));
+    assert_eq!(patient.found().await, late.into_iter().chain([of(Rule::RefundStalled, &patient.wrong)]).collect());
+}
