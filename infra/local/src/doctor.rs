@@ -90,8 +90,8 @@ impl Examination<'_> {
         let (mut from, mut end) = (0, 0);
         for item in self.store.look_up(&counters).await.context(pool)? {
             let Ok(record) = item.record else { continue };
-            if let Record::Counter { head, .. } = &record {
-                from = *head;
+            if let Record::Marks { low, .. } = &record {
+                from = *low;
             } else if let Record::Tail { tail, .. } = &record {
                 end = *tail;
             }

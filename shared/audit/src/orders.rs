@@ -113,15 +113,17 @@ impl Check<'_> {
         let refunds: Vec<&Refund> = order.refunds.iter().filter(|refund| refund.state != RefundState::Withdrawn).collect();
         for (index, payment) in order.payments.iter().enumerate() {
             let back = || refunds.iter().filter(|refund| refund.payment == index);
-            if let Some(reason) = payment.returned {
+            let by_hand = back().any(|refund| refund.reason == ReturnReason::Elsewhere);
+            if let Some(reason) = payment.returned.filter(|_| !by_hand) {
                 let first = back().next().map(|refund| refund.amount);
                 self.hold(Rule::OwedBack, first == Some(payment.received), || {
                     format!("payment {} is returned ({}), and not all of it is owed back", payment.id, reason.name())
                 });
             }
-            let out: i64 = back().map(|refund| refund.amount.amount).sum();
+            let out: i64 =
+                back().filter(|refund| refund.state == RefundState::Succeeded).map(|refund| refund.amount.amount).sum();
             self.hold(Rule::OwedBack, out <= payment.received.amount, || {
-                format!("more of payment {} goes back than came in", payment.id)
+                format!("more of payment {} was given back than came in", payment.id)
             });
         }
         // What somebody gave back at the provider counts for lines as well as it can.

@@ -24,12 +24,13 @@ struct Pool {
     tail: u64,
     low: u64,
     seen: u64,
-    /// How many slots there are from the head on.
+    dead: u64,
+    /// How many slots there are that the sweep is not done with.
     slots: u64,
 }
 
 impl Totals {
-    /// Counts a record in: a pool's counter before its slots. `order` finds the orders that gifts name.
+    /// Counts a record in: a pool's counter and marks before its slots. `order` finds the orders that gifts name.
     pub fn add<'a>(&mut self, record: &Record, order: impl FnOnce(&OrderNum) -> Option<&'a Order>) {
         match record {
             Record::Entry { partner_id, amount, .. } => {
@@ -50,13 +51,13 @@ impl Totals {
                 (pool.available, pool.head, pool.published) = (*available, *head, *published);
             }
             Record::Tail { pool, tail } => self.pool(pool).tail = *tail,
-            Record::Marks { pool, low, seen } => {
+            Record::Marks { pool, low, seen, dead } => {
                 let pool = self.pool(pool);
-                (pool.low, pool.seen) = (*low, *seen);
+                (pool.low, pool.seen, pool.dead) = (*low, *seen, *dead);
             }
             Record::Slot { pool, slot, .. } => {
                 let pool = self.pool(pool);
-                pool.slots += u64::from(*slot >= pool.head);
+                pool.slots += u64::from(*slot >= pool.low);
             }
             Record::Order(_)
             | Record::Sim(_)
@@ -68,7 +69,7 @@ impl Totals {
     }
 
     fn pool(&mut self, id: &PoolId) -> &mut Pool {
-        let new = || Pool { id: id.clone(), available: 0, head: 0, published: 0, tail: 0, low: 0, seen: 0, slots: 0 };
+        let new = || Pool { id: id.clone(), available: 0, head: 0, published: 0, tail: 0, low: 0, seen: 0, dead: 0, slots: 0 };
         self.pools.entry(id.to_string()).or_insert_with(new)
     }
 
@@ -100,7 +101,7 @@ impl Totals {
                 format!("{} more gifts are counted than given", counted.cast_signed() - given.cast_signed()),
             );
         }
-        for Pool { id, available, head, published, tail, low, seen, slots } in self.pools.values() {
+        for Pool { id, available, head, published, tail, low, seen, dead, slots } in self.pools.values() {
             // Differences, so that what is wrong reads the same while others buy.
             let between = |more: &u64, less: &u64| more.cast_signed() - less.cast_signed();
             let gap = between(available, published) + head.cast_signed();
@@ -112,8 +113,8 @@ impl Totals {
             );
             let in_order = low <= seen && seen <= head && head <= published && published <= tail;
             hold(in_order, Rule::Stock, Place::counter(id), "low, seen, head, published and tail are out of order".to_owned());
-            let gap = between(tail, head) - slots.cast_signed();
-            hold(gap == 0, Rule::Stock, Place::counter(id), format!("{gap} slots are missing from the head to the tail"));
+            let gap = between(tail, low) - between(slots, &0) - between(dead, &0);
+            hold(gap == 0, Rule::Stock, Place::counter(id), format!("{gap} slots are missing from those not swept to the tail"));
         }
         found
     }

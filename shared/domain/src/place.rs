@@ -232,7 +232,7 @@ impl Order {
         };
         match kind {
             OrderType::TopUpSubscription | OrderType::Renewal => {
-                subscription.takes(&order, plan, now).map_err(PlaceError::Closed)?
+                subscription.takes(&order, plan, now).map_err(PlaceError::Closed)?;
             }
             OrderType::ActivateSubscription | OrderType::SwapSim | OrderType::CancelSubscription => {}
         }

@@ -73,6 +73,8 @@ pub enum Record {
         low: u64,
         /// The head at the last sweep.
         seen: u64,
+        /// Slots from `low` on that were taken away.
+        dead: u64,
     },
     /// A slot of a pool.
     Slot {
@@ -314,9 +316,12 @@ fn record(place: &Place, item: Item) -> Result<Record, StoreError> {
             published: number_of(&item, "published")?,
         },
         (Table::Pools, "pool", "tail") => Record::Tail { pool: pool(name)?, tail: number_of(&item, "tail")? },
-        (Table::Pools, "pool", "marks") => {
-            Record::Marks { pool: pool(name)?, low: number_of(&item, "low")?, seen: number_of(&item, "seen")? }
-        }
+        (Table::Pools, "pool", "marks") => Record::Marks {
+            pool: pool(name)?,
+            low: number_of(&item, "low")?,
+            seen: number_of(&item, "seen")?,
+            dead: number_of(&item, "dead")?,
+        },
         (Table::Pools, "slot", slot) => Record::Slot {
             pool: pool(name.split_once('#').unwrap_or_default().0)?,
             slot: slot.parse().map_err(|_| broken("the slot's number"))?,

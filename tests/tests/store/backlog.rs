@@ -15,7 +15,7 @@ const BATCH: usize = 25;
 /// What a sweep leaves of its function's time.
 const MARGIN: Duration = Duration::from_secs(5);
 /// How long the schedule leaves a sweep before the next one.
-const SCHEDULE: Duration = Duration::from_secs(60);
+const SCHEDULE: Duration = Duration::from_mins(1);
 
 /// A sweep that has this long to work.
 fn event(time: Duration) -> LambdaEvent<Value> {
