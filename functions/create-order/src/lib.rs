@@ -55,17 +55,9 @@ impl App {
         if plan.complimentary_with.is_empty() {
             return Err(Problem::not_eligible("plan", "This plan is never complimentary."));
         }
-        if !gift.by_manager {
-            match self.store.partner(partner_id).await? {
-                Some(partner) if partner.gifts < partner.gift_quota => {}
-                Some(partner) if partner.gift_quota > 0 => {
-                    return Err(Problem::not_eligible(
-                        "quota_used_up",
-                        "You have made all the complimentary orders that you may.",
-                    ));
-                }
-                Some(_) | None => return Err(Problem::not_eligible("no_grant", "You may not make complimentary orders.")),
-            }
+        let partner = self.store.partner(partner_id).await?.filter(|partner| partner.gift_quota > 0);
+        if partner.is_none() && !gift.by_manager {
+            return Err(Problem::not_eligible("no_grant", "You may not make complimentary orders."));
         }
         let owner = Principal::Partner { partner_id: partner_id.to_owned() };
         let subscription = subscription_of(&self.store, &owner, &gift.subscription).await;
@@ -78,6 +70,9 @@ impl App {
         let entitles = |run: &PlanRun| run.is_open() && plan.complimentary_with.contains(&run.plan_id);
         if subscription.ended.is_some() || !subscription.plans.iter().any(entitles) {
             return Err(Problem::not_eligible("no_eligible_plan", "The subscription has no plan that entitles to this one."));
+        }
+        if partner.is_some_and(|partner| partner.gifts >= partner.gift_quota) && !gift.by_manager {
+            return Err(Problem::not_eligible("quota_used_up", "You have made all the complimentary orders that you may."));
         }
         Ok(())
     }

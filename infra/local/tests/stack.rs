@@ -134,7 +134,8 @@ async fn the_gateway_answers_for_what_functions_do_not() {
     let stack = in_memory(&Seen::default()).await;
     let base = stack.base_url();
     let get = |path: &str| call(Method::GET, format!("{base}{path}"), "");
-    assert_eq!(get("/v1/orders/EP1?x=1").await, (StatusCode::OK, format!("{base}/v1/orders/EP1?x=1")));
+    let seen = format!("{}/v1/orders/EP1?x=1", base.replace("http:", "https:"));
+    assert_eq!(get("/v1/orders/EP1?x=1").await, (StatusCode::OK, seen), "API Gateway is only there by HTTPS");
     assert_eq!(get("/v1/nothing").await, (StatusCode::NOT_FOUND, "{\"message\":\"Not Found\"}".to_owned()));
     let (status, body) = call(Method::POST, format!("{base}/v1/orders"), "{}").await;
     assert_eq!((status, body.as_str()), (StatusCode::INTERNAL_SERVER_ERROR, "{\"message\":\"Internal Server Error\"}"));

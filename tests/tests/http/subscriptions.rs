@@ -481,7 +481,7 @@ async fn a_cancellation_stops_the_card_and_ends_everything_on_it() {
     drained(&site).await;
     // Everything that ever happened to it is found by its card.
     let all = [&order, &waiting, &data, &cancelled].map(|order| order["orderNum"].clone());
-    let listed = site.get(&format!("/v1/orders?iccid={iccid}")).by(By::Partner).send().await.expect(200);
+    let listed = site.get(format!("/v1/orders?iccid={iccid}")).by(By::Partner).send().await.expect(200);
     let mut listed: Vec<Value> = list(&listed, "items").iter().map(|order| order["orderNum"].clone()).collect();
     listed.sort_by_key(Value::to_string);
     let mut expected = all.to_vec();

@@ -199,6 +199,11 @@ async fn gifts(site: &Site) {
     assert_eq!((&given["payment"], &given["price"]["amount"], &given["status"]), (&json!("complimentary"), &json!(0), &json!(0)));
     assert_eq!(given["payments"][0]["provider"], "free");
     assert_eq!(site.order(&gift(GIFT, &eligible)).await["voidReason"], "nothing_to_give", "a subscription entitles once");
+    for _ in 0..2 {
+        site.order(&gift(GIFT, &subscription("sandbox-1gb-7d").await)).await;
+    }
+    let more = site.ordering(&gift(GIFT, &subscription("sandbox-1gb-7d").await)).send().await;
+    assert_eq!(more.problem(409, "not_eligible", None)["reason"], "quota_used_up");
 
     let another = subscription("sandbox-1gb-7d").await;
     let by_manager = gift(GIFT, &another);
