@@ -62,7 +62,9 @@ impl App {
             if lines == 0 {
                 return Err(Problem::invalid_csv("The file has no lines below its header."));
             }
-            if verdict.good.is_empty() || (!skip_invalid && !verdict.errors.is_empty()) {
+            let refused = verdict.good.is_empty() || (!skip_invalid && !verdict.errors.is_empty());
+            // The same file may have come in between: its cards are in stock by it then, and the answer is its own.
+            if refused && self.store.import(&id).await?.is_none() {
                 let detail = format!("{} of {lines} lines cannot go in; nothing was written.", verdict.errors.len());
                 let rejected = verdict.errors.len();
                 let errors = verdict.errors.into_iter().take(MAX_ERRORS).map(ErrorView::from);
@@ -71,7 +73,9 @@ impl App {
                     .with("rejected", rejected.into())
                     .with("errors", errors.map(|error| error.to_json()).collect()));
             }
-            self.store.begin_import(&id, lines, verdict.good, &verdict.errors, now).await?;
+            if !refused {
+                self.store.begin_import(&id, lines, verdict.good, &verdict.errors, now).await?;
+            }
         }
         let import = self.store.run_import(&id, until).await?;
         let import: Import = import.ok_or_else(|| Problem::unavailable("the import is not there yet"))?;

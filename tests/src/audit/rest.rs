@@ -72,7 +72,7 @@ impl Books {
 }
 
 fn idle(order: &Order) -> Held {
-    hold!(next_attention(order).is_none(), "{} still waits: {:?}", order.num, outstanding(order));
+    hold!(next_attention(order).is_none(), "{} still waits: {:?} ({})", order.num, outstanding(order), told(order));
     Ok(())
 }
 
