@@ -24,6 +24,9 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+/// How long an engine may take to answer. After that the connection is closed, and what the request was about is free again.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// What goes wrong, and how often: chances are from 0 to 1 per request, and at most one of them comes true.
 #[derive(Clone, Copy, Debug)]
 pub struct Faults {
@@ -388,9 +391,7 @@ impl Shared {
         } else {
             body
         };
-        let answer = self.client.request(Request::from_parts(parts, Full::new(body))).await.map_err(io::Error::other)?;
-        let (head, body) = answer.into_parts();
-        let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
+        let (head, body) = tokio::time::timeout(PATIENCE, self.forward(Request::from_parts(parts, Full::new(body)))).await??;
         if head.status == StatusCode::BAD_REQUEST && refused(&body) {
             self.state().stats.refused += 1;
         }
@@ -402,6 +403,12 @@ impl Shared {
             Some(Fault::Cut) => Ok(half(head, &body)),
             Some(Fault::Throttle | Fault::Lose | Fault::Fail) | None => Ok(Response::from_parts(head, whole(body))),
         }
+    }
+
+    async fn forward(&self, request: Request<Full<Bytes>>) -> Result<(Parts, Bytes), io::Error> {
+        let answer = self.client.request(request).await.map_err(io::Error::other)?;
+        let (head, body) = answer.into_parts();
+        Ok((head, body.collect().await.map_err(io::Error::other)?.to_bytes()))
     }
 
     /// Lets a transaction into flight, or turns a request away that would meet one.
