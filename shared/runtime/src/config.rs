@@ -1,4 +1,5 @@
 use crate::Clock;
+use crate::http::http_client;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
@@ -80,11 +81,12 @@ impl Config {
             "environment",
         );
         let timeouts = TimeoutConfig::builder()
-            .connect_timeout(Duration::from_secs(1))
             .operation_attempt_timeout(Duration::from_secs(4))
             .operation_timeout(Duration::from_secs(12))
             .build();
+        let unreachable = |error| ConfigError::new(service.endpoint_variable(), format!("cannot be reached: {error}"));
         let mut builder = SdkConfig::builder()
+            .http_client(http_client().map_err(unreachable)?)
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(self.var("AWS_REGION")?.to_owned()))
             .credentials_provider(SharedCredentialsProvider::new(credentials))

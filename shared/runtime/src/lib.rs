@@ -4,6 +4,7 @@
 mod batch;
 mod clock;
 mod config;
+mod http;
 mod log;
 mod metrics;
 

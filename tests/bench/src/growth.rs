@@ -110,6 +110,7 @@ async fn sample(site: &Site) -> Vec<(&'static str, f64)> {
         paid.add(begun, &calls);
         assert_eq!(result, "paid");
     }
+    orders.push(first);
     for order in &orders {
         site.work("provision", order, json!({ "job": "provision" })).await;
         for mail in ["confirmation", "qr"] {

@@ -23,9 +23,7 @@ fn main() -> ExitCode {
     let begun = Instant::now();
     let progress = |what: &str| eprintln!("[{:>5.1} s] {what}", begun.elapsed().as_secs_f64());
     progress("building the release binaries");
-    if std::env::var_os("SKIP").is_none() {
-        binaries::build();
-    }
+    binaries::build();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     let parts = runtime.block_on(async {
         let mut parts = Vec::new();
@@ -33,13 +31,8 @@ fn main() -> ExitCode {
         parts.push(report::actions(&actions::measure().await));
         progress("a thousand buyers");
         parts.push(report::claims(&claims::crowd(BUYERS, 2 * BUYERS).await, &claims::crowd(BUYERS, SCARCE).await));
-        if std::env::var_os("ONLY").is_some() {
-            parts.clear();
-        }
         progress("starts");
-        if std::env::var_os("NOSTART").is_none() {
-            parts.push(report::start(&binaries::measure().await));
-        }
+        parts.push(report::start(&binaries::measure().await));
         progress("what the engine is asked for orders");
         let recorded = local::record().await;
         progress("the local stack");

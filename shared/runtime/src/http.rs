@@ -1,0 +1,81 @@
+//! How the SDK's clients reach AWS: HTTP/1.1, and TLS that trusts Amazon's own certificate authorities.
+//!
+//! The SDK's default client reads the machine's hundred and more root certificates at every cold start, which takes longer than
+//! all else that a function does then, and brings HTTP/2, which neither `DynamoDB` nor SQS nor SES speaks.
+
+use aws_smithy_runtime_api::client::http::{
+    HttpConnector, HttpConnectorFuture, SharedHttpClient, SharedHttpConnector, http_client_fn,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_types::body::SdkBody;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy;
+use hyper_util::client::legacy::connect;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The authorities that Amazon asks clients of AWS to trust, from <https://www.amazontrust.com/repository/>; the first of them to
+/// expire does so in 2037.
+const ROOTS: &[u8] = include_bytes!("amazon_roots.pem");
+/// How long opening a connection may take.
+const CONNECT: Duration = Duration::from_secs(1);
+/// Shorter than AWS keeps idle connections, so that a pooled one is rarely found closed.
+const IDLE: Duration = Duration::from_secs(20);
+
+#[derive(Clone, Debug)]
+struct Http(legacy::Client<HttpsConnector<connect::HttpConnector>, SdkBody>);
+
+impl HttpConnector for Http {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let request = match request.try_into_http1x() {
+            Ok(request) => request,
+            Err(error) => return HttpConnectorFuture::ready(Err(ConnectorError::user(error.into()))),
+        };
+        let answer = self.0.request(request);
+        HttpConnectorFuture::new(async move {
+            let answer = answer.await.map_err(|error| ConnectorError::io(error.into()))?;
+            let answer = HttpResponse::try_from(answer.map(SdkBody::from_body_1_x));
+            answer.map_err(|error| ConnectorError::other(error.into(), None))
+        })
+    }
+}
+
+/// A client with connections of its own.
+pub fn http_client() -> Result<SharedHttpClient, Box<dyn Error + Send + Sync>> {
+    let mut roots = RootCertStore::empty();
+    for root in CertificateDer::pem_slice_iter(ROOTS) {
+        roots.add(root?)?;
+    }
+    let tls = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let mut tcp = connect::HttpConnector::new();
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    tcp.set_connect_timeout(Some(CONNECT));
+    let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(tcp);
+    let client =
+        legacy::Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE).build(connector);
+    let http = SharedHttpConnector::new(Http(client));
+    Ok(http_client_fn(move |_, _| http.clone()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_five_authorities_are_trusted() {
+        let roots: Vec<_> = CertificateDer::pem_slice_iter(ROOTS).map(|root| root.expect("a certificate")).collect();
+        assert_eq!(RootCertStore::empty().add_parsable_certificates(roots), (5, 0));
+        assert!(http_client().is_ok());
+    }
+}
