@@ -3,7 +3,7 @@
 
 use crate::item::{Item, number, number_of, text, text_of};
 use crate::sims::{Sim, SimState};
-use crate::stock::{CARDS_PER_TRANSACTION, Slotted, Ticket, built, shelf_end};
+use crate::stock::{CARDS_PER_TRANSACTION, Slotted, Ticket, built, too_near};
 use crate::write::{SendError, TransactError, Twice, send};
 use crate::{Store, StoreError, keys};
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
@@ -137,8 +137,7 @@ impl Store {
         let first = head + u64::try_from(now.unix() / 60).unwrap_or(0) % parts * LOOKS;
         let mut stale = Vec::new();
         for (slot, item) in self.slots(pool, first, published.min(first + LOOKS)).await? {
-            let until = number_of(&item, "until")?;
-            if until != 0 && until < shelf_end(now) {
+            if too_near(&item, now)? {
                 let iccid =
                     text_of(&item, "iccid")?.parse().map_err(|_| StoreError::Broken("a slot without a card".to_owned()))?;
                 stale.push(Ticket { pool: pool.clone(), slot, iccid });

@@ -109,8 +109,7 @@ impl Store {
         let first = head - u64::try_from(count).unwrap_or(u64::MAX).min(head);
         let mut tickets = Vec::with_capacity(count);
         for (slot, item) in self.slots(pool, first, head).await? {
-            let too_near = number_of(&item, "until")?;
-            if too_near != 0 && too_near < shelf_end(now) {
+            if too_near(&item, now)? {
                 tracing::warn!(pool = %pool, slot, "dead slot: the card is too near its deadline");
                 continue;
             }
@@ -389,7 +388,7 @@ impl Store {
             for sim in self.sims(&Vec::from_iter(iccids)).await? {
                 let ticket = tickets.iter().find(|ticket| ticket.iccid == sim.iccid && sim.slot == Some(ticket.slot));
                 let Some(ticket) = ticket.filter(|_| sim.state == SimState::Stocked) else { continue };
-                if sim.activate_before.is_some_and(|until| until.unix() < shelf_end(now).cast_signed()) {
+                if Self::too_near(sim.activate_before, now) {
                     match self.transact(vec![self.set_aside_stock(&sim.iccid, ticket.slot)?]).await {
                         Ok(()) => aside += 1,
                         Err(TransactError::Refused(_)) => {}
@@ -490,8 +489,14 @@ fn pool_of(entry: &Item) -> Result<PoolId, StoreError> {
     text_of(entry, "pool")?.to_owned().try_into().map_err(StoreError::Broken)
 }
 
+/// Whether the card of a slot is so near its deadline that it is not sold any more.
+pub fn too_near(slot: &Item, now: Timestamp) -> Result<bool, StoreError> {
+    let until = number_of(slot, "until")?;
+    Ok(until != 0 && until < shelf_end(now))
+}
+
 /// The earliest deadline, in Unix seconds, that a card may have to be sold now.
-pub fn shelf_end(now: Timestamp) -> u64 {
+fn shelf_end(now: Timestamp) -> u64 {
     u64::try_from(now.plus_seconds(SHELF_DAYS * 86_400).unix()).unwrap_or(0)
 }
 

@@ -105,8 +105,13 @@ impl Order {
 }
 
 impl Attempts {
-    pub(super) fn put_off(&mut self, retry_after: Option<u32>, now: Timestamp) {
+    /// Counts an attempt that failed, and says when the next is due; answers whether so many have failed that somebody has to know.
+    pub(super) fn put_off(&mut self, retry_after: Option<u32>, now: Timestamp) -> Result<bool, Rejected> {
+        if self.next_at > now {
+            return Err(Rejected::NotDue);
+        }
         self.failed += 1;
         self.next_at = now.plus_seconds(backoff(self.failed).max(retry_after.map_or(0, i64::from)));
+        Ok(self.failed == MAX_ATTEMPTS)
     }
 }

@@ -1,6 +1,5 @@
 //! How lines come to an end: cancelled on request, or over with their plan or subscription.
 
-use super::MAX_ATTEMPTS;
 use super::Rejected;
 use crate::order::{Attempts, Event, LineState, Order, ReturnReason};
 use crate::{Money, NotRefundable, OverReason, RefundPolicy, Refundable, Timestamp, Used};
@@ -71,12 +70,8 @@ pub(super) fn revocation_delayed(
     if !order.lines.iter().any(|line| line.state == LineState::Cancelling) {
         return Err(Rejected::Done);
     }
-    if attempts.next_at > now {
-        return Err(Rejected::NotDue);
-    }
-    attempts.put_off(retry_after, now);
     // It is tried for as long as it takes: the line can neither be used nor paid back until the carrier has answered.
-    if attempts.failed == MAX_ATTEMPTS {
+    if attempts.put_off(retry_after, now)? {
         next.call_manager(now);
     }
     Ok(())

@@ -1,6 +1,5 @@
 //! Another card takes over a subscription.
 
-use super::MAX_ATTEMPTS;
 use super::Rejected;
 use crate::Timestamp;
 use crate::order::{Attempts, Event, LineState, Order, OrderType};
@@ -48,11 +47,7 @@ pub(super) fn retired(order: &Order, next: &mut Order, now: Timestamp) -> Result
 
 pub(super) fn retirement_delayed(next: &mut Order, retry_after: Option<u32>, now: Timestamp) -> Result<(), Rejected> {
     let attempts = next.retiring.as_mut().ok_or(Rejected::Done)?;
-    if attempts.next_at > now {
-        return Err(Rejected::NotDue);
-    }
-    attempts.put_off(retry_after, now);
-    if attempts.failed == MAX_ATTEMPTS {
+    if attempts.put_off(retry_after, now)? {
         next.call_manager(now);
     }
     Ok(())
