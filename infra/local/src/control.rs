@@ -109,6 +109,14 @@ async fn carry_out(stack: &Shared, request: Request) -> Result<Value, Refusal> {
             stack.stripe.behave(behaviour);
             Ok(json!(behaviour))
         }
+        (&Method::POST, "stripe/payments") => {
+            stack.stripe.received(read(&body)?).await?;
+            Ok(json!({}))
+        }
+        (&Method::POST, "stripe/refunds") => {
+            let made = stack.stripe.refund_by_hand(read(&body)?).await?;
+            made.ok_or_else(|| Refusal(StatusCode::CONFLICT, "there is less left of the payment than that".to_owned()))
+        }
         (&Method::POST, "stripe/events") => {
             let ending: Ending = read(&body)?;
             let lost = ending.lost;

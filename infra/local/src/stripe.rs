@@ -1,5 +1,5 @@
-//! A sandbox Stripe: takes refunds over Stripe's own API, and misbehaves when it is told to. It knows nothing of payments, so it
-//! gives back any amount of any of them, and calls every currency euro.
+//! A sandbox Stripe: takes refunds over Stripe's own API, and misbehaves when it is told to. It gives back any amount of any payment
+//! unless it was told what the payment brought, and calls every currency euro.
 
 use crate::behaviour::{Behaviour, Told};
 use crate::clock::StackClock;
@@ -23,6 +23,8 @@ pub const REFUNDS: &str = "/v1/refunds";
 
 /// What it made, in the stack's state, by idempotency key.
 const MADE: &str = "stripe-refund";
+/// What it knows of payments, in the stack's state: how much each brought, by its id.
+const BROUGHT: &str = "stripe-payment";
 
 /// How a refund that is asked for is answered; lists are always given.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Serialize)]
@@ -54,6 +56,15 @@ pub struct Ending {
     /// Whether nobody is told.
     #[serde(default)]
     pub lost: bool,
+}
+
+/// An amount of a payment: what it brought, or what somebody gives back of it by hand.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct OfPayment {
+    payment_intent: String,
+    /// In minor units.
+    amount: i64,
 }
 
 /// The sandbox.
@@ -162,6 +173,39 @@ impl Stripe {
         Ok(json!({ "mode": mode, "times": times, "refunds": self.made().await? }))
     }
 
+    /// Lets it know what a payment brought: it gives back no more of it than that.
+    pub async fn received(&self, OfPayment { payment_intent, amount }: OfPayment) -> Result<(), StackError> {
+        self.state.write(vec![Change::put(BROUGHT, &payment_intent, &amount)?]).await
+    }
+
+    /// A refund that somebody makes in the dashboard, so that nothing in it leads to an order; none where less is left. Nobody is told of
+    /// it yet, see [`Self::event`].
+    pub async fn refund_by_hand(&self, OfPayment { payment_intent, amount }: OfPayment) -> Result<Option<Value>, StackError> {
+        let _changing = self.changing.lock().await;
+        if self.left(&payment_intent).await?.is_some_and(|left| left < amount) {
+            return Ok(None);
+        }
+        let refund = Refund {
+            id: format!("re_{}", uuid()),
+            payment_intent,
+            amount,
+            status: Status::Succeeded,
+            metadata: BTreeMap::new(),
+            created: self.clock.now().unix(),
+            idempotency_key: uuid(),
+            requests: 1,
+        };
+        self.state.write(vec![Change::put(MADE, &refund.idempotency_key, &refund)?]).await?;
+        Ok(Some(refund.object()))
+    }
+
+    /// How much of a payment was not given back, if it is known what it brought.
+    async fn left(&self, payment: &str) -> Result<Option<i64>, StackError> {
+        let Some(brought) = self.state.get::<i64>(BROUGHT, payment).await? else { return Ok(None) };
+        let of_payment = |refund: &&Refund| refund.payment_intent == payment && refund.status != Status::Failed;
+        Ok(Some(brought - self.made().await?.iter().filter(of_payment).map(|refund| refund.amount).sum::<i64>()))
+    }
+
     /// The signed request by which it tells the API of `base_url` how a refund ended, which it remembers.
     pub async fn event(&self, base_url: &str, ending: Ending) -> Result<Request<Bytes>, StackError> {
         let _changing = self.changing.lock().await;
@@ -226,6 +270,9 @@ impl Stripe {
                     "",
                     "The key came with other parameters.",
                 ));
+            }
+            None if self.left(&asked.payment_intent).await?.is_some_and(|left| left < asked.amount) => {
+                return Err(Problem::invalid("charge_already_refunded", "There is less left of the charge than that."));
             }
             None => (asked, false),
         };
@@ -314,6 +361,19 @@ mod tests {
         }
         let report = customer.stripe.report().await.unwrap();
         assert_eq!((&report["refunds"][0]["requests"], &report["refunds"][1]), (&json!(2), &Value::Null));
+    }
+
+    #[tokio::test]
+    async fn no_more_is_given_back_than_it_knows_to_have_come() {
+        let customer = customer();
+        let of_payment = |amount| OfPayment { payment_intent: "pi_1".to_owned(), amount };
+        customer.stripe.received(of_payment(2000)).await.unwrap();
+        let by_hand = customer.stripe.refund_by_hand(of_payment(600)).await.unwrap().unwrap();
+        assert_eq!((&by_hand["amount"], &by_hand["metadata"]), (&json!(600), &json!({})));
+        let (status, _, refusal) = customer.refund(FORM).await;
+        assert_eq!((status, &refusal["error"]["code"]), (StatusCode::BAD_REQUEST, &json!("charge_already_refunded")));
+        assert_eq!(customer.refund(&FORM.replace("1450", "1400")).await.0, StatusCode::OK);
+        assert!(customer.stripe.refund_by_hand(of_payment(1)).await.unwrap().is_none());
     }
 
     #[tokio::test]

@@ -80,13 +80,13 @@ impl Store {
     pub async fn principal(&self, key: &str) -> Result<Option<Principal>, StoreError> {
         let item_key = keys::api_key(key);
         // The cache, too, holds the hash rather than the key.
-        let hash = text_of(&item_key, "pk")?.to_owned();
-        if let Some(known) = self.principals.get(&hash) {
+        let (hash, now) = (text_of(&item_key, "pk")?.to_owned(), self.clock.now());
+        if let Some(known) = self.principals.get(&hash, now) {
             return Ok(known);
         }
         let found = self.partner_item(item_key).await?.map(from_item::<Key>).transpose()?;
         let principal = found.filter(|key| key.revoked_at.is_none()).map(|key| key.principal);
-        self.principals.put(hash, principal.clone());
+        self.principals.put(hash, principal.clone(), now);
         Ok(principal)
     }
 

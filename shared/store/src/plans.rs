@@ -31,12 +31,12 @@ pub enum Provisioning {
 impl Store {
     /// A version of a plan that an order holds. Versions never change, so one read is enough for a function's life.
     pub async fn plan_version(&self, id: &str, version: u32) -> Result<Arc<Plan>, StoreError> {
-        let key = (id.to_owned(), version);
-        let known = if let Some(known) = self.plan_versions.get(&key) {
+        let (key, now) = ((id.to_owned(), version), self.clock.now());
+        let known = if let Some(known) = self.plan_versions.get(&key, now) {
             known
         } else {
             let read = self.plan_item(keys::plan_version(id, version)).await?.map(from_item).transpose()?.map(Arc::new);
-            self.plan_versions.put(key, read.clone());
+            self.plan_versions.put(key, read.clone(), now);
             read
         };
         known.ok_or_else(|| StoreError::Broken(format!("plan {id} has no version {version}")))
@@ -44,15 +44,15 @@ impl Store {
 
     /// The version of a plan that is sold now, as it was at most a minute ago.
     pub async fn latest_plan(&self, id: &str) -> Result<Option<Arc<Plan>>, StoreError> {
-        let key = id.to_owned();
-        if let Some(known) = self.latest_plans.get(&key) {
+        let (key, now) = (id.to_owned(), self.clock.now());
+        if let Some(known) = self.latest_plans.get(&key, now) {
             return Ok(known);
         }
         let plan = match self.plan_item(keys::plan_entry(id)).await? {
             None => None,
             Some(entry) => Some(self.plan_version(id, version(&entry)?).await?),
         };
-        self.latest_plans.put(key, plan.clone());
+        self.latest_plans.put(key, plan.clone(), now);
         Ok(plan)
     }
 
@@ -95,12 +95,12 @@ impl Store {
 
     /// An operator, as it was at most a minute ago.
     pub async fn operator(&self, id: &str) -> Result<Option<Operator>, StoreError> {
-        let key = id.to_owned();
-        if let Some(known) = self.operators.get(&key) {
+        let (key, now) = (id.to_owned(), self.clock.now());
+        if let Some(known) = self.operators.get(&key, now) {
             return Ok(known);
         }
         let operator = self.plan_item(keys::operator(id)).await?.map(from_item).transpose()?;
-        self.operators.put(key, operator.clone());
+        self.operators.put(key, operator.clone(), now);
         Ok(operator)
     }
 

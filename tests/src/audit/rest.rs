@@ -41,8 +41,17 @@ impl Books {
         let (audit, found) = self.inspect();
         let mut broken = Broken(found);
         let mut made: BTreeMap<&str, Vec<&Value>> = BTreeMap::new();
+        let mut by_hand: BTreeMap<&str, &Value> = BTreeMap::new();
+        let mut given_back: BTreeMap<&str, i64> = BTreeMap::new();
         for refund in &outside.refunds {
-            made.entry(refund["metadata"]["refundId"].as_str().unwrap_or_default()).or_default().push(refund);
+            match refund["metadata"]["refundId"].as_str() {
+                Some(id) => made.entry(id).or_default().push(refund),
+                None => drop(by_hand.insert(refund["id"].as_str().unwrap_or_default(), refund)),
+            }
+            if refund["status"] == "succeeded" {
+                *given_back.entry(refund["paymentIntent"].as_str().unwrap_or_default()).or_default() +=
+                    refund["amount"].as_i64().unwrap_or_default();
+            }
         }
         let mut events: BTreeMap<String, String> = BTreeMap::new();
         for item in &self.orders {
@@ -51,9 +60,17 @@ impl Books {
             broken.note(Promise::Rest, idle(&order));
             for index in 0..order.refunds.len() {
                 let there = made.remove(order.refund_id(index).as_str()).unwrap_or_default();
+                // What was given back by hand is on record by itself, or settles what was due.
+                let given = order.refunds[index].provider_id.as_deref().and_then(|id| by_hand.remove(id));
+                let settles = given.filter(|_| order.refunds[index].reason != ReturnReason::Elsewhere);
+                let there = settles.map_or(there, |given| vec![given]);
                 broken.note(Promise::Refunds, refunded(&order, index, &there));
             }
+            broken.note(Promise::Refunds, no_more_than_came(&order, &given_back));
             broken.note(Promise::Mails, mailed(&order, outside));
+        }
+        for (id, refund) in by_hand {
+            broken.note(Promise::Refunds, Err(format!("{id} was given back by hand, and no order knows of it: {refund}")));
         }
         for (id, refunds) in made {
             broken.note(Promise::Refunds, Err(format!("{id} was given back, and no order knows of it: {refunds:?}")));
@@ -94,6 +111,15 @@ fn refunded(order: &Order, index: usize, there: &[&Value]) -> Held {
         // Somebody has to give it back by hand.
         (Provider::Standard | Provider::Free, RefundState::Failed) => {}
         (_, state) => return Err(format!("{id} of {} is {state:?}", order.num)),
+    }
+    Ok(())
+}
+
+/// Whoever gave it back, of a payment no more went than had come.
+fn no_more_than_came(order: &Order, given_back: &BTreeMap<&str, i64>) -> Held {
+    for payment in order.payments.iter().filter(|payment| payment.provider == Provider::Stripe) {
+        let (went, came) = (given_back.get(payment.id.as_str()).copied().unwrap_or(0), payment.received.amount);
+        hold!(went <= came, "of {} of {} {went} went back, and {came} had come", payment.id, order.num);
     }
     Ok(())
 }

@@ -9,8 +9,8 @@ const USAGE: &str = "soak [--minutes N] [--seed SEED] [--shops N] [--customers N
 
   --minutes N    goes on with fresh seeds for so long (default 1)
   --seed SEED    one run with this seed instead
-  --shops N      partners in a run
-  --customers N  customers of each partner
+  --shops N      partners in a run (default 200)
+  --customers N  customers of each partner (default 2)
   --bug NAME     plants a bug: unconditional, tickets-leak, random-refund-key, marked-before-done, payment-by-event";
 
 struct Asked {

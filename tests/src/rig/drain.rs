@@ -6,7 +6,7 @@ use super::weather;
 use crate::audit::{Audit, Books, Outside, Promise, Violation};
 use hyper::Method;
 use serde_json::json;
-use simdock_domain::{MailState, Order, Provider, RefundState};
+use simdock_domain::{Attention, MailState, Order, Provider, RefundState};
 use simdock_store::order_in_image;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,6 +16,10 @@ const ROUNDS: usize = 16;
 /// Lets everything come to rest and looks at it; at the end of some runs, once more when all plans are over.
 pub async fn drain(site: &Site, told: &Told) -> (Audit, Outside, Vec<Violation>) {
     site.local("stripe", &json!({"mode": "ok"})).await;
+    // Stripe goes on telling until it is heard.
+    for refund in &told.by_hand {
+        site.local("stripe/events", &json!({"refund": refund, "status": "succeeded"})).await;
+    }
     let (mut audit, mut outside, mut violations) = rest(site, told).await;
     if violations.is_empty() && site.plan.dice("much later").bool() {
         site.advance("P40D").await;
@@ -64,14 +68,21 @@ async fn rest(site: &Site, told: &Told) -> (Audit, Outside, Vec<Violation>) {
     (audit, outside, violations)
 }
 
-/// A manager has tried again what was given up, since somebody had refused it; answers whether there was anything.
+/// A manager has tried again what was given up, since somebody had refused it, and seen to what is disputed; answers whether there
+/// was anything.
 async fn look_at(site: &Site, books: &Books) -> bool {
     let mut any = false;
     for item in &books.orders {
         let order = order_in_image(item.clone()).expect("an order");
-        if is_given_up(&order) {
-            any = true;
-            site.send(Method::POST, &format!("/v1/orders/{}/retry", order.num), As::Manager, "{}").await;
+        for (wanted, action, body) in [
+            (is_given_up(&order), "retry", json!({})),
+            (order.attention().contains(&Attention::Disputed), "notes", json!({"note": "sent the papers"})),
+        ] {
+            if wanted {
+                any = true;
+                let path = format!("/v1/orders/{}/{action}", order.num);
+                site.send(Method::POST, &path, As::Manager, &body.to_string()).await;
+            }
         }
     }
     any
@@ -115,6 +126,8 @@ async fn acknowledged(site: &Site, told: &Told, books: &Books) -> Vec<Violation>
             found.push((Promise::Codes, format!("{sold:?} have shown the same code")));
         }
     }
+    let good = site.good_after_their_end().await;
+    found.extend(good.into_iter().map(|key| (Promise::Answers, format!("{key} was ended and is good"))));
     found.extend(site.surprises().into_iter().map(|surprise| (Promise::Answers, surprise)));
     found.extend(site.given_up().await.into_iter().map(|message| (Promise::Rest, format!("given up: {message}"))));
     found.into_iter().map(|(promise, found)| Violation { promise, found }).collect()

@@ -54,7 +54,7 @@ pub struct Report {
 
 impl Default for Size {
     fn default() -> Self {
-        Self { shops: 16, customers: 6 }
+        Self { shops: 200, customers: 2 }
     }
 }
 

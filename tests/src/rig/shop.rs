@@ -44,6 +44,8 @@ pub struct Told {
     pub payments: BTreeMap<String, Payment>,
     /// Codes, and the orders that showed them.
     pub codes: BTreeMap<String, BTreeSet<String>>,
+    /// Refunds that people made at the provider without asking the API.
+    pub by_hand: BTreeSet<String>,
 }
 
 impl Told {
@@ -51,6 +53,7 @@ impl Told {
     pub fn add(&mut self, other: Self) {
         self.orders.extend(other.orders);
         self.payments.extend(other.payments);
+        self.by_hand.extend(other.by_hand);
         for (code, orders) in other.codes {
             self.codes.entry(code).or_default().extend(orders);
         }
@@ -68,6 +71,12 @@ pub struct Shop {
 
 fn text<'a>(value: &'a Value, name: &str) -> &'a str {
     value[name].as_str().unwrap_or_default()
+}
+
+/// A payment of an order that Stripe received.
+fn at_stripe(order: &Value) -> Option<&str> {
+    let mut payments = order["payments"].as_array()?.iter();
+    payments.find(|payment| payment["provider"] == "stripe")?["paymentId"].as_str()
 }
 
 impl Shop {
@@ -146,6 +155,9 @@ impl Shop {
         let mut told = Vec::new();
         for amount in amounts {
             let id = format!("pi_{}_{}", self.number, self.site.unique());
+            if !standard {
+                self.site.local("stripe/payments", &json!({"paymentIntent": id, "amount": amount})).await;
+            }
             for _ in 0..self.rng.u8(1..=3) {
                 told.push(if standard { self.standard_event(&num, &id, amount) } else { self.stripe_event(&num, &id, amount) });
             }
@@ -228,7 +240,7 @@ impl Shop {
         let (iccid, subscription) = (text(&card, "iccid").to_owned(), text(&card, "subscriptionId").to_owned());
         let payment = if self.rng.bool() { "balance" } else { "card" };
         let of_line = |action: &str| format!("/v1/subscriptions/{subscription}/{action}");
-        match self.rng.u8(..20) {
+        match self.rng.u8(..26) {
             0..4 => {
                 let mut body = json!({"reason": "changed plans"});
                 if self.rng.bool() {
@@ -274,9 +286,52 @@ impl Shop {
                 let kind = ["used_up", "expired", "deleted"][self.rng.usize(..3)];
                 self.report(&iccid, order, kind).await;
             }
+            18..20 => self.give(order, &subscription).await,
+            20 => self.dispute(order).await,
+            21 => self.give_back_by_hand(order).await,
+            22 => self.key = self.site.rotate(self.number, &self.key).await,
             _ => self.manage(&num, order).await,
         }
         self.read(order).await
+    }
+
+    /// Gives a subscriber what its subscription entitles to, once, and as often as the partner may.
+    async fn give(&mut self, order: &Value, subscription: &str) {
+        if !["sandbox-1gb-7d", "sandbox-5gb-30d"].contains(&text(order, "planId")) {
+            return;
+        }
+        let body = json!({
+            "planId": "sandbox-gift-1gb-7d", "count": 1, "payment": "complimentary", "eligibleSubscriptionId": subscription,
+            "subscriber": {"email": "ana@example.com", "name": "Ana"},
+        });
+        if let Some(gift) = self.ask("/v1/orders", &body).await {
+            self.delivered(&gift).await;
+        }
+    }
+
+    /// The payer disputes a payment, and Stripe says so once or several times.
+    async fn dispute(&mut self, order: &Value) {
+        let Some(payment) = at_stripe(order) else { return };
+        let dispute = json!({
+            "id": format!("dp_{payment}"), "object": "dispute", "amount": order["price"]["amount"], "currency": "eur",
+            "payment_intent": payment, "reason": "fraudulent", "metadata": {},
+        });
+        for _ in 0..self.rng.u8(1..=2) {
+            let id = format!("evt_{}", self.site.unique());
+            let event = json!({"id": id, "object": "event", "type": "charge.dispute.created", "data": {"object": dispute}});
+            self.site.send(Method::POST, "/v1/webhooks/payments/stripe", As::Stripe, &event.to_string()).await;
+        }
+    }
+
+    /// Somebody gives a little back in Stripe's dashboard; the event may be lost at first.
+    async fn give_back_by_hand(&mut self, order: &Value) {
+        let Some(payment) = at_stripe(order) else { return };
+        let refund = self.site.local("stripe/refunds", &json!({"paymentIntent": payment, "amount": 100})).await;
+        if let Some(refund) = refund["id"].as_str() {
+            let event = json!({"refund": refund, "status": "succeeded", "lost": self.rng.bool()});
+            self.site.local("stripe/events", &event).await;
+            self.told.by_hand.insert(refund.to_owned());
+        }
     }
 
     async fn ask_plainly(&self, path: &str) -> Answer {
@@ -307,12 +362,14 @@ impl Shop {
 
     /// What a manager does to it.
     async fn manage(&mut self, num: &str, order: &Value) {
-        let (action, body) = match self.rng.u8(..4) {
+        let (action, body) = match self.rng.u8(..5) {
+            4 => ("recipient", json!({"email": format!("{}@example.com", self.number)})),
             0 if order["formFactor"] == "physical" => ("shipment", json!({"carrier": "Correos", "number": "PX1"})),
             0 | 1 => ("emails", json!({"kind": "confirmation"})),
             2 => ("notes", json!({"note": "called back"})),
             _ => ("retry", json!({})),
         };
-        self.site.send(Method::POST, &format!("/v1/orders/{num}/{action}"), As::Manager, &body.to_string()).await;
+        let method = if action == "recipient" { Method::PATCH } else { Method::POST };
+        self.site.send(method, &format!("/v1/orders/{num}/{action}"), As::Manager, &body.to_string()).await;
     }
 }

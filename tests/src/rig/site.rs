@@ -34,6 +34,9 @@ pub struct Site {
     http: HttpClient,
     last: AtomicU64,
     surprises: Mutex<Vec<String>>,
+    store: Store,
+    /// API keys that are no good any more.
+    ended: Mutex<Vec<String>>,
     _tables: Arc<OnceLock<Proxy>>,
 }
 
@@ -88,7 +91,7 @@ impl Site {
         let store = Store::new(&stack.config()).await.expect("a store");
         let mut keys = Vec::new();
         for number in 0..partners {
-            let (partner_id, key) = (format!("rig-{number}"), format!("sdk_partner_rig_{number}_{:016x}", fastrand::u64(..)));
+            let (partner_id, key) = (partner_id(number), new_key(number));
             let partner = Partner { partner_id: partner_id.clone(), display: partner_id.clone(), gift_quota: 2, gifts: 0 };
             let now = store.clock().now();
             store.put_partner(&partner).await.expect("a partner");
@@ -103,6 +106,8 @@ impl Site {
             http: wire::client(),
             last: AtomicU64::new(0),
             surprises: Mutex::default(),
+            store,
+            ended: Mutex::default(),
             _tables: tables,
         };
         (Arc::new(site), keys)
@@ -121,6 +126,29 @@ impl Site {
     /// What must not happen and did.
     pub fn surprises(&self) -> Vec<String> {
         self.surprises.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// A partner's next API key; the one before it is ended.
+    pub async fn rotate(&self, number: u64, before: &str) -> String {
+        let (key, now) = (new_key(number), self.store.clock().now());
+        let principal = Principal::Partner { partner_id: partner_id(number) };
+        self.store.put_key(&key, &principal, now).await.expect("a key");
+        self.store.revoke_key(before, now).await.expect("a revocation");
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner).push(before.to_owned());
+        key
+    }
+
+    /// API keys that were ended and are good all the same; to be asked when that was long ago.
+    pub async fn good_after_their_end(&self) -> Vec<String> {
+        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut good = Vec::new();
+        for key in ended {
+            let request = self.request(&Method::GET, "/v1/plans", As::Key(&key), "", None);
+            if self.answer(request).await.is_none_or(|answer| answer.status != 401) {
+                good.push(key);
+            }
+        }
+        good
     }
 
     /// Sends a request until it is answered, as a client does that cannot know what became of it.
@@ -250,6 +278,14 @@ impl Site {
     pub async fn advance(&self, by: &str) {
         self.local("clock", &json!({ "advance": by })).await;
     }
+}
+
+fn partner_id(number: u64) -> String {
+    format!("rig-{number}")
+}
+
+fn new_key(number: u64) -> String {
+    format!("sdk_partner_rig_{number}_{:016x}", fastrand::u64(..))
 }
 
 /// Whether a queue holds what was given up.
