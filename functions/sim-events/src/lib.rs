@@ -78,6 +78,7 @@ impl App {
             card_visible_to(&self.store, &authenticate(&self.store, request).await?, sim).await?
         };
         let (mut fields, _) = json_object(request)?;
+        named(&mut fields, &sim.iccid, signed)?;
         let event = read(&mut fields, self.store.clock().now())?;
         fields.finish()?;
         if !signed && !matches!(event.what, What::Profile { .. }) {
@@ -237,6 +238,15 @@ impl App {
             Network::Over(why) => Report::Over { plan, why },
         };
         Ok(before.report(report, at, covers, self.store.clock().now()).ok())
+    }
+}
+
+/// A signature covers the body and not the path: what a carrier signs for one card must not do for another.
+fn named(fields: &mut Fields, iccid: &Iccid, signed: bool) -> Result<(), Problem> {
+    match fields.optional_text("iccid", 20)? {
+        None if signed => Err(Problem::missing_field("iccid")),
+        Some(named) if named != iccid.as_str() => Err(Problem::invalid_field("iccid", "is not the card that the path names")),
+        _ => Ok(()),
     }
 }
 

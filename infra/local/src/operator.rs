@@ -187,7 +187,7 @@ impl Operator {
     }
 
     /// The signed request by which this operator tells of a card at the API of `base_url`: `POST /v1/sims/{iccid}/events`. The
-    /// event gets an `eventId` and the time `at` unless it has them. One of an install is remembered: from then on the profile is
+    /// event gets an `eventId` and the time `at` unless it has them, and names the card. One of an install is remembered: from then on the profile is
     /// only revoked by force.
     pub async fn event(
         &self,
@@ -199,6 +199,7 @@ impl Operator {
         let id = event.entry("eventId").or_insert_with(|| uuid().into());
         let id = id.as_str().ok_or_else(|| StackError::new("eventId must be a text"))?.to_owned();
         event.entry("at").or_insert_with(|| now.to_string().into());
+        event.insert("iccid".to_owned(), iccid.into());
         let installed = event.get("type").is_some_and(|kind| kind == "installed");
         let body = Value::Object(event).to_string();
         let request = hyper::Request::post(format!("{base_url}/v1/sims/{iccid}/events"))
@@ -464,7 +465,7 @@ mod tests {
         customer.activate("EP1", "8949").await;
         let event = customer.event("8949", json!({"type": "usage", "at": "2026-11-22T10:30:00Z", "usedMb": 12})).await;
         assert_eq!((&event["at"], &event["usedMb"]), (&json!("2026-11-22T10:30:00Z"), &json!(12)));
-        assert_eq!(event.as_object().unwrap().len(), 4);
+        assert_eq!((&event["iccid"], event.as_object().unwrap().len()), (&json!("8949"), 5));
         customer.event("8950", json!({"type": "installed", "eventId": "evt-1"})).await;
         let event = customer.event("8949", json!({"type": "installed", "eid": "8904"})).await;
         assert!(event["at"].as_str().unwrap().parse::<simdock_domain::Timestamp>().is_ok());

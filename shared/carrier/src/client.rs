@@ -24,7 +24,8 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 pub struct Operator {
     /// Without a slash at its end.
     pub base_url: String,
-    pub secret: Secret,
+    /// At least one, the newest first.
+    pub secrets: Vec<Secret>,
     pub client: Client,
 }
 
@@ -70,13 +71,14 @@ impl Operator {
 
     fn signed(&self, action: &Action, iccid: &Iccid, id: String, body: &impl Serialize, now: Timestamp) -> Request<Bytes> {
         let body = serde_json::to_vec(body).expect("texts, lists and flags are JSON");
+        let signatures: Vec<String> = self.secrets.iter().map(|secret| sign_standard(&id, now, &body, secret)).collect();
         Request::builder()
             .method(Method::POST)
             .uri(format!("{}/v1/profiles/{iccid}/{}", self.base_url, action.name))
             .header(header::CONTENT_TYPE, "application/json")
             .header(header::ACCEPT, "application/json, application/problem+json")
             .header(header::USER_AGENT, concat!("simdock/", env!("CARGO_PKG_VERSION")))
-            .header(WEBHOOK_SIGNATURE, sign_standard(&id, now, &body, &self.secret))
+            .header(WEBHOOK_SIGNATURE, signatures.join(" "))
             .header(WEBHOOK_TIMESTAMP, now.unix())
             .header(IDEMPOTENCY_KEY, format!("\"{id}\""))
             .header(WEBHOOK_ID, id)
@@ -87,6 +89,6 @@ impl Operator {
 
 impl fmt::Debug for Operator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Operator").field("secret", &self.secret).finish_non_exhaustive()
+        f.debug_struct("Operator").field("secrets", &self.secrets).finish_non_exhaustive()
     }
 }

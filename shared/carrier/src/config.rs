@@ -24,7 +24,7 @@ pub enum ConfigError {
         /// The operator's identifier.
         operator: String,
     },
-    /// The operator's secret is not a Standard Webhooks one.
+    /// One of the operator's secrets is not a Standard Webhooks one.
     Secret {
         /// The operator's identifier.
         operator: String,
@@ -58,8 +58,10 @@ pub fn operators(json: &str) -> Result<HashMap<String, Operator>, ConfigError> {
         .into_iter()
         .map(|(operator, Entry { url, secret })| {
             let Some(base_url) = base_url(&url) else { return Err(ConfigError::Url { operator }) };
-            match Secret::standard(&secret) {
-                Ok(secret) => Ok((operator, Operator { base_url, secret, client: client.clone() })),
+            // Without any, requests would go out unsigned.
+            let secrets = if secret.trim().is_empty() { Err(SecretError::Form) } else { Secret::standard_list(&secret) };
+            match secrets {
+                Ok(secrets) => Ok((operator, Operator { base_url, secrets, client: client.clone() })),
                 Err(error) => Err(ConfigError::Secret { operator, error }),
             }
         })

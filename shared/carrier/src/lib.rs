@@ -12,7 +12,6 @@ mod config;
 use std::collections::HashMap;
 use std::fmt;
 use std::ops::Not;
-use std::slice;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize, Serializer};
@@ -168,7 +167,8 @@ impl Carriers {
     /// The operators of `{"<operator id>": {"url": "https://…", "secret": "whsec_…"}}`; blank text is none.
     ///
     /// The URL has no user, query or fragment, and is `https` except on the loopback interface. The secret is a Standard
-    /// Webhooks one. An operator that is not named is preloaded.
+    /// Webhooks one, or several with commas between them, newest first, while one follows another: requests are signed with all, and
+    /// events with any. An operator that is not named is preloaded.
     pub fn from_json(json: &str) -> Result<Self, ConfigError> {
         Ok(Self { operators: config::operators(json)?, timeout: DEFAULT_TIMEOUT })
     }
@@ -250,7 +250,7 @@ impl Carriers {
         Ok(answer.map_or(Changed::NotAsked, |_| Changed::Done))
     }
 
-    /// Whether an event about a card was signed by its operator: by Standard Webhooks, with the secret that our requests to it are
+    /// Whether an event about a card was signed by its operator: by Standard Webhooks, with a secret that our requests to it are
     /// signed with, at most 300 s ago. `id`, `timestamp` and `signatures` are the headers `webhook-id`, `webhook-timestamp` and
     /// `webhook-signature`.
     pub fn verify(
@@ -263,7 +263,7 @@ impl Carriers {
         now: Timestamp,
     ) -> Result<(), VerifyError> {
         let operator = self.operators.get(operator).ok_or(VerifyError::NoSecret)?;
-        verify_standard(id, timestamp, signatures, body, slice::from_ref(&operator.secret), now).map_err(VerifyError::Signature)
+        verify_standard(id, timestamp, signatures, body, &operator.secrets, now).map_err(VerifyError::Signature)
     }
 
     /// Asks the operator, unless it is preloaded.

@@ -24,6 +24,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 const NOW: Timestamp = Timestamp::from_unix(1_795_343_400);
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+const OLD_SECRET: &str = "whsec_b2xkb2xkb2xkb2xkb2xkb2xkb2xkb2xk";
 const CODE: &str = "LPA:1$smdp.example.com$04386-AGYFT-A74Y8-3F815";
 const ORDER: &str = "EP0123456789ABCDEF";
 const ICCID: &str = "8949100012345678902";
@@ -73,8 +74,9 @@ fn at(scheme: &str, listener: &TcpListener) -> Carriers {
     carriers(&format!("{scheme}://{address}/api/"))
 }
 
+/// An operator whose secret follows another one.
 fn carriers(url: &str) -> Carriers {
-    let json = json!({ "acme": { "url": url, "secret": SECRET } }).to_string();
+    let json = json!({ "acme": { "url": url, "secret": format!("{SECRET}, {OLD_SECRET}") } }).to_string();
     Carriers::from_json(&json).expect("carriers").with_timeout(Duration::from_secs(2))
 }
 
@@ -220,7 +222,7 @@ fn assert_signed(head: &Parts, body: &[u8], key: &str) {
     let verify = |body: &[u8], secret: &str| {
         verify_standard(signed[0], signed[1], signed[2], body, &[Secret::standard(secret).expect("a secret")], NOW)
     };
-    assert_eq!(verify(body, SECRET), Ok(()));
+    assert_eq!([verify(body, SECRET), verify(body, OLD_SECRET)], [Ok(()), Ok(())]);
     assert!(verify(b"{}", SECRET).is_err());
     assert!(verify(body, "whsec_bmV3bmV3bmV3bmV3bmV3bmV3bmV3bmV3").is_err());
 }
@@ -543,6 +545,8 @@ fn an_event_is_believed_when_its_operator_signed_it() {
     let verify = |operator: &str, id: Option<&str>, body: &[u8], now| {
         carriers.verify(operator, id, Some(&time), Some(&signature), body, now)
     };
+    let old = sign_standard("evt-1", NOW, body, &Secret::standard(OLD_SECRET).unwrap());
+    assert_eq!(carriers.verify("acme", Some("evt-1"), Some(&time), Some(&old), body, NOW), Ok(()));
     assert_eq!(verify("acme", Some("evt-1"), body, NOW.plus_seconds(300)), Ok(()));
     for (refused, why) in [
         (verify("acme", Some("evt-2"), body, NOW), SignatureError::Mismatch),
@@ -584,7 +588,9 @@ fn what_is_configured_is_checked_without_being_shown() {
     assert!(matches!(error(unknown), ConfigError::Json { .. }));
     assert_eq!(error(&entry("http://sim.example.com", SECRET)), ConfigError::Url { operator: operator() });
     let form = ConfigError::Secret { operator: operator(), error: SecretError::Form };
-    assert_eq!(error(&entry("https://sim.example.com", "hidden")), form);
+    for secrets in ["hidden", "", " ", &format!("{SECRET},"), &format!("{SECRET},hidden")] {
+        assert_eq!(error(&entry("https://sim.example.com", secrets)), form, "{secrets}");
+    }
     let key = ConfigError::Secret { operator: operator(), error: SecretError::Key };
     assert_eq!(error(&entry("https://sim.example.com", "whsec_hidden")), key);
 

@@ -240,6 +240,7 @@ impl Site {
     /// What the sandbox operator tells about a card, well signed. Unless the event says otherwise, it happened just now.
     pub fn reporting(&self, iccid: &str, mut event: Value) -> Call<'_> {
         let now = self.stack.clock().now();
+        event["iccid"] = iccid.into();
         if event["at"].is_null() {
             event["at"] = now.to_string().into();
         }

@@ -87,7 +87,7 @@ impl Delivery {
             return Ok(());
         }
         let problem: Value = serde_json::from_slice(&answer.body).unwrap();
-        let known = ["bad_signature", "signature_stale", "malformed_json", "unauthenticated"];
+        let known = ["bad_signature", "signature_stale", "malformed_json", "unauthenticated", "missing_field", "invalid_field"];
         let code = known.into_iter().find(|code| problem["code"] == *code).unwrap_or_else(|| panic!("{problem}"));
         Err((answer.status, code))
     }
@@ -321,9 +321,19 @@ async fn standard_webhooks_of_carriers() {
     assert_eq!(site.pay(&order).await, "paid");
     let iccid = site.read(&order).await["cards"][0]["iccid"].clone();
     // No field of its own may be in a report: what a byte changes is in the event's number.
-    let event = json!({"eventId": "café", "type": "installed", "at": begin().to_string()});
-    let body = format!("{} \n", event.to_string().replace("\":", "\": ")).into_bytes();
-    let table = standard_rows(&site.carrier_secret(), &body, Err((401, "unauthenticated")));
+    let event = json!({"eventId": "café", "iccid": iccid, "type": "installed", "at": begin().to_string()});
+    let spaced = |event: &Value| format!("{} \n", event.to_string().replace("\":", "\": ")).into_bytes();
+    let body = spaced(&event);
+    let secret = site.carrier_secret();
+    let mut table = standard_rows(&secret, &body, Err((401, "unauthenticated")));
+    for (name, card, code) in
+        [("for another card", json!("8934501234567890125"), "invalid_field"), ("for no card", Value::Null, "missing_field")]
+    {
+        let body = spaced(&json!({"eventId": "café", "iccid": card, "type": "installed", "at": begin().to_string()}));
+        let signature = sign_standard("msg_1", begin(), &body, &secret);
+        let delivery = table[0].1.clone().set("webhook-signature", signature).body(body);
+        table.push((name, delivery, Err((400, code))));
+    }
     deliver(&site, "POST /v1/sims/{iccid}/events", &json!({ "iccid": iccid }), table).await;
     site.stop().await;
 }

@@ -17,6 +17,8 @@ fn carrier_secret(site: &Site) -> Secret {
 
 /// Sends what a carrier signed with a secret at a time.
 async fn signed(site: &Site, iccid: &str, event: &Value, secret: &Secret, at: Timestamp) -> Answer {
+    let mut event = event.clone();
+    event["iccid"] = iccid.into();
     let (body, id) = (event.to_string(), format!("evt_{}", unique()));
     let signature = sign_standard(&id, at, body.as_bytes(), secret);
     let call = site.post(format!("/v1/sims/{iccid}/events")).header("webhook-id", id);
