@@ -15,13 +15,15 @@ mod swap;
 
 pub use command::{Cards, Command, Intake, Rejected};
 pub use desk::Recipient;
-pub use jobs::{Job, Outstanding, backoff, due, next_attention, outstanding};
+pub use jobs::{Job, Outstanding, backoff, due, mails_due, next_attention, outstanding};
 
 use crate::Timestamp;
 use crate::order::{Entry, Event, Order};
 
 /// How long somebody who claimed a mail may take to send it, in seconds.
 pub const MAIL_LEASE: i64 = 120;
+/// How long after its payment an order's mails wait for cards that are being provisioned, in seconds.
+pub const MAIL_PATIENCE: i64 = 900;
 /// How long after a job fell due the sweep looks whether it was done, in seconds.
 pub const QUIET: i64 = 120;
 /// How long somebody who asks a provider for a refund may take, in seconds.

@@ -115,7 +115,8 @@ async fn a_parcel(site: &Site) {
     let parcel = json!({"carrier": "Correos", "number": "RR123456785ES"});
     not_possible(managing(site, &order, "shipment", &parcel), "in_progress").await;
     hold(site, "provision", false).await;
-    let order = site.until(&order, "provisioned", |order| happened(order, "provisioned")).await;
+    let mailed = |order: &Value| list(order, "emails").iter().all(|mail| mail["status"] == "sent");
+    let order = site.until(&order, "provisioned", |order| happened(order, "provisioned") && mailed(order)).await;
 
     let address = json!({"lines": ["Gran Vía 1"], "city": "Madrid", "country": "ES"});
     let correct = json!({"name": "Ana García", "email": "ana.garcia@example.com", "postalAddress": address});
