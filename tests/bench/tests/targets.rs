@@ -1,6 +1,7 @@
 //! The figures that come out the same on every machine are held to their targets in every run of the tests.
 
 use simdock_bench::report::{self, Part};
+use simdock_bench::shop::{ASKED, PLAN};
 use simdock_bench::{actions, claims, cost};
 use std::time::Duration;
 
@@ -32,5 +33,5 @@ async fn crowds_waste_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_order_costs_what_it_may() {
-    hold(async { report::cost(&cost::measure().await) }).await;
+    hold(async { report::cost(&cost::measure(PLAN).await, &cost::measure(ASKED).await) }).await;
 }
