@@ -88,6 +88,7 @@ pub fn decide(order: &Order, command: Command, now: Timestamp) -> Result<Order, 
         Command::MailReported { kind, report } => mails::reported(order, &mut next, kind, report, now)?,
     }
     next.version += 1;
+    next.news = next.is_news_after(order);
     Ok(next)
 }
 
@@ -105,10 +106,18 @@ pub fn decide_all(order: &Order, commands: Vec<Command>, now: Timestamp) -> Resu
         }
     }
     next.version = order.version + 1;
+    next.news = next.is_news_after(order);
     outcome.map(|()| next)
 }
 
 impl Order {
+    /// Whether more was done to it than that somebody began what it needs: what happens is in its history, and money has its own.
+    fn is_news_after(&self, before: &Order) -> bool {
+        self.history.len() != before.history.len()
+            || self.refunds != before.refunds
+            || outstanding(self).iter().any(|outstanding| !outstanding.under_way)
+    }
+
     fn note(&mut self, at: Timestamp, event: Event, note: Option<String>) {
         self.note_by(false, at, event, note);
     }

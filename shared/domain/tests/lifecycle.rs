@@ -305,6 +305,26 @@ fn what_is_due_is_claimed_together_and_one_that_fails_holds_up_no_other() {
 }
 
 #[test]
+fn all_is_news_but_that_somebody_begins_to_send_mails() {
+    let all = |order: &Order, seconds| {
+        decide_all(order, mails(order, seconds).into_iter().map(Command::ClaimMail).collect(), at(seconds)).unwrap()
+    };
+    let claimed = all(&live(1), 12);
+    assert_eq!([unpaid(1).news, paid(1).news, live(1).news, claimed.news], [true, true, true, false]);
+    let both = vec![Command::MailSent(MailKind::Confirmation), Command::MailSent(MailKind::Qr)];
+    assert!(decide_all(&claimed, both, at(13)).unwrap().news, "counted");
+    assert!(decide(&claimed, Command::MailDelayed(MailKind::Qr), at(13)).unwrap().news, "to be queued again");
+    assert!(decide(&live(1), Command::ClaimMail(MailKind::Qr), at(12)).unwrap().news, "another mail is due");
+    assert!(decide(&paid(1), Command::ProvisioningDelayed { reason: "busy".into(), retry_after: None }, at(12)).unwrap().news);
+    // The age of a debt is counted at each attempt to settle it.
+    let owed = all(&decide(&live(1), elsewhere("re_1", 5), at(12)).unwrap(), 12);
+    assert!(!owed.news && decide(&live(1), receive("pi_2", eur(7), Cards::NotDrawn), at(14)).unwrap().news);
+    let twice = all(&decide(&live(1), receive("pi_2", eur(7), Cards::NotDrawn), at(14)).unwrap(), 14);
+    assert!(twice.news, "the refund is still to be queued");
+    assert!(decide(&twice, Command::AskRefund { refund: 0 }, at(15)).unwrap().news);
+}
+
+#[test]
 fn a_mail_is_claimed_by_one_sent_and_marked() {
     let claim = Command::ClaimMail(MailKind::Qr);
     let order = decide(&live(1), claim.clone(), at(12)).unwrap();

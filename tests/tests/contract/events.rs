@@ -665,7 +665,7 @@ async fn reports_on_mails() {
 async fn the_sweep() {
     let site = Site::still().await;
     let unpaid = site.order(&draft("eu-5gb-30d")).await;
-    let paid = site.paid(&draft("eu-5gb-30d")).await;
+    let paid = site.paid(&draft("sandbox-1gb-7d")).await;
     site.stack.clock().advance(std::time::Duration::from_mins(31));
     for (name, voided, requeued) in [("sweep", 1, 2), ("sweep", 0, 0)] {
         assert!(SCHEDULED.contains(&name));
