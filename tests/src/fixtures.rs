@@ -8,7 +8,7 @@ use simdock_domain::{
     short_hash,
 };
 use simdock_runtime::{Clock, Config};
-use simdock_store::{Activation, Facts, ImportLine, NewCard, Paid, Receipt, Sim, Store, StoreError};
+use simdock_store::{Activation, Facts, ImportLine, NewCard, Operator, Paid, Provisioning, Receipt, Sim, Store, StoreError};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -84,6 +84,13 @@ impl World {
             Paid::Recorded(order) => *order,
             other => panic!("{key} is not paid: {other:?}"),
         }
+    }
+
+    /// Has the cards' operator be one that has not to be asked: what is sold works at once. Stores remember for a minute what it was.
+    pub async fn preloaded(&self) {
+        let display = "Meridian".to_owned();
+        let operator = Operator { operator_id: pool().operator, display, provisioning: Provisioning::Preloaded };
+        self.store.put_operator(&operator).await.expect("the operator is written");
     }
 
     /// The order as it is stored.

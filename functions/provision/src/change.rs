@@ -108,11 +108,11 @@ fn command(job: Job, outcome: &Result<(), CarrierError>) -> Command {
         (Job::Retire, Err(CarrierError::Retryable { retry_after, .. })) => {
             Command::RetirementDelayed { retry_after: *retry_after }
         }
-        (Job::Provision | Job::Refund | Job::Mail { .. }, Ok(())) => Command::Provisioned(vec![0]),
-        (Job::Provision | Job::Refund | Job::Mail { .. }, Err(CarrierError::Final { reason })) => {
+        (Job::Provision | Job::Refund | Job::Mail, Ok(())) => Command::Provisioned(vec![0]),
+        (Job::Provision | Job::Refund | Job::Mail, Err(CarrierError::Final { reason })) => {
             Command::ProvisioningFailed { line: 0, reason: reason.clone() }
         }
-        (Job::Provision | Job::Refund | Job::Mail { .. }, Err(CarrierError::Retryable { reason, retry_after })) => {
+        (Job::Provision | Job::Refund | Job::Mail, Err(CarrierError::Retryable { reason, retry_after })) => {
             Command::ProvisioningDelayed { reason: reason.clone(), retry_after: *retry_after }
         }
     }

@@ -73,7 +73,7 @@ impl App {
                     self.take_off(order).await?;
                 }
                 (Job::Retire, _) => self.retire(order).await?,
-                (Job::Mail { .. } | Job::Refund, _) => return Err(JobFailed("not a job for the carrier".to_owned())),
+                (Job::Mail | Job::Refund, _) => return Err(JobFailed("not a job for the carrier".to_owned())),
             }
         }
     }

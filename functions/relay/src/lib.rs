@@ -81,13 +81,13 @@ fn changed(change: StreamChange<serde_json::Value>, now: Timestamp) -> Result<Op
 }
 
 /// The jobs that were not outstanding before the change, or not at that time. What a queue cannot hold back long enough, and
-/// what somebody has begun, is left to the sweep.
+/// what is under way, is left to the sweep.
 fn new_jobs(old: Option<&Order>, new: &Order, now: Timestamp) -> Vec<Queued> {
     let before = old.map(outstanding).unwrap_or_default();
     let queued = |job, delay| Queued { message: JobMessage { order_num: new.num.clone(), job }, delay };
     outstanding(new)
         .into_iter()
-        .filter(|job| !job.claimed && !before.contains(job))
+        .filter(|job| !job.under_way && !before.contains(job))
         .map(|job| queued(job.job, job.at.seconds_since(now).max(0)))
         .filter(|queued| queued.delay <= LONGEST_DELAY)
         .collect()

@@ -1,4 +1,4 @@
-//! Works mail jobs: claims the mail on its order, writes and sends it, and marks it as sent.
+//! Works mail jobs: claims what is due of an order's mails, writes and sends them, and marks each by what became of it.
 
 use aws_sdk_sesv2::Client;
 use aws_sdk_sesv2::config::Builder;
@@ -7,9 +7,11 @@ use aws_sdk_sesv2::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_sesv2::operation::send_email::SendEmailError;
 use aws_sdk_sesv2::primitives::Blob;
 use aws_sdk_sesv2::types::{EmailContent, MessageTag, RawMessage};
+use futures_util::future::join_all;
 use lambda_runtime::{Error, LambdaEvent};
 use simdock_domain::{
-    Command, EmailAddress, FormFactor, Job, LineState, MailKind, MailState, Order, OrderType, Plan, Subject, Via, decide,
+    Command, EmailAddress, FormFactor, Job, LineState, Mail, MailKind, MailState, Order, OrderNum, OrderType, Plan, Subject, Via,
+    decide_all, mails_due,
 };
 use simdock_jobs::JobMessage;
 use simdock_mail::{
@@ -17,7 +19,10 @@ use simdock_mail::{
     ShipmentMail, confirmation_mail, manager_mail, qr_mail, shipment_mail,
 };
 use simdock_runtime::{BatchResponse, Config, ConfigError, JobFailed, Service, SqsEvent, each_message};
-use simdock_store::{Change, Sim, Store, StoreError};
+use simdock_store::{Sim, Store, StoreError};
+
+/// How often is claimed anew because the order changed meanwhile.
+const DECISIONS: u32 = 20;
 
 /// The function and what it holds on to between batches.
 #[derive(Debug)]
@@ -65,22 +70,49 @@ impl App {
     async fn work(&self, body: &str) -> Result<(), JobFailed> {
         let message: JobMessage = serde_json::from_str(body)?;
         tracing::Span::current().record("orderNum", message.order_num.as_str());
-        let Job::Mail { mail: kind } = message.job else {
+        if message.job != Job::Mail {
             return Err(JobFailed("not a mail job".to_owned()));
-        };
-        let now = self.store.clock().now();
-        let order =
-            match self.store.change_order(&message.order_num, |order| decide(order, Command::ClaimMail(kind), now)).await? {
-                Change::Made(order) => order,
-                // Sent, being sent, or not to be sent yet: whoever has it finishes it.
-                Change::Refused(..) => return Ok(()),
-                Change::NoOrder => return Err(JobFailed("there is no such order".to_owned())),
-            };
-        if !order.mail(kind).is_some_and(|mail| matches!(mail.state, MailState::Sending(_))) {
-            tracing::error!(mail = kind.name(), "mail is given up");
+        }
+        let Some((order, mails)) = self.claim(&message.order_num).await? else { return Ok(()) };
+        let done = join_all(mails.iter().map(|kind| self.deliver(&order, *kind))).await;
+        if done.is_empty() {
             return Ok(());
         }
-        let done = match self.send(&order, kind).await {
+        let now = self.store.clock().now();
+        self.store.change_known_order(order, |order| decide_all(order, done.clone(), now)).await?;
+        for kind in mails {
+            tracing::info!(mail = kind.name(), "done");
+        }
+        Ok(())
+    }
+
+    /// Claims all mails of an order that are due, in one write; `None` where none is: they are sent, being sent, or not to be sent
+    /// yet, and whoever has them finishes them.
+    async fn claim(&self, num: &OrderNum) -> Result<Option<(Order, Vec<MailKind>)>, JobFailed> {
+        for _ in 0..DECISIONS {
+            let now = self.store.clock().now();
+            let Some(order) = self.store.order(num).await? else {
+                return Err(JobFailed("there is no such order".to_owned()));
+            };
+            let mut mails = mails_due(&order, now);
+            let Ok(next) = decide_all(&order, mails.iter().copied().map(Command::ClaimMail).collect(), now) else {
+                return Ok(None);
+            };
+            if self.store.replace_order(&next).await?.is_ok() {
+                let is_claimed = |kind: &MailKind| matches!(next.mail(*kind), Some(Mail { state: MailState::Sending(_), .. }));
+                for kind in mails.iter().filter(|kind| !is_claimed(kind)) {
+                    tracing::error!(mail = kind.name(), "mail is given up");
+                }
+                mails.retain(is_claimed);
+                return Ok(Some((next, mails)));
+            }
+        }
+        Err(JobFailed("the order kept changing".to_owned()))
+    }
+
+    /// Sends a mail that was claimed; answers what is to be noted of it.
+    async fn deliver(&self, order: &Order, kind: MailKind) -> Command {
+        match self.send(order, kind).await {
             Ok(()) => Command::MailSent(kind),
             Err(Trouble::Passing(reason)) => {
                 tracing::warn!(mail = kind.name(), reason, "mail is put off");
@@ -91,11 +123,7 @@ impl App {
                 Command::MailRefused { kind, reason }
             }
             Err(Trouble::NotNeeded(reason)) => Command::MailNotNeeded { kind, reason: reason.to_owned() },
-        };
-        let now = self.store.clock().now();
-        self.store.change_order(&order.num, |order| decide(order, done.clone(), now)).await?;
-        tracing::info!(mail = kind.name(), "done");
-        Ok(())
+        }
     }
 
     async fn send(&self, order: &Order, kind: MailKind) -> Result<(), Trouble> {

@@ -63,7 +63,7 @@ pub fn check_pattern(pattern: &Value) -> Result<(), StackError> {
 }
 
 /// Whether an event has one of the listed values in every field of the pattern.
-fn matches(pattern: &Value, event: &Value) -> bool {
+pub fn matches(pattern: &Value, event: &Value) -> bool {
     match (pattern, event) {
         (Value::Object(fields), event) => {
             fields.iter().all(|(name, pattern)| event.get(name).is_some_and(|value| matches(pattern, value)))

@@ -207,10 +207,13 @@ impl Mailbox {
             at_ms,
             chunks: chunks.len(),
         };
-        for (number, chunk) in chunks.iter().enumerate() {
-            self.state.write(vec![Change::put("mail-content", format!("{id}/{number:04}"), chunk)?]).await?;
+        let content = |(number, chunk)| Change::put("mail-content", format!("{id}/{number:04}"), chunk);
+        let mut contents: Vec<_> = chunks.iter().enumerate().map(content).collect::<Result<_, _>>()?;
+        let last = contents.pop();
+        for content in contents {
+            self.state.write(vec![content]).await?;
         }
-        self.state.write(vec![Change::put("mail", &id, &mail)?]).await?;
+        self.state.write(last.into_iter().chain([Change::put("mail", &id, &mail)?]).collect()).await?;
         for recipient in &mail.to {
             if let Some(fate) = fate(recipient) {
                 let event = self.event(&mail, recipient, &fate, request.configuration_set_name.as_deref());

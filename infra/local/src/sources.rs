@@ -3,6 +3,7 @@
 use crate::clock::StackClock;
 use crate::engine::request;
 use crate::error::{Context, StackError};
+use crate::event_bus::matches;
 use crate::function::Function;
 use crate::ids::uuid;
 use crate::queues::{NewMessage, Queues, Received};
@@ -225,8 +226,10 @@ impl StreamReader {
                 continue;
             }
             poll = FIRST_STREAM_POLL;
-            let changes: Vec<_> = page.records.into_iter().map(|record| change(record, &arn)).collect::<Result<_, _>>()?;
+            let mut changes: Vec<_> = page.records.into_iter().map(|record| change(record, &arn)).collect::<Result<_, _>>()?;
             let reached = changes.last().map(|change| change.number.clone()).unwrap_or_default();
+            let patterns = &self.source.patterns;
+            changes.retain(|change| patterns.is_empty() || patterns.iter().any(|pattern| matches(pattern, &change.record)));
             if !self.hand_over(changes, &arn, &shard, gate).await? {
                 return Ok(());
             }

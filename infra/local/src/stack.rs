@@ -127,7 +127,7 @@ impl Stack {
         let file = data.file().map(PathBuf::from);
         let engine =
             tokio::task::spawn_blocking(move || Engine::start(file.as_deref(), &tables)).await.context("the engine")??;
-        let state = State::new(engine.database());
+        let state = if data.file().is_some() { State::new(engine.database()) } else { State::in_memory(engine.database()) };
         let kept = state.get::<i64>("clock", "offset").await?;
         let clock = StackClock::new(match options.clock {
             Some(begin) => begin.seconds_since(StackClock::new(0).now()),

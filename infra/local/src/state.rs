@@ -9,7 +9,8 @@ use dynoxide::{AttributeValue, Database, Item};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 const TABLE: &str = "simdock-local-stack";
 
@@ -17,7 +18,12 @@ const TABLE: &str = "simdock-local-stack";
 #[derive(Clone)]
 pub struct State {
     database: Database,
+    /// Where it is kept instead if it ends with the process anyway: each change would be one more transaction of the engine, for nobody.
+    memory: Option<Arc<Mutex<Values>>>,
 }
+
+/// JSON by kind and id.
+type Values = BTreeMap<(String, String), String>;
 
 /// One change of the state.
 pub enum Change {
@@ -50,6 +56,10 @@ fn value<T: DeserializeOwned>(item: &Item) -> Result<T, StackError> {
     }
 }
 
+fn locked(memory: &Mutex<Values>) -> MutexGuard<'_, Values> {
+    memory.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl State {
     /// The table to create.
     pub fn table() -> TableSpec {
@@ -64,15 +74,27 @@ impl State {
 
     /// The state in a database that has the table.
     pub fn new(database: Database) -> Self {
-        Self { database }
+        Self { database, memory: None }
+    }
+
+    /// A state that lasts as long as this process, beside a database that does not last longer.
+    pub fn in_memory(database: Database) -> Self {
+        Self { database, memory: Some(Arc::default()) }
     }
 
     /// Makes up to 100 changes, all or none. They are in the file when this returns.
     pub async fn write(&self, changes: Vec<Change>) -> Result<(), StackError> {
-        if changes.is_empty() {
+        if let Some(memory) = &self.memory {
+            let mut values = locked(memory);
+            for change in changes {
+                match change {
+                    Change::Put(kind, id, json) => drop(values.insert((kind, id), json)),
+                    Change::Delete(kind, id) => drop(values.remove(&(kind, id))),
+                }
+            }
             return Ok(());
         }
-        let transact_items = changes
+        let transact_items: Vec<_> = changes
             .into_iter()
             .map(|change| match change {
                 Change::Put(kind, id, json) => {
@@ -88,12 +110,19 @@ impl State {
                 }
             })
             .collect();
+        if transact_items.is_empty() {
+            return Ok(());
+        }
         let request = TransactWriteItemsRequest { transact_items, ..TransactWriteItemsRequest::default() };
         self.blocking(move |database| database.transact_write_items(request).map(|_| ())).await
     }
 
     /// One value.
     pub async fn get<T: DeserializeOwned>(&self, kind: &str, id: &str) -> Result<Option<T>, StackError> {
+        if let Some(memory) = &self.memory {
+            let found = locked(memory).get(&(kind.to_owned(), id.to_owned())).cloned();
+            return found.map(|json| serde_json::from_str(&json).context("state")).transpose();
+        }
         let request =
             request(json!({"TableName": TABLE, "Key": {"kind": {"S": kind}, "id": {"S": id}}, "ConsistentRead": true}))?;
         let found = self.blocking(move |database| database.get_item(request)).await?;
@@ -103,6 +132,13 @@ impl State {
     /// Every value of a kind with its id, by id.
     pub async fn all<T: DeserializeOwned>(&self, kind: &str) -> Result<Vec<(String, T)>, StackError> {
         let mut values = Vec::new();
+        if let Some(memory) = &self.memory {
+            for ((_, id), json) in locked(memory).range((kind.to_owned(), String::new())..).take_while(|((of, _), _)| of == kind)
+            {
+                values.push((id.clone(), serde_json::from_str(json).context("state")?));
+            }
+            return Ok(values);
+        }
         let mut start = None;
         loop {
             let mut query = json!({
@@ -135,5 +171,24 @@ impl State {
         let database = self.database.clone();
         let result = tokio::task::spawn_blocking(move || work(&database)).await.context("the DynamoDB engine")?;
         result.context("the DynamoDB engine")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::Engine;
+
+    #[tokio::test]
+    async fn both_ways_of_keeping_it_answer_alike() {
+        let engine = Engine::start(None, &[State::table()]).unwrap();
+        for state in [State::new(engine.database()), State::in_memory(engine.database())] {
+            let put = |kind: &str, id: &str, value: u32| Change::put(kind, id, &value).unwrap();
+            state.write(vec![]).await.unwrap();
+            state.write(vec![put("b", "2", 2), put("b", "1", 1), put("a", "3", 3), put("bb", "4", 4)]).await.unwrap();
+            state.write(vec![put("b", "2", 20), Change::delete("a", "3")]).await.unwrap();
+            assert_eq!(state.all::<u32>("b").await.unwrap(), [("1".to_owned(), 1), ("2".to_owned(), 20)]);
+            assert_eq!((state.get::<u32>("b", "2").await.unwrap(), state.get::<u32>("a", "3").await.unwrap()), (Some(20), None));
+        }
     }
 }

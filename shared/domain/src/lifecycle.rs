@@ -15,13 +15,15 @@ mod swap;
 
 pub use command::{Cards, Command, Intake, Rejected};
 pub use desk::Recipient;
-pub use jobs::{Job, Outstanding, backoff, due, next_attention, outstanding};
+pub use jobs::{Job, Outstanding, backoff, due, mails_due, next_attention, outstanding};
 
 use crate::Timestamp;
 use crate::order::{Entry, Event, Order};
 
 /// How long somebody who claimed a mail may take to send it, in seconds.
 pub const MAIL_LEASE: i64 = 120;
+/// How long after its payment an order's mails wait for cards that are being provisioned, in seconds.
+pub const MAIL_PATIENCE: i64 = 900;
 /// How long after a job fell due the sweep looks whether it was done, in seconds.
 pub const QUIET: i64 = 120;
 /// How long somebody who asks a provider for a refund may take, in seconds.
@@ -86,6 +88,7 @@ pub fn decide(order: &Order, command: Command, now: Timestamp) -> Result<Order, 
         Command::MailReported { kind, report } => mails::reported(order, &mut next, kind, report, now)?,
     }
     next.version += 1;
+    next.news = next.is_news_after(order);
     Ok(next)
 }
 
@@ -103,10 +106,18 @@ pub fn decide_all(order: &Order, commands: Vec<Command>, now: Timestamp) -> Resu
         }
     }
     next.version = order.version + 1;
+    next.news = next.is_news_after(order);
     outcome.map(|()| next)
 }
 
 impl Order {
+    /// Whether more was done to it than that somebody began what it needs: what happens is in its history, and money has its own.
+    fn is_news_after(&self, before: &Order) -> bool {
+        self.history.len() != before.history.len()
+            || self.refunds != before.refunds
+            || outstanding(self).iter().any(|outstanding| !outstanding.under_way)
+    }
+
     fn note(&mut self, at: Timestamp, event: Event, note: Option<String>) {
         self.note_by(false, at, event, note);
     }

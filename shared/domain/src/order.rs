@@ -124,6 +124,10 @@ pub struct Order {
     /// Why the order turned void before its time was over.
     #[serde(rename = "vo", default, skip_serializing_if = "Option::is_none")]
     pub void: Option<VoidReason>,
+    /// Whether its last change calls for something or is counted, so that those who follow the orders have to look at it. Not so
+    /// where somebody only began what there was to do.
+    #[serde(rename = "nw", default, skip_serializing_if = "std::ops::Not::not")]
+    pub news: bool,
     /// What happened, in order.
     #[serde(rename = "hi")]
     pub history: Vec<Entry>,

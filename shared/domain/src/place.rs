@@ -293,6 +293,7 @@ impl Order {
             gift: None,
             note: None,
             void: None,
+            news: true,
             history: vec![Entry { at: now, event: Event::Created, note: None, by_manager: false }],
             version: 1,
         }

@@ -27,8 +27,8 @@ fn jobs(order: &Order, seconds: i64) -> Vec<Job> {
     due(order, at(seconds))
 }
 
-fn mail(kind: MailKind) -> Job {
-    Job::Mail { mail: kind }
+fn mails(order: &Order, seconds: i64) -> Vec<MailKind> {
+    mails_due(order, at(seconds))
 }
 
 fn sent(order: &Order, kind: MailKind, seconds: i64) -> Order {
@@ -440,11 +440,11 @@ fn naming_a_line_twice_cancels_it_once() {
 #[test]
 fn a_physical_order_calls_the_manager_who_ships_it_and_mails_no_code() {
     let order = to_ship(2);
-    assert_eq!(jobs(&order, 10), [Job::Provision, mail(MailKind::Confirmation), mail(MailKind::Manager)]);
+    assert_eq!((jobs(&order, 10), mails(&order, 10)), (vec![Job::Provision], vec![]));
     assert_eq!((order.attention(), order.is_to_ship()), (vec![Attention::ToShip], true));
     assert_eq!(decide(&order, Command::Ship(shipment("1")), at(11)), Err(Rejected::NotDue), "its cards do not work yet");
     let order = provision(&order, at(20));
-    assert!(order.mail(MailKind::Qr).is_none());
+    assert_eq!(mails(&order, 20), [MailKind::Confirmation, MailKind::Manager], "and no QR code");
     assert_eq!(order.fulfilment(at(20)), Fulfilment::Fulfilling);
     let order = decide(&order, Command::Ship(shipment("1")), at(90)).unwrap();
     assert_eq!((order.fulfilment(at(90)), order.attention(), order.is_to_ship()), (Fulfilment::Completed, vec![], false));
@@ -531,7 +531,7 @@ fn a_mail_is_sent_again_to_the_stored_or_another_address() {
         for to in [None, Some("bea@example.com".parse::<EmailAddress>().unwrap())] {
             let again = decide(&order, Command::SendAgain { kind, to: to.clone() }, at(40)).unwrap();
             assert_eq!(again.mail(kind).unwrap().to, to);
-            assert_eq!(jobs(&again, 40), [mail(kind)]);
+            assert_eq!((jobs(&again, 40), mails(&again, 40)), (vec![Job::Mail], vec![kind]));
             assert_eq!(decide(&again, Command::SendAgain { kind, to }, at(41)), Err(Rejected::Done));
             assert_eq!(again.subscriber, order.subscriber, "the address is for this once");
         }
@@ -575,12 +575,13 @@ fn whoever_sent_the_mail_before_does_not_mark_the_next_as_sent() {
 
 #[test]
 fn news_for_a_manager_that_came_while_the_mail_left_goes_out_once_more() {
-    let order = decide(&to_ship(1), Command::ClaimMail(MailKind::Manager), at(20)).unwrap();
-    let order = decide(&order, failed(0), at(21)).unwrap();
+    let order = decide(&provision(&to_ship(1), at(20)), Command::ClaimMail(MailKind::Manager), at(20)).unwrap();
+    let reported = Command::MailReported { kind: MailKind::Confirmation, report: MailReport::Bounced };
+    let order = decide(&order, reported, at(21)).unwrap();
     let order = decide(&order, Command::MailSent(MailKind::Manager), at(22)).unwrap();
-    assert!(jobs(&order, 22).contains(&mail(MailKind::Manager)));
+    assert!(mails(&order, 22).contains(&MailKind::Manager));
     assert_eq!(decide(&order, Command::MailSent(MailKind::Manager), at(23)), Err(Rejected::Done), "said twice is said once");
-    assert!(!jobs(&sent(&order, MailKind::Manager, 24), 1_000_000).contains(&mail(MailKind::Manager)));
+    assert!(!mails(&sent(&order, MailKind::Manager, 24), 1_000_000).contains(&MailKind::Manager));
 }
 
 // Trying again.
@@ -633,7 +634,7 @@ fn what_somebody_gives_back_by_hand_settles_what_is_due_even_while_it_is_asked_f
         assert_eq!(decide(&given, told("re_hand"), at(50)), Err(Rejected::Done));
         let twice = decide(&given, told("re_ours"), at(50)).unwrap();
         assert_eq!(twice.refunds.iter().filter(|refund| refund.state == RefundState::Succeeded).count(), 2);
-        assert!(jobs(&twice, 60).contains(&mail(MailKind::Manager)));
+        assert!(mails(&twice, 60).contains(&MailKind::Manager));
         assert_eq!(decide(&twice, told("re_ours"), at(51)), Err(Rejected::Done));
     }
 }
@@ -661,9 +662,9 @@ fn the_code_of_a_card_that_worked_at_last_is_mailed() {
     let order = decide(&order, Command::Provisioned(vec![0]), at(20)).unwrap();
     let order = sent(&decide(&order, failed(1), at(21)).unwrap(), MailKind::Qr, 22);
     let order = decide(&order, Command::Retry, at(30)).unwrap();
-    assert!(!jobs(&order, 30).contains(&mail(MailKind::Qr)), "not before that card is settled");
+    assert!(!mails(&order, 30).contains(&MailKind::Qr), "not before that card is settled");
     let order = decide(&order, Command::Provisioned(vec![1]), at(40)).unwrap();
-    assert!(jobs(&order, 40).contains(&mail(MailKind::Qr)));
+    assert!(mails(&order, 40).contains(&MailKind::Qr));
 }
 
 #[test]
@@ -735,7 +736,7 @@ fn mails_and_refunds_that_were_given_up_are_tried_again() {
     let refused = Command::MailRefused { kind: MailKind::Confirmation, reason: "no".into() };
     let order = decide(&order, refused, at(41)).unwrap();
     let again = decide(&order, Command::Retry, at(50)).unwrap();
-    assert!(jobs(&again, 50).contains(&mail(MailKind::Confirmation)));
+    assert!(mails(&again, 50).contains(&MailKind::Confirmation));
     let order = cancel(&done(renewal()), Used::default(), RefundPolicy::UntilActivation, at(50)).unwrap();
     let order = decide(&order, Command::Revoked { line: 0 }, at(60)).unwrap();
     let refused = Command::RefundRefused { refund: 0, provider_id: None, reason: "closed account".into() };
@@ -767,7 +768,7 @@ fn a_refund_that_came_back_from_the_bank_is_not_given_by_what_is_told_late_of_it
     // It is asked for anew, at once and under another name, since what failed stays failed at the provider under its own.
     assert_eq!((again.refunds.len(), again.owed()), (2, vec![eur(1450)]));
     assert_ne!(again.refund_id(0), again.refund_id(1));
-    assert!(outstanding(&again).contains(&Outstanding { job: Job::Refund, at: at(80), claimed: false }));
+    assert!(outstanding(&again).contains(&Outstanding { job: Job::Refund, at: at(80), under_way: false }));
     let anew = Command::RefundSucceeded { refund: 1, provider_id: id("re_2") };
     assert_eq!(decide(&again, anew, at(82)).unwrap().owed(), []);
 }

@@ -627,16 +627,17 @@ impl World {
                 }
                 Ok(())
             }
-            Job::Mail { mail } => {
-                if !self.give(index, vec![Command::ClaimMail(mail)])? {
+            Job::Mail => {
+                let mails = mails_due(&self.orders[index], self.at());
+                if !self.give(index, mails.iter().copied().map(Command::ClaimMail).collect())? {
                     return Ok(());
                 }
-                let command = match lucks[0] {
-                    Luck::Good => Command::MailSent(mail),
-                    Luck::Delay => Command::MailDelayed(mail),
-                    Luck::Refuse => Command::MailRefused { kind: mail, reason: "MessageRejected".into() },
+                let told = |(place, kind): (usize, &MailKind)| match lucks[place % 2] {
+                    Luck::Good => Command::MailSent(*kind),
+                    Luck::Delay => Command::MailDelayed(*kind),
+                    Luck::Refuse => Command::MailRefused { kind: *kind, reason: "MessageRejected".into() },
                 };
-                self.record(index, vec![command], fate)
+                self.record(index, mails.iter().enumerate().map(told).collect(), fate)
             }
         }
     }
@@ -948,7 +949,7 @@ impl World {
             self.sweep()?;
             for index in 0..self.orders.len() {
                 // What is done may call for more, but not for ever.
-                for _ in 0..6 {
+                for _ in 0..8 {
                     for job in due(&self.orders[index], self.at()) {
                         self.work(index, job, [Luck::Good, Luck::Good], Fate::Recorded)?;
                     }

@@ -45,8 +45,8 @@ fn jobs(order: &Order, seconds: i64) -> Vec<Job> {
     due(order, at(seconds))
 }
 
-fn mail(kind: MailKind) -> Job {
-    Job::Mail { mail: kind }
+fn mails(order: &Order, seconds: i64) -> Vec<MailKind> {
+    mails_due(order, at(seconds))
 }
 
 #[test]
@@ -81,12 +81,12 @@ fn counts_outside_the_limits_are_no_order() {
 }
 
 #[test]
-fn the_right_payment_in_time_pays_and_makes_provisioning_and_the_confirmation_due() {
+fn the_right_payment_in_time_pays_and_makes_provisioning_due() {
     let order = paid(2);
     assert_eq!(order.status(at(10)), Status::Normal);
     assert_eq!(order.fulfilment(at(10)), Fulfilment::Fulfilling);
     assert_eq!(order.lines[1].iccid, Some(iccid(2)));
-    assert_eq!(jobs(&order, 10), [Job::Provision, mail(MailKind::Confirmation)]);
+    assert_eq!(jobs(&order, 10), [Job::Provision]);
     assert_eq!(next_attention(&order), Some(at(10 + QUIET)));
     assert_eq!(order.owed(), []);
     assert_eq!(order.version, 2);
@@ -173,10 +173,10 @@ fn an_order_expires_when_its_time_is_over_and_not_before() {
 fn provisioned_cards_are_live_and_the_codes_go_out_once_all_are_settled() {
     let half = decide(&paid(2), Command::Provisioned(vec![1]), at(11)).unwrap();
     assert_eq!(half.fulfilment(at(11)), Fulfilment::Fulfilling);
-    assert!(!jobs(&half, 11).contains(&mail(MailKind::Qr)));
+    assert!(!mails(&half, 11).contains(&MailKind::Qr));
     let whole = decide(&half, Command::Provisioned(vec![0, 1]), at(12)).unwrap();
     assert_eq!(whole.fulfilment(at(12)), Fulfilment::Completed);
-    assert_eq!(jobs(&whole, 12), [mail(MailKind::Confirmation), mail(MailKind::Qr)]);
+    assert_eq!((jobs(&whole, 12), mails(&whole, 12)), (vec![Job::Mail], vec![MailKind::Confirmation, MailKind::Qr]));
     assert_eq!(decide(&whole, Command::Provisioned(vec![0, 1]), at(13)), Err(Rejected::Done));
     assert_eq!(decide(&whole, Command::Provisioned(vec![7]), at(13)), Err(Rejected::NotAllowed));
 }
@@ -187,12 +187,13 @@ fn a_card_that_failed_for_good_is_owed_and_a_manager_is_told() {
     let order = decide(&paid(2), failed.clone(), at(11)).unwrap();
     assert_eq!(order.status(at(11)), Status::PartialUnsubscribing);
     assert_eq!(order.owed(), [eur(1450)]);
-    assert!(jobs(&order, 11).contains(&mail(MailKind::Manager)));
+    assert!(order.mail(MailKind::Manager).is_some());
     assert!(order.attention().contains(&Attention::ProvisioningFailed));
     assert_eq!(decide(&order, failed, at(12)), Err(Rejected::Done));
 
     let order = decide(&order, Command::Provisioned(vec![1]), at(12)).unwrap();
-    assert!(jobs(&order, 12).contains(&mail(MailKind::Qr)), "the card that works is mailed");
+    assert!(mails(&order, 12).contains(&MailKind::Manager));
+    assert!(mails(&order, 12).contains(&MailKind::Qr), "the card that works is mailed");
 
     let mut settled = order;
     settled.refunds[0].state = RefundState::Succeeded;
@@ -252,11 +253,83 @@ fn the_backoff_doubles_up_to_an_hour() {
 }
 
 #[test]
+fn mails_wait_for_the_cards_but_not_for_ever() {
+    let order = paid(2);
+    let waits = Outstanding { job: Job::Mail, at: at(10 + MAIL_PATIENCE), under_way: true };
+    assert!(outstanding(&order).contains(&waits), "{:?}", outstanding(&order));
+    assert_eq!(mails(&order, 10 + MAIL_PATIENCE - 1), []);
+    assert_eq!(decide(&order, Command::ClaimMail(MailKind::Confirmation), at(11)), Err(Rejected::NotDue));
+
+    let half = decide(&order, Command::Provisioned(vec![0]), at(11)).unwrap();
+    assert_eq!(mails(&half, 11), [], "another card is on its way");
+    let refused = Command::ProvisioningFailed { line: 1, reason: "no".into() };
+    let whole = decide(&half, refused, at(12)).unwrap();
+    assert_eq!(mails(&whole, 12), [MailKind::Confirmation, MailKind::Manager, MailKind::Qr]);
+    assert!(outstanding(&whole).contains(&Outstanding { job: Job::Mail, at: at(10), under_way: false }));
+
+    // The carrier does not answer: who paid hears of it all the same, and of the card later.
+    let later = 10 + MAIL_PATIENCE;
+    assert_eq!((jobs(&order, later), mails(&order, later)), (vec![Job::Provision, Job::Mail], vec![MailKind::Confirmation]));
+    let told = decide(&order, Command::ClaimMail(MailKind::Confirmation), at(later)).unwrap();
+    let told = decide(&told, Command::MailSent(MailKind::Confirmation), at(later)).unwrap();
+    let whole = decide(&told, Command::Provisioned(vec![0, 1]), at(later + 60)).unwrap();
+    assert_eq!(mails(&whole, later + 60), [MailKind::Qr]);
+    // One that was put off by then is not held up any more.
+    let off = decide(&order, Command::ClaimMail(MailKind::Confirmation), at(later)).unwrap();
+    let off = decide(&off, Command::MailDelayed(MailKind::Confirmation), at(later)).unwrap();
+    assert!(outstanding(&off).contains(&Outstanding { job: Job::Mail, at: at(later + 30), under_way: false }));
+}
+
+#[test]
+fn what_is_due_is_claimed_together_and_one_that_fails_holds_up_no_other() {
+    let claim = |order: &Order, seconds| {
+        decide_all(order, mails(order, seconds).into_iter().map(Command::ClaimMail).collect(), at(seconds)).unwrap()
+    };
+    let claimed = claim(&live(1), 12);
+    assert_eq!(claimed.version, live(1).version + 1);
+    assert_eq!(outstanding(&claimed), [Outstanding { job: Job::Mail, at: at(12 + MAIL_LEASE), under_way: true }]);
+    let outcome = vec![Command::MailDelayed(MailKind::Confirmation), Command::MailSent(MailKind::Qr)];
+    let order = decide_all(&claimed, outcome, at(13)).unwrap();
+    assert_eq!(outstanding(&order), [Outstanding { job: Job::Mail, at: at(13 + 30), under_way: false }]);
+    assert_eq!(mails(&order, 43), [MailKind::Confirmation]);
+
+    // Whoever had both vanished: should one of the mails be why, the other does not go out with it again and again.
+    let lapsed = 12 + MAIL_LEASE;
+    assert_eq!(mails(&claimed, lapsed), [MailKind::Confirmation]);
+    let first = claim(&claimed, lapsed);
+    assert_eq!(mails(&first, lapsed), [MailKind::Qr]);
+    let second = claim(&first, lapsed + 1);
+    assert_eq!(mails(&second, lapsed + 1), []);
+    let sent = decide(&second, Command::MailSent(MailKind::Qr), at(lapsed + 2)).unwrap();
+    assert_eq!(mails(&sent, lapsed + MAIL_LEASE), [MailKind::Confirmation]);
+}
+
+#[test]
+fn all_is_news_but_that_somebody_begins_to_send_mails() {
+    let all = |order: &Order, seconds| {
+        decide_all(order, mails(order, seconds).into_iter().map(Command::ClaimMail).collect(), at(seconds)).unwrap()
+    };
+    let claimed = all(&live(1), 12);
+    assert_eq!([unpaid(1).news, paid(1).news, live(1).news, claimed.news], [true, true, true, false]);
+    let both = vec![Command::MailSent(MailKind::Confirmation), Command::MailSent(MailKind::Qr)];
+    assert!(decide_all(&claimed, both, at(13)).unwrap().news, "counted");
+    assert!(decide(&claimed, Command::MailDelayed(MailKind::Qr), at(13)).unwrap().news, "to be queued again");
+    assert!(decide(&live(1), Command::ClaimMail(MailKind::Qr), at(12)).unwrap().news, "another mail is due");
+    assert!(decide(&paid(1), Command::ProvisioningDelayed { reason: "busy".into(), retry_after: None }, at(12)).unwrap().news);
+    // The age of a debt is counted at each attempt to settle it.
+    let owed = all(&decide(&live(1), elsewhere("re_1", 5), at(12)).unwrap(), 12);
+    assert!(!owed.news && decide(&live(1), receive("pi_2", eur(7), Cards::NotDrawn), at(14)).unwrap().news);
+    let twice = all(&decide(&live(1), receive("pi_2", eur(7), Cards::NotDrawn), at(14)).unwrap(), 14);
+    assert!(twice.news, "the refund is still to be queued");
+    assert!(decide(&twice, Command::AskRefund { refund: 0 }, at(15)).unwrap().news);
+}
+
+#[test]
 fn a_mail_is_claimed_by_one_sent_and_marked() {
     let claim = Command::ClaimMail(MailKind::Qr);
     let order = decide(&live(1), claim.clone(), at(12)).unwrap();
     assert_eq!(decide(&order, claim.clone(), at(12)), Err(Rejected::NotDue));
-    assert!(!jobs(&order, 12).contains(&mail(MailKind::Qr)));
+    assert!(!mails(&order, 12).contains(&MailKind::Qr));
     let sent = decide(&order, Command::MailSent(MailKind::Qr), at(13)).unwrap();
     assert_eq!(sent.mail(MailKind::Qr).unwrap().state, MailState::Sent(at(13)));
     assert_eq!(decide(&sent, Command::MailSent(MailKind::Qr), at(13)), Err(Rejected::Done));
@@ -268,7 +341,7 @@ fn a_sender_that_vanished_loses_its_claim() {
     let claim = Command::ClaimMail(MailKind::Qr);
     let order = decide(&live(1), claim.clone(), at(12)).unwrap();
     let lapsed = 12 + MAIL_LEASE;
-    assert!(jobs(&order, lapsed).contains(&mail(MailKind::Qr)));
+    assert!(mails(&order, lapsed).contains(&MailKind::Qr));
     let again = decide(&order, claim, at(lapsed)).unwrap();
     assert_eq!(again.mail(MailKind::Qr).unwrap().attempts, 2);
     // The first one was only slow: its word still counts.
@@ -282,8 +355,8 @@ fn a_mail_that_was_refused_is_given_up_and_a_manager_is_told() {
     let refused = Command::MailRefused { kind: MailKind::Qr, reason: "MessageRejected".into() };
     let order = decide(&order, refused, at(13)).unwrap();
     assert_eq!(order.attention(), [Attention::MailFailed]);
-    assert!(jobs(&order, 13).contains(&mail(MailKind::Manager)));
-    assert!(!jobs(&order, 100_000).contains(&mail(MailKind::Qr)));
+    assert!(mails(&order, 13).contains(&MailKind::Manager));
+    assert!(!mails(&order, 100_000).contains(&MailKind::Qr));
 }
 
 #[test]
@@ -305,15 +378,15 @@ fn trouble_with_a_manager_mail_calls_for_no_further_one() {
     let order = decide(&order, Command::ClaimMail(MailKind::Manager), at(12)).unwrap();
     let refused = Command::MailRefused { kind: MailKind::Manager, reason: "MessageRejected".into() };
     let order = decide(&order, refused, at(13)).unwrap();
-    assert!(!jobs(&order, 100_000).contains(&mail(MailKind::Manager)));
+    assert!(!mails(&order, 100_000).contains(&MailKind::Manager));
     assert!(order.attention().contains(&Attention::MailFailed));
     let next = decide(&order, elsewhere("re_1", 1450), at(14)).unwrap();
-    assert!(jobs(&next, 14).contains(&mail(MailKind::Manager)), "the next trouble does");
+    assert!(mails(&next, 14).contains(&MailKind::Manager), "the next trouble does");
 
     let sent = sent_to_managers(&next, 15);
     let bounced = Command::MailReported { kind: MailKind::Manager, report: MailReport::Bounced };
     let order = decide(&sent, bounced, at(17)).unwrap();
-    assert!(!jobs(&order, 100_000).contains(&mail(MailKind::Manager)));
+    assert!(!mails(&order, 100_000).contains(&MailKind::Manager));
     assert!(order.attention().contains(&Attention::MailUndelivered));
 }
 
@@ -326,13 +399,13 @@ fn sent_to_managers(order: &Order, seconds: i64) -> Order {
 fn managers_hear_of_trouble_that_comes_up_while_a_mail_to_them_is_being_sent() {
     let order = decide(&live(1), elsewhere("re_1", 500), at(20)).unwrap();
     let order = decide(&order, elsewhere("re_2", 500), at(21)).unwrap();
-    assert!(!jobs(&sent_to_managers(&order, 22), 1000).contains(&mail(MailKind::Manager)), "one mail tells of both");
+    assert!(!mails(&sent_to_managers(&order, 22), 1000).contains(&MailKind::Manager), "one mail tells of both");
     let sending = decide(&order, Command::ClaimMail(MailKind::Manager), at(22)).unwrap();
     let news = decide(&sending, elsewhere("re_3", 100), at(23)).unwrap();
-    assert!(!jobs(&news, 23).contains(&mail(MailKind::Manager)));
+    assert!(!mails(&news, 23).contains(&MailKind::Manager));
     let sent = decide(&news, Command::MailSent(MailKind::Manager), at(24)).unwrap();
-    assert!(jobs(&sent, 24).contains(&mail(MailKind::Manager)));
-    assert!(!jobs(&sent_to_managers(&sent, 25), 1000).contains(&mail(MailKind::Manager)));
+    assert!(mails(&sent, 24).contains(&MailKind::Manager));
+    assert!(!mails(&sent_to_managers(&sent, 25), 1000).contains(&MailKind::Manager));
 }
 
 #[test]
@@ -493,10 +566,10 @@ fn cancelling_stops_a_provisioning_under_way() {
 #[test]
 fn codes_of_cancelled_cards_are_not_mailed_any_more() {
     let order = cancel(&live(2), vec![0, 1], 12).unwrap();
-    assert!(!jobs(&order, 1_000_000).contains(&mail(MailKind::Qr)));
+    assert!(!mails(&order, 1_000_000).contains(&MailKind::Qr));
     assert_eq!(decide(&order, Command::ClaimMail(MailKind::Qr), at(13)), Err(Rejected::NotDue));
     let refused = Command::RevocationRefused { line: 1, provisioned: true, reason: "installed".into() };
-    assert!(jobs(&decide(&order, refused, at(13)).unwrap(), 13).contains(&mail(MailKind::Qr)));
+    assert!(mails(&decide(&order, refused, at(13)).unwrap(), 13).contains(&MailKind::Qr));
     let order = decide(&order, Command::Revoked { line: 0 }, at(13)).unwrap();
     assert!(order.mail(MailKind::Qr).is_some(), "the other one may still live");
     let order = decide(&order, Command::Revoked { line: 1 }, at(13)).unwrap();
@@ -529,7 +602,7 @@ fn a_card_that_was_not_activated_yet_is_so_when_the_carrier_refuses_to_revoke_it
     assert_eq!((order.lines[0].state, order.status(at(12))), (LineState::Pending, Status::Normal));
     assert!(jobs(&order, 12).contains(&Job::Provision) && order.mail(MailKind::Qr).is_none());
     let order = decide(&order, Command::Provisioned(vec![0]), at(13)).unwrap();
-    assert!(jobs(&order, 13).contains(&mail(MailKind::Qr)));
+    assert!(mails(&order, 13).contains(&MailKind::Qr));
 }
 
 #[test]
@@ -613,7 +686,7 @@ fn money_that_the_bank_sends_back_is_owed_again_and_a_manager_is_told() {
     assert_eq!((order.refunds[0].state, order.owed()), (RefundState::Failed, vec![eur(1450)]));
     assert!(order.attention().contains(&Attention::RefundFailed));
     assert_eq!(order.history.last().unwrap().event, Event::RefundFailed);
-    assert!(jobs(&order, 86_400).contains(&mail(MailKind::Manager)));
+    assert!(mails(&order, 86_400).contains(&MailKind::Manager));
     // Events come twice and in any sequence.
     for told_late in [refused(Some("re_1")), refused(None), succeeded("re_1")] {
         assert_eq!(decide(&order, told_late, at(86_401)), Err(Rejected::Done));
@@ -715,6 +788,6 @@ fn a_refund_made_by_hand_that_fails_is_not_owed() {
     assert_eq!(order.refundable(0, plan().refund_policy, Used::default(), at(31)), Refundable::Yes(eur(0)));
     let order = decide(&sent_to_managers(&order, 31), refused(Some("re_7")), at(33)).unwrap();
     assert_eq!((order.owed(), order.refunds[0].state), (vec![], RefundState::Failed));
-    assert!(jobs(&order, 33).contains(&mail(MailKind::Manager)), "whoever made it hears of it");
+    assert!(mails(&order, 33).contains(&MailKind::Manager), "whoever made it hears of it");
     assert_eq!(order.refundable(0, plan().refund_policy, Used::default(), at(34)), Refundable::Yes(eur(1450)));
 }

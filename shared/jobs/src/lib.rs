@@ -93,7 +93,7 @@ impl Queues {
     pub async fn send(&self, jobs: &[Queued]) -> Result<(), QueueError> {
         let url = |queued: &&Queued| match queued.message.job {
             Job::Provision | Job::Revoke | Job::Retire => &self.carrier,
-            Job::Mail { .. } => &self.mail,
+            Job::Mail => &self.mail,
             Job::Refund => &self.refund,
         };
         for queue in [&self.carrier, &self.mail, &self.refund] {
@@ -152,7 +152,6 @@ impl std::error::Error for QueueError {}
 #[cfg(test)]
 mod tests {
     use super::*;
-    use simdock_domain::MailKind;
 
     #[test]
     fn messages_are_what_the_contract_says() {
@@ -162,8 +161,8 @@ mod tests {
         assert_eq!(serde_json::to_string(&provision).unwrap(), text);
         assert_eq!(serde_json::from_str::<JobMessage>(text).unwrap(), provision);
 
-        let mail = JobMessage { order_num, job: Job::Mail { mail: MailKind::Qr } };
-        let text = r#"{"orderNum":"EP0123456789ABCDEF","job":"mail","mail":"qr"}"#;
+        let mail = JobMessage { order_num, job: Job::Mail };
+        let text = r#"{"orderNum":"EP0123456789ABCDEF","job":"mail"}"#;
         assert_eq!(serde_json::to_string(&mail).unwrap(), text);
         assert_eq!(serde_json::from_str::<JobMessage>(text).unwrap(), mail);
     }

@@ -78,8 +78,19 @@ impl Store {
         num: &OrderNum,
         decide: impl Fn(&Order) -> Result<Order, Rejected>,
     ) -> Result<Change, StoreError> {
+        match self.order(num).await? {
+            Some(order) => self.change_known_order(order, decide).await,
+            None => Ok(Change::NoOrder),
+        }
+    }
+
+    /// As [`Self::change_order`], beginning with an order as it was read or written a moment ago.
+    pub async fn change_known_order(
+        &self,
+        mut order: Order,
+        decide: impl Fn(&Order) -> Result<Order, Rejected>,
+    ) -> Result<Change, StoreError> {
         for _ in 0..DECISIONS {
-            let Some(order) = self.order(num).await? else { return Ok(Change::NoOrder) };
             let next = match decide(&order) {
                 Ok(next) => next,
                 Err(rejected) => return Ok(Change::Refused(Box::new(order), rejected)),
@@ -87,8 +98,12 @@ impl Store {
             if self.replace_order(&next).await?.is_ok() {
                 return Ok(Change::Made(Box::new(next)));
             }
+            match self.order(&order.num).await? {
+                Some(fresh) => order = fresh,
+                None => return Ok(Change::NoOrder),
+            }
         }
-        Err(StoreError::Busy(format!("others kept changing order {num}")))
+        Err(StoreError::Busy(format!("others kept changing order {}", order.num)))
     }
 
     /// Writes an order over the version before.

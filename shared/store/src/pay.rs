@@ -11,21 +11,36 @@ use simdock_domain::{
     Cards, ChangeKind, Command, Gift, Iccid, Intake, Money, OpenChange, Order, OrderNum, OrderType, Plan, PoolId, Provider,
     Rejected, Subscription, Timestamp, VoidReason, decide, decide_all,
 };
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// How often a payment is decided anew: each time a card turned out to be dead or the order changed meanwhile.
 const ROUNDS: u32 = 40;
 
+/// The most that a sale writes beside its order, its cards and their subscriptions: a gift's record and quota, or a balance and its
+/// ledger; with a subscription that changes.
+const BESIDES: usize = 3;
+
 /// How long a buyer waits, in milliseconds, before "sold out" counts: the last tickets may be with another delivery of its own
 /// webhook, or with somebody about to give them back.
 const SECOND_LOOK: std::ops::Range<u64> = 200..400;
 
+/// A card that an order gets.
+pub struct Bought {
+    /// Its number.
+    pub iccid: Iccid,
+    /// Where it belongs.
+    pub pool: PoolId,
+    /// Until when its profile can be installed.
+    pub activate_before: Option<Timestamp>,
+    /// The slot where it was drawn; none if it was asked for by its number.
+    pub slot: Option<u64>,
+}
+
 /// What an order gets for its money.
 struct Delivery {
     /// Its cards, one for each line.
-    cards: Vec<Iccid>,
-    /// Where they were drawn, unless they were asked for by number.
-    tickets: Vec<Ticket>,
+    cards: Vec<Bought>,
     /// What its subscription becomes.
     subscription: Option<Subscription>,
     /// Whether nobody has to be asked to make it work.
@@ -78,6 +93,17 @@ pub enum Paid {
     Elsewhere(String),
     /// The order was given up for this reason, without any money having moved.
     GivenUp(Box<Order>, VoidReason),
+}
+
+impl Bought {
+    fn drawn(ticket: &Ticket) -> Self {
+        let Ticket { pool, slot, iccid, activate_before } = ticket.clone();
+        Self { iccid, pool, activate_before, slot: Some(slot) }
+    }
+
+    fn by_number(sim: Sim) -> Self {
+        Self { iccid: sim.iccid, pool: sim.pool, activate_before: sim.activate_before, slot: None }
+    }
 }
 
 fn received(receipt: &Receipt, cards: Cards) -> Command {
@@ -142,7 +168,7 @@ impl Store {
                         return Ok(Paid::Elsewhere(other));
                     }
                     let (cards, void) = match supply? {
-                        Supply::Ready(delivery) => match self.sell_to(&order, &delivery, receipt, now).await? {
+                        Supply::Ready(delivery) => match self.sell_to(&order, &plan, &delivery, receipt, now).await? {
                             Sold::Yes(next) => return Ok(Paid::Recorded(next)),
                             Sold::Known => return Ok(Paid::Known(Box::new(order))),
                             Sold::No(void) => match self.give_up(&order, void, now).await? {
@@ -220,22 +246,25 @@ impl Store {
             if !self.draw_all(&pools, count, held, now).await? {
                 return Ok(Supply::SoldOut(pools));
             }
-            held[..count].iter().map(|ticket| ticket.iccid.clone()).collect()
+            held[..count].iter().map(Bought::drawn).collect()
         } else {
-            let sims = self.sims(&order.wanted).await?;
+            let mut sims = self.sims(&order.wanted).await?;
             let for_sale = |sim: &Sim| {
                 sim.state == SimState::Stocked && pools.contains(&sim.pool) && !Self::too_near(sim.activate_before, now)
             };
             if sims.len() < count || !sims.iter().all(for_sale) {
                 return Ok(Supply::SoldOut(Vec::new()));
             }
-            order.wanted.clone()
+            let place = |sim: &Sim| order.wanted.iter().position(|iccid| *iccid == sim.iccid);
+            sims.sort_by_key(place);
+            sims.into_iter().map(Bought::by_number).collect::<Vec<_>>()
         };
+        let works_at_once = self.works_at_once(order, &cards, subscription.as_ref()).await?;
         let Some(before) = subscription else {
-            let tickets = if order.wanted.is_empty() { held[..count].to_vec() } else { Vec::new() };
-            return Ok(Supply::Ready(Box::new(Delivery { cards, tickets, subscription: None, works_at_once: false })));
+            return Ok(Supply::Ready(Box::new(Delivery { cards, subscription: None, works_at_once })));
         };
-        let change = |kind| before.claim(OpenChange::begin(kind, &order.num, cards.first().cloned(), now));
+        let new_card = cards.first().map(|card| card.iccid.clone());
+        let change = |kind| before.claim(OpenChange::begin(kind, &order.num, new_card, now));
         let after = match order.kind {
             OrderType::ActivateSubscription => {
                 return Err(StoreError::Broken("an activation of a subscription that is there".into()));
@@ -244,20 +273,45 @@ impl Store {
             OrderType::SwapSim => change(ChangeKind::Swap),
             OrderType::CancelSubscription => change(ChangeKind::Cancellation),
         };
-        let operator = self.operator(&before.pool.operator).await?;
-        let preloaded = operator.is_some_and(|operator| operator.provisioning == Provisioning::Preloaded);
-        let works_at_once = preloaded && matches!(order.kind, OrderType::TopUpSubscription | OrderType::Renewal);
-        let tickets = held[..count].to_vec();
-        let delivery = |after| Delivery { cards, tickets, subscription: Some(after), works_at_once };
+        let delivery = |after| Delivery { cards, subscription: Some(after), works_at_once };
         Ok(after.map_or(Supply::Closed, |after| Supply::Ready(Box::new(delivery(after)))))
     }
 
-    /// Tries to sell a delivery to its order, in one transaction: position 0 is the order, 1 to n its cards, then the subscription,
-    /// the main order of a renewal, what a gift uses up, and the balance with its ledger.
-    async fn sell_to(&self, order: &Order, delivery: &Delivery, receipt: &Receipt, now: Timestamp) -> Result<Sold, StoreError> {
-        let mut commands = vec![received(receipt, Cards::Drawn(delivery.cards.clone()))];
+    /// Whether what an order gets works as soon as it is paid: its operators only deliver cards that work already, and one transaction
+    /// holds all that comes of it.
+    async fn works_at_once(
+        &self,
+        order: &Order,
+        cards: &[Bought],
+        subscription: Option<&Subscription>,
+    ) -> Result<bool, StoreError> {
+        if order.kind == OrderType::CancelSubscription || 1 + 2 * cards.len() + BESIDES > Self::MOST_AT_ONCE {
+            return Ok(false);
+        }
+        let pools = cards.iter().map(|card| &card.pool).chain(subscription.map(|subscription| &subscription.pool));
+        for operator in pools.map(|pool| &pool.operator).collect::<BTreeSet<_>>() {
+            let operator = self.operator(operator).await?;
+            if operator.is_none_or(|operator| operator.provisioning != Provisioning::Preloaded) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Tries to sell a delivery to its order, in one transaction: position 0 is the order, 1 to n its cards, then the subscriptions
+    /// that begin or the one that changes, the main order of a renewal, what a gift uses up, and the balance with its ledger.
+    async fn sell_to(
+        &self,
+        order: &Order,
+        plan: &Plan,
+        delivery: &Delivery,
+        receipt: &Receipt,
+        now: Timestamp,
+    ) -> Result<Sold, StoreError> {
+        let iccids = delivery.cards.iter().map(|card| card.iccid.clone()).collect();
+        let mut commands = vec![received(receipt, Cards::Drawn(iccids))];
         if delivery.works_at_once {
-            commands.push(Command::Provisioned(vec![0]));
+            commands.push(Command::Provisioned((0..order.lines.len()).collect()));
         }
         let next = match decide_all(order, commands, now) {
             Ok(next) => next,
@@ -266,11 +320,13 @@ impl Store {
         };
         let mut sale = self.transaction();
         sale.order(&next)?;
-        for ticket in &delivery.tickets {
-            sale.push(self.sell(ticket, next.num.as_str())?);
+        for (line, card) in delivery.cards.iter().enumerate() {
+            sale.sold(card, &next, line, delivery.works_at_once, now)?;
         }
-        for iccid in &order.wanted {
-            sale.push(self.sell_wanted(iccid, next.num.as_str())?);
+        if delivery.works_at_once && next.kind == OrderType::ActivateSubscription {
+            for (line, Bought { iccid, pool, activate_before, .. }) in delivery.cards.iter().enumerate() {
+                sale.begin(&Subscription::begin(&next, line, iccid.clone(), pool.clone(), *activate_before, plan, now))?;
+            }
         }
         if let Some(subscription) = &delivery.subscription {
             sale.subscription(subscription)?;

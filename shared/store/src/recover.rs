@@ -3,7 +3,7 @@
 
 use crate::item::{Item, number, number_of, text, text_of};
 use crate::sims::{Sim, SimState};
-use crate::stock::{CARDS_PER_TRANSACTION, Slotted, Ticket, built, too_near};
+use crate::stock::{CARDS_PER_TRANSACTION, Slotted, Ticket, built};
 use crate::write::{SendError, TransactError, Twice, send};
 use crate::{Store, StoreError, keys};
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
@@ -106,9 +106,7 @@ impl Store {
             let slots = self.slots(pool, from, end).await?;
             let mut tickets = Vec::with_capacity(slots.len());
             for (slot, item) in &slots {
-                let iccid =
-                    text_of(item, "iccid")?.parse().map_err(|_| StoreError::Broken("a slot without a card".to_owned()))?;
-                tickets.push(Ticket { pool: pool.clone(), slot: *slot, iccid });
+                tickets.push(Ticket::of_slot(pool, *slot, item)?);
             }
             for batch in tickets.chunks(CARDS_PER_TRANSACTION) {
                 let (leaked, stale) = self.give_back_batch(pool, batch.to_vec(), now).await?;
@@ -137,10 +135,9 @@ impl Store {
         let first = head + u64::try_from(now.unix() / 60).unwrap_or(0) % parts * LOOKS;
         let mut stale = Vec::new();
         for (slot, item) in self.slots(pool, first, published.min(first + LOOKS)).await? {
-            if too_near(&item, now)? {
-                let iccid =
-                    text_of(&item, "iccid")?.parse().map_err(|_| StoreError::Broken("a slot without a card".to_owned()))?;
-                stale.push(Ticket { pool: pool.clone(), slot, iccid });
+            let ticket = Ticket::of_slot(pool, slot, &item)?;
+            if Self::too_near(ticket.activate_before, now) {
+                stale.push(ticket);
             }
         }
         let mut aside = 0;

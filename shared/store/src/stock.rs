@@ -67,6 +67,8 @@ pub struct Ticket {
     pub slot: u64,
     /// The card.
     pub iccid: Iccid,
+    /// Its deadline.
+    pub activate_before: Option<Timestamp>,
 }
 
 /// What a draw gave.
@@ -86,6 +88,16 @@ pub struct Slotted<'a> {
     pub activate_before: Option<Timestamp>,
     /// The write of the card itself, given its slot.
     pub write: TransactWriteItem,
+}
+
+impl Ticket {
+    /// What stands in a slot.
+    pub(crate) fn of_slot(pool: &PoolId, slot: u64, item: &Item) -> Result<Self, StoreError> {
+        let iccid = text_of(item, "iccid")?.parse().map_err(|_| StoreError::Broken("a slot without a card".to_owned()))?;
+        let until = number_of(item, "until")?;
+        let activate_before = (until != 0).then(|| Timestamp::from_unix(until.cast_signed()));
+        Ok(Self { pool: pool.clone(), slot, iccid, activate_before })
+    }
 }
 
 impl Store {
@@ -109,12 +121,12 @@ impl Store {
         let first = head - u64::try_from(count).unwrap_or(u64::MAX).min(head);
         let mut tickets = Vec::with_capacity(count);
         for (slot, item) in self.slots(pool, first, head).await? {
-            if too_near(&item, now)? {
+            let ticket = Ticket::of_slot(pool, slot, &item)?;
+            if Self::too_near(ticket.activate_before, now) {
                 tracing::warn!(pool = %pool, slot, "dead slot: the card is too near its deadline");
-                continue;
+            } else {
+                tickets.push(ticket);
             }
-            let iccid = text_of(&item, "iccid")?.parse().map_err(|_| StoreError::Broken("a slot without a card".to_owned()))?;
-            tickets.push(Ticket { pool: pool.clone(), slot, iccid });
         }
         Ok(Draw::Tickets(tickets))
     }
@@ -449,55 +461,14 @@ impl Store {
         Ok(())
     }
 
-    /// The sale of a card that was asked for by its number, for a transaction. The slot that it leaves is dead: whoever draws it
-    /// draws again.
-    pub(crate) fn sell_wanted(&self, iccid: &Iccid, order: &str) -> Result<TransactWriteItem, StoreError> {
-        let update = Update::builder().table_name(&self.tables.sims).set_key(Some(keys::sim(iccid)));
-        let update = update
-            .update_expression("SET #state = :sold, #order = :order REMOVE slot")
-            .condition_expression("#state = :stocked")
-            .expression_attribute_names("#state", "state")
-            .expression_attribute_names("#order", "order")
-            .expression_attribute_values(":sold", text("sold"))
-            .expression_attribute_values(":order", text(order))
-            .expression_attribute_values(":stocked", text("stocked"));
-        Ok(TransactWriteItem::builder().update(built(update.build())?).build())
-    }
-
     /// Whether a card is so near its deadline that it is not sold any more.
     pub(crate) fn too_near(activate_before: Option<Timestamp>, now: Timestamp) -> bool {
-        activate_before.is_some_and(|until| until.unix() < shelf_end(now).cast_signed())
-    }
-
-    /// The sale of a drawn card, for a transaction.
-    pub(crate) fn sell(&self, ticket: &Ticket, order: &str) -> Result<TransactWriteItem, StoreError> {
-        let update = Update::builder().table_name(&self.tables.sims).set_key(Some(keys::sim(&ticket.iccid)));
-        let update = update
-            .update_expression("SET #state = :sold, #order = :order REMOVE slot")
-            .condition_expression("#state = :stocked AND slot = :slot")
-            .expression_attribute_names("#state", "state")
-            .expression_attribute_names("#order", "order")
-            .expression_attribute_values(":sold", text("sold"))
-            .expression_attribute_values(":order", text(order))
-            .expression_attribute_values(":stocked", text("stocked"))
-            .expression_attribute_values(":slot", number(ticket.slot));
-        Ok(TransactWriteItem::builder().update(built(update.build())?).build())
+        activate_before.is_some_and(|until| until < now.plus_seconds(SHELF_DAYS * 86_400))
     }
 }
 
 fn pool_of(entry: &Item) -> Result<PoolId, StoreError> {
     text_of(entry, "pool")?.to_owned().try_into().map_err(StoreError::Broken)
-}
-
-/// Whether the card of a slot is so near its deadline that it is not sold any more.
-pub fn too_near(slot: &Item, now: Timestamp) -> Result<bool, StoreError> {
-    let until = number_of(slot, "until")?;
-    Ok(until != 0 && until < shelf_end(now))
-}
-
-/// The earliest deadline, in Unix seconds, that a card may have to be sold now.
-fn shelf_end(now: Timestamp) -> u64 {
-    u64::try_from(now.plus_seconds(SHELF_DAYS * 86_400).unix()).unwrap_or(0)
 }
 
 /// What an SDK builder gives when all that must be set is set.

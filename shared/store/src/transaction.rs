@@ -1,6 +1,7 @@
 //! What one decision changes, written as one transaction: every item with its condition.
 
 use crate::item::{number, text, to_item};
+use crate::pay::Bought;
 use crate::sims::Sim;
 use crate::stock::built;
 use crate::subscriptions::subscription_item;
@@ -113,6 +114,40 @@ impl Transaction<'_> {
         Ok(self.push(TransactWriteItem::builder().put(put).build()))
     }
 
+    /// A card that is sold to a line of an order: one that was drawn still stands in its slot; one that was asked for by its number
+    /// leaves a dead slot, and whoever draws that draws again. One that works at once is activated in the same write.
+    pub fn sold(
+        &mut self,
+        card: &Bought,
+        order: &Order,
+        line: usize,
+        works_at_once: bool,
+        now: Timestamp,
+    ) -> Result<&mut Self, StoreError> {
+        let mut set = "SET #state = :state, #order = :order".to_owned();
+        let mut update = self
+            .card(&card.iccid)
+            .expression_attribute_names("#order", "order")
+            .expression_attribute_values(":state", text(if works_at_once { "active" } else { "sold" }))
+            .expression_attribute_values(":order", text(order.num.as_str()))
+            .expression_attribute_values(":stocked", text("stocked"));
+        update = match card.slot {
+            Some(slot) => update
+                .condition_expression("#state = :stocked AND slot = :slot")
+                .expression_attribute_values(":slot", number(slot)),
+            None => update.condition_expression("#state = :stocked"),
+        };
+        if works_at_once {
+            set.push_str(", subscription = :subscription");
+            update = update.expression_attribute_values(":subscription", text(order.subscription_of(line)));
+            if order.mails_codes() {
+                set.push_str(", disclosed = :now");
+                update = update.expression_attribute_values(":now", number(now.unix()));
+            }
+        }
+        self.update(update.update_expression(set + " REMOVE slot"))
+    }
+
     /// A sold card that its carrier activated; if the order's mail will carry its code, it counts as disclosed from here on.
     pub fn activated(&mut self, order: &Order, activation: &Activation, now: Timestamp) -> Result<&mut Self, StoreError> {
         let iccid = order.lines.get(activation.line).and_then(|line| line.iccid.as_ref());
@@ -126,7 +161,7 @@ impl Transaction<'_> {
             .expression_attribute_values(":sold", text("sold"))
             .expression_attribute_values(":order", text(order.num.as_str()))
             .expression_attribute_values(":subscription", text(order.subscription_of(activation.line)));
-        if order.send_email && order.has_codes() {
+        if order.mails_codes() {
             set.push_str(", disclosed = if_not_exists(disclosed, :now)");
             update = update.expression_attribute_values(":now", number(now.unix()));
         }

@@ -1,7 +1,7 @@
 //! What each action costs at `DynamoDB`, from what it says it consumed.
 
 use crate::limits;
-use crate::shop::{num, payment};
+use crate::shop::{ASKED, num, payment};
 use crate::site::Site;
 use serde_json::{Value, json};
 use simdock_tests::{Call, Cost, in_sequence};
@@ -44,8 +44,10 @@ async fn play(site: &Site) -> Vec<Action> {
     let (shop, mut actions) = (&site.shop, Vec::new());
     let mut add = |name, calls: &[Call]| actions.push(Action::of(name, calls));
 
-    let (order, calls) = site.metered(&["create-order"], shop.order(1)).await;
+    let (sold, calls) = site.metered(&["create-order"], shop.order(1)).await;
     add("create", &calls);
+    add("sell1", &site.metered(&["payment-webhook"], shop.pay(&sold)).await.1);
+    let order = shop.order_of(ASKED, 1).await;
     let event = payment(&order);
     let (result, calls) = site.metered(&["payment-webhook"], shop.webhook(&event)).await;
     assert_eq!(result, "paid");
@@ -55,35 +57,25 @@ async fn play(site: &Site) -> Vec<Action> {
     add("duplicate", &calls);
     let ((), calls) = site.metered(&["provision"], site.work("provision", &order, json!({ "job": "provision" }))).await;
     add("provision1", &calls);
-    site.work("send-email", &order, json!({ "job": "mail", "mail": "confirmation" })).await;
-    let sending = site.work("send-email", &order, json!({ "job": "mail", "mail": "qr" }));
+    let sending = site.work("send-email", &order, json!({ "job": "mail" }));
     add("mailed", &site.metered(&["send-email"], sending).await.1);
     let after = shop.read(&order).await;
     assert_eq!((&after["fulfilment"], &after["emails"][1]["status"]), (&json!("completed"), &json!("sent")), "{after:#}");
 
-    let (ten, _) = site.metered(&[], shop.order(10)).await;
+    let ten = shop.order_of(ASKED, 10).await;
     add("pay10", &site.metered(&["payment-webhook"], shop.pay(&ten)).await.1);
 
     add("refund", &refund(site, &order).await);
-    let main = provisioned(site).await;
     let functions = ["renew-order", "payment-webhook", "provision"];
-    let renewal = change(site, format!("/v1/orders/{}/renewal", num(&main)), json!({ "payment": "card" }));
+    let renewal = change(site, format!("/v1/orders/{}/renewal", num(&sold)), json!({ "payment": "card" }));
     add("renew", &site.metered(&functions, renewal).await.1);
-    let subscription = shop.read(&main).await["cards"][0]["subscriptionId"].as_str().expect("a subscription").to_owned();
+    let subscription = shop.read(&sold).await["cards"][0]["subscriptionId"].as_str().expect("a subscription").to_owned();
     let functions = ["top-up-subscription", "payment-webhook", "provision"];
     let body = json!({ "addOnIds": ["data-1gb"], "payment": "card" });
     let top_up = change(site, format!("/v1/subscriptions/{subscription}/top-ups"), body);
     add("topUp", &site.metered(&functions, top_up).await.1);
     add("swap", &swap(site, &subscription).await);
     actions
-}
-
-/// An order of one card that works.
-async fn provisioned(site: &Site) -> Value {
-    let order = site.shop.order(1).await;
-    site.shop.pay(&order).await;
-    site.work("provision", &order, json!({ "job": "provision" })).await;
-    order
 }
 
 /// Asked for by the partner, revoked by the carrier, given back by Stripe.
@@ -108,12 +100,11 @@ async fn change(site: &Site, path: String, body: Value) {
     assert_eq!(after["fulfilment"], "completed", "{after:#}");
 }
 
-/// Ordered, set up, installed by the subscriber; then the old card is stopped.
+/// Ordered, and so set up; installed by the subscriber; then the old card is stopped.
 async fn swap(site: &Site, subscription: &str) -> Vec<Call> {
     let shop = &site.shop;
     let steps = async {
         let order = shop.post(&format!("/v1/subscriptions/{subscription}/sim-swap"), &json!({ "formFactor": "esim" })).await;
-        site.work("provision", &order, json!({ "job": "provision" })).await;
         let iccid = shop.read(&order).await["cards"][0]["iccid"].as_str().expect("a card").to_owned();
         let installed = json!({ "type": "installed", "at": site.stack.clock().now().to_string(), "via": "ios_api" });
         let result = shop.post(&format!("/v1/sims/{iccid}/events"), &installed).await;

@@ -1,6 +1,6 @@
 //! What a thousand orders of one card cost at AWS, from what one of them really asks for.
 
-use crate::shop::num;
+use crate::shop::{PLAN, num};
 use crate::site::Site;
 use simdock_local::Options;
 use simdock_tests::{Call, Cost, Meter};
@@ -63,17 +63,17 @@ impl Bill {
     }
 }
 
-/// Takes orders through a running stack, one after the other, and adds up what they asked for.
-pub async fn measure() -> Bill {
+/// Takes orders of a plan through a running stack, one after the other, and adds up what they asked for.
+pub async fn measure(plan: &str) -> Bill {
     let site = running(Options::default()).await;
     for _ in 0..BEFORE {
-        one(&site).await;
+        one(&site, plan).await;
     }
     tokio::time::sleep(SETTLED).await;
     site.meter.take();
     let before = invocations(&site);
     for _ in 0..ORDERS {
-        one(&site).await;
+        one(&site, plan).await;
     }
     tokio::time::sleep(SETTLED).await;
     let calls = site.meter.take();
@@ -108,12 +108,12 @@ async fn running(options: Options) -> Site {
 pub async fn record(stock: &Path, orders: usize) -> Vec<Vec<Call>> {
     let site = running(Options { inventory: Some(stock.to_owned()), ..Options::default() }).await;
     for _ in 0..BEFORE {
-        one(&site).await;
+        one(&site, PLAN).await;
     }
     site.meter.take();
     let mut recorded = Vec::with_capacity(orders);
     for _ in 0..orders {
-        one(&site).await;
+        one(&site, PLAN).await;
         let mut calls = site.meter.take();
         calls.retain(asked);
         recorded.push(calls);
@@ -133,8 +133,8 @@ fn invocations(site: &Site) -> [usize; FUNCTIONS.len()] {
 }
 
 /// An order of one card, until both of its mails are sent.
-async fn one(site: &Site) {
-    let order = site.shop.order(1).await;
+async fn one(site: &Site, plan: &str) {
+    let order = site.shop.order_of(plan, 1).await;
     site.shop.pay(&order).await;
     let begun = Instant::now();
     loop {

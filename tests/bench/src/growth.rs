@@ -54,10 +54,7 @@ async fn fill(site: &Site, from: u32, to: u32) {
     }
     let order = site.shop.order(1).await;
     site.shop.pay(&order).await;
-    site.work("provision", &order, json!({ "job": "provision" })).await;
-    for mail in ["confirmation", "qr"] {
-        site.work("send-email", &order, json!({ "job": "mail", "mail": mail })).await;
-    }
+    site.work("send-email", &order, json!({ "job": "mail" })).await;
     let table = site.stack.config().var("ORDERS_TABLE").expect("a table").to_owned();
     let client = wire::client();
     let ask = async |operation: &str, body: Value| {
@@ -112,10 +109,7 @@ async fn sample(site: &Site) -> Vec<(&'static str, f64)> {
     }
     orders.push(first);
     for order in &orders {
-        site.work("provision", order, json!({ "job": "provision" })).await;
-        for mail in ["confirmation", "qr"] {
-            site.work("send-email", order, json!({ "job": "mail", "mail": mail })).await;
-        }
+        site.work("send-email", order, json!({ "job": "mail" })).await;
     }
     for _ in 0..SAMPLES {
         shop.order(1).await;

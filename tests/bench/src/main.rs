@@ -1,6 +1,7 @@
 //! `cargo run --release -p simdock-bench`: measures, prints a table, and writes `target/bench.json`. With `--check` it fails if a
 //! figure is not what it is held to.
 
+use simdock_bench::shop::{ASKED, PLAN};
 use simdock_bench::{actions, binaries, claims, cost, growth, local, pure, report};
 use std::fs;
 use std::process::ExitCode;
@@ -41,7 +42,7 @@ fn main() -> ExitCode {
         parts.push(report::pure(&pure::measure()));
         parts.push(report::growth(&growth::measure(progress).await));
         progress("what orders cost");
-        parts.push(report::cost(&cost::measure().await));
+        parts.push(report::cost(&cost::measure(PLAN).await, &cost::measure(ASKED).await));
         progress("done");
         parts
     });

@@ -215,11 +215,13 @@ pub fn growth(grown: &BTreeMap<&'static str, Grown>) -> Part {
     Part { rows, json: part("growth", all.into()) }
 }
 
-/// What orders cost.
-pub fn cost(bill: &Bill) -> Part {
+/// What orders cost: those whose cards work at once, and those whose operator is asked for each card.
+pub fn cost(bill: &Bill, asked: &Bill) -> Part {
     let (without, with) = (bill.per_1000(false), bill.per_1000(true));
     let mut json = part("usdPer1000", json!(without));
     json.insert("usdPer1000WithIndexes".to_owned(), json!(with));
+    json.insert("usdPer1000Asked".to_owned(), json!(asked.per_1000(false)));
+    json.insert("usdPer1000AskedWithIndexes".to_owned(), json!(asked.per_1000(true)));
     Part {
         rows: vec![
             Row::new("order: wcu", bill.tables.writes, Target::None),
@@ -230,6 +232,13 @@ pub fn cost(bill: &Bill) -> Part {
             Row::new("order: invocations", bill.invocations, Target::None),
             Row::new("usdPer1000", without, Target::AtMost(0.018)),
             Row::new("usdPer1000WithIndexes", with, Target::None),
+            Row::new("asked order: wcu", asked.tables.writes, Target::None),
+            Row::new("asked order: wcu of refused writes", asked.refused, Target::None),
+            Row::new("asked order: rcu", asked.tables.reads, Target::None),
+            Row::new("asked order: SQS requests", asked.sqs, Target::None),
+            Row::new("asked order: invocations", asked.invocations, Target::None),
+            Row::new("usdPer1000Asked", asked.per_1000(false), Target::AtMost(0.018)),
+            Row::new("usdPer1000AskedWithIndexes", asked.per_1000(true), Target::None),
         ],
         json,
     }

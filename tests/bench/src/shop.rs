@@ -12,7 +12,9 @@ use simdock_runtime::Clock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// What is ordered: its cards come with their codes, so no operator has to be asked for them.
-const PLAN: &str = "eu-5gb-30d";
+pub const PLAN: &str = "eu-5gb-30d";
+/// A plan whose operator has to be asked for each card.
+pub const ASKED: &str = "sandbox-1gb-7d";
 
 /// A client of a running stack.
 #[derive(Clone, Debug)]
@@ -94,8 +96,13 @@ impl Shop {
 
     /// Creates an order of so many cards, with everything that orders commonly come with.
     pub async fn order(&self, count: usize) -> Value {
+        self.order_of(PLAN, count).await
+    }
+
+    /// As [`Self::order`], of a plan.
+    pub async fn order_of(&self, plan: &str, count: usize) -> Value {
         let draft = json!({
-            "planId": PLAN, "count": count, "payment": "card", "channel": "web", "lineName": "Spain",
+            "planId": plan, "count": count, "payment": "card", "channel": "web", "lineName": "Spain",
             "subscriber": { "email": "ana.garcia@example.com", "name": "Ana García", "language": "es" },
             "otherOrderId": format!("shop-{}", unique()), "otherItemId": "1",
         });

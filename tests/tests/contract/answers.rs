@@ -436,7 +436,7 @@ async fn time(contract: &Arc<Contract>) {
     assert_eq!(late["reason"], "period_over");
 
     hold(&site, "provision", true).await;
-    let paused = site.paid(&draft("eu-5gb-30d")).await;
+    let paused = site.paid(&draft("sandbox-1gb-7d")).await;
     assert_eq!(site.read(&paused).await["cards"][0]["status"], "provisioning");
     hold(&site, "send-email", true).await;
     let mut unsent = draft("eu-5gb-30d");

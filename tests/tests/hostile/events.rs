@@ -34,7 +34,7 @@ fn messages_of_queues() {
     };
     for (function, job) in [
         ("provision", json!({"job": "provision"})),
-        ("send-email", json!({"job": "mail", "mail": "confirmation"})),
+        ("send-email", json!({"job": "mail"})),
         ("settle-refund", json!({"job": "refund"})),
     ] {
         hunt(file!(), "job", 1, |bytes| {

@@ -126,7 +126,7 @@ async fn what_cannot_be_renewed_is_refused_with_its_reason() {
     let site = Site::start().await;
     let by_card = json!({"payment": "card"});
     pause(&site, "provision", true).await;
-    let early = site.paid(&draft("eu-5gb-30d")).await;
+    let early = site.paid(&draft(PLAN)).await;
     let problem = renewing(&site, &early, &by_card).send().await.problem(409, "not_possible", None);
     assert_eq!(problem["reason"], "in_progress");
     pause(&site, "provision", false).await;

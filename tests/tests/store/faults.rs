@@ -2,7 +2,7 @@
 
 use crate::within;
 use futures_util::future::join_all;
-use simdock_domain::{Command, MailKind, Order, OrderNum, PaymentMethod, Provider, decide};
+use simdock_domain::{Command, MailKind, Order, OrderNum, PaymentMethod, ProfileState, Provider, decide};
 use simdock_store::{Change, Created, Facts, ImportLine, ImportStatus, Paid, Receipt, Store, StoreError};
 use simdock_tests::{
     Fault, Faults, PARTNER, Proxy, World, activations, audit, card, cards, draft, eur, eventually, order, pool, receipt, sims_of,
@@ -275,4 +275,36 @@ async fn transactions_that_meet_wait_for_each_other() {
     assert!(proxy.stats().conflicts > 0);
     assert_eq!(store.balance(PARTNER, eur(0).currency).await.unwrap(), eur(0));
     audit(&world.engine).await;
+}
+
+#[tokio::test]
+async fn a_write_of_one_item_is_made_once_whatever_becomes_of_its_answer() {
+    let world = World::with_cards(1).await;
+    let proxy = Proxy::start(&world.engine, 1, Faults::default()).await;
+    let store = world.store_through(&proxy).await;
+    let (order, _) = world.subscription("key").await;
+    let iccid = order.lines[0].iccid.clone().unwrap();
+    for way in WAYS {
+        // Where the answer got lost, the second time is refused by what the first has written.
+        let lost = matches!(way, Fault::FailAfter | Fault::Cut);
+        let before = world.read(&order.num).await;
+        let next = decide(&before, Command::Note(format!("{way:?}")), world.now()).unwrap();
+        proxy.next("PutItem", [way]);
+        let written = within(20, store.write_in_step(&before, &next, Facts::default(), world.now())).await.unwrap();
+        assert_eq!((written.is_err(), world.read(&order.num).await), (lost, next), "{way:?}");
+
+        let sim = world.store.sim(&iccid).await.unwrap().unwrap();
+        world.wait(60);
+        let state = match sim.profile.state {
+            Some((ProfileState::Installed, _)) => ProfileState::Disabled,
+            Some((ProfileState::Disabled | ProfileState::Deleted, _)) | None => ProfileState::Installed,
+        };
+        let profile = sim.profile.reported(state, None, None, world.now()).unwrap();
+        proxy.next("UpdateItem", [way]);
+        let written = within(20, store.write_profile(&sim, &profile)).await.unwrap();
+        assert_eq!(written.is_err(), lost, "{way:?}");
+        assert_eq!(world.store.sim(&iccid).await.unwrap().unwrap().profile, profile, "{way:?}");
+    }
+    // Not one of them was a transaction.
+    assert_eq!(proxy.stats().operations.get("TransactWriteItems"), None);
 }

@@ -45,6 +45,7 @@ async fn an_order_that_is_not_there_is_not_found() {
 async fn a_mail_is_claimed_by_one_of_many() {
     let world = World::with_cards(1).await;
     let order = world.paid_order("key", 1).await;
+    let order = world.activate(&order, &[0]).await;
     let now = world.now();
     let claim = || world.store.change_order(&order.num, |order| decide(order, Command::ClaimMail(MailKind::Confirmation), now));
     let claims = within(30, join_all((0..20).map(|_| claim()))).await;

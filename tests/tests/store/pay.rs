@@ -1,7 +1,10 @@
 use crate::{available, within};
 use futures_util::future::join_all;
 use serde_json::json;
-use simdock_domain::{Iccid, Job, Money, Order, Provider, ReturnReason, Status, VoidReason, due};
+use simdock_domain::{
+    Draft, FormFactor, Fulfilment, Iccid, Job, MailKind, Money, Order, Provider, ReturnReason, Status, SubscriptionChange,
+    VoidReason, due, mails_due, outstanding,
+};
 use simdock_store::{Paid, Receipt, SimState};
 use simdock_tests::{Faults, Proxy, World, audit, card, cards, eur, iccid, order, plan, pool, receipt, second_pool, stock};
 use std::collections::BTreeSet;
@@ -33,6 +36,67 @@ async fn a_payment_allocates_a_card_per_line() {
     }
     assert_eq!(available(&world).await, 2);
     assert_eq!(audit(&world.engine).await.allocated, 3);
+}
+
+#[tokio::test]
+async fn cards_that_nobody_has_to_be_asked_for_work_as_soon_as_they_are_paid() {
+    let world = World::with_cards(60).await;
+    world.preloaded().await;
+    let paid = world.paid_order("key", 2).await;
+    assert_eq!((paid.version, paid.fulfilment(world.now())), (2, Fulfilment::Completed));
+    assert_eq!(mails_due(&paid, world.now()), [MailKind::Confirmation, MailKind::Qr]);
+    for (line, iccid) in iccids(&paid).iter().enumerate() {
+        let sim = world.store.sim(iccid).await.unwrap().unwrap();
+        let subscription = world.read_subscription(&paid.subscription_id(line)).await;
+        assert_eq!((sim.state, sim.slot, sim.disclosed_at), (SimState::Active, None, Some(world.now())));
+        assert_eq!((sim.order_num, sim.subscription), (Some(paid.num.clone()), Some(subscription.id)));
+        assert_eq!((&subscription.iccid, subscription.activate_before), (iccid, sim.activate_before));
+        assert_eq!((subscription.pool, subscription.plans.len()), (pool(), 1));
+    }
+
+    // Nobody is mailed a code: it has not left yet.
+    let quiet = order("quiet", Draft { send_email: false, ..simdock_tests::draft(1) }, world.now());
+    world.store.create_order(&quiet).await.unwrap();
+    let quiet = recorded(world.store.receive_payment(&quiet.num, &receipt(&quiet)).await.unwrap());
+    assert_eq!(outstanding(&quiet), []);
+    assert_eq!(world.store.sim(&iccids(&quiet)[0]).await.unwrap().unwrap().disclosed_at, None);
+
+    // What does not fit into one transaction is set up by and by.
+    let many = world.paid_order("many", 49).await;
+    assert_eq!((many.version, due(&many, world.now())), (2, vec![Job::Provision]));
+    assert_eq!(audit(&world.engine).await.allocated, 52);
+}
+
+#[tokio::test]
+async fn cards_chosen_by_number_work_at_once_each_on_its_line() {
+    let world = World::with_cards(5).await;
+    world.preloaded().await;
+    let wanted = vec![iccid(4), iccid(1), iccid(3)];
+    let chosen = order("chosen", Draft { wanted: wanted.clone(), ..simdock_tests::draft(3) }, world.now());
+    world.store.create_order(&chosen).await.unwrap();
+    let chosen = recorded(world.store.receive_payment(&chosen.num, &receipt(&chosen)).await.unwrap());
+    assert_eq!(iccids(&chosen), wanted);
+    for (line, iccid) in wanted.iter().enumerate() {
+        assert_eq!(&world.read_subscription(&chosen.subscription_id(line)).await.iccid, iccid);
+    }
+    audit(&world.engine).await;
+}
+
+#[tokio::test]
+async fn a_swap_to_a_card_that_nobody_has_to_be_asked_for_is_ready_when_it_is_sold() {
+    let world = World::with_cards(2).await;
+    world.preloaded().await;
+    let main = world.paid_order("key", 1).await;
+    let subscription = world.read_subscription(&main.subscription_id(0)).await;
+    let swap = SubscriptionChange::Swap { form_factor: FormFactor::Esim, address: None };
+    let swap = world.change("swap", &subscription, swap).await;
+    let swap = recorded(world.store.receive_payment(&swap.num, &receipt(&swap)).await.unwrap());
+    assert_eq!((swap.version, mails_due(&swap, world.now())), (2, vec![MailKind::Qr]));
+    let sim = world.store.sim(&iccids(&swap)[0]).await.unwrap().unwrap();
+    assert_eq!((sim.state, sim.subscription.as_ref()), (SimState::Active, Some(&subscription.id)));
+    let waits = world.read_subscription(&subscription.id).await;
+    assert_eq!((waits.iccid, waits.open_change.unwrap().new_iccid), (subscription.iccid, Some(sim.iccid)));
+    audit(&world.engine).await;
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use simdock_domain::{
     OrderType, Provider, RefundPolicy, Rejected, Report, ReturnReason, RunState, Status, Subscription, SubscriptionChange, Used,
     VoidReason, decide,
 };
-use simdock_store::{Activation, Facts, Operator, Paid, Provisioning, Receipt, SimState, Store};
+use simdock_store::{Activation, Facts, Paid, Receipt, SimState, Store};
 use simdock_tests::{
     Fault, Faults, Proxy, World, activations, audit, cards, change_order, eventually, iccid, item_size, pool, receipt, sims_of,
     stock,
@@ -166,7 +166,7 @@ async fn a_renewal_is_paid_and_added_once_whatever_becomes_of_the_answer() {
             assert_eq!((paid.version, paid.payments.len(), paid.lines[0].iccid.as_ref()), (2, 1, Some(&subscription.iccid)));
 
             // And so is what the carrier says about it.
-            proxy.next("TransactWriteItems", [way]);
+            proxy.next("PutItem", [way]);
             let order = within(20, carry_out(&store, &order.num, Command::Provisioned(vec![0]))).await;
             assert_eq!((order.version, order.lines[0].state), (3, LineState::Live), "{way:?}");
             assert_eq!(world.read_subscription(&subscription.id).await, after, "{way:?}");
@@ -181,10 +181,9 @@ async fn a_renewal_is_paid_and_added_once_whatever_becomes_of_the_answer() {
 #[tokio::test]
 async fn what_nobody_has_to_be_asked_for_works_as_soon_as_it_is_paid() {
     let world = World::with_cards(1).await;
-    let meridian =
-        Operator { operator_id: "meridian".to_owned(), display: "Meridian".to_owned(), provisioning: Provisioning::Preloaded };
-    world.store.put_operator(&meridian).await.unwrap();
-    let (main, subscription) = world.subscription("key").await;
+    world.preloaded().await;
+    let main = world.paid_order("key", 1).await;
+    let subscription = world.read_subscription(&main.subscription_id(0)).await;
     for (key, change) in [("renewal", renewal()), ("plan", plan_with_data()), ("data", data())] {
         let order = world.change(key, &subscription, change).await;
         pay(&world.store, &order).await;

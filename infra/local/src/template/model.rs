@@ -126,6 +126,8 @@ pub struct StreamSource {
     pub partial_responses: bool,
     /// Name of the queue that learns of what was given up.
     pub on_failure: Option<String>,
+    /// Patterns of the changes that the function gets; all where there are none.
+    pub patterns: Vec<Value>,
 }
 
 /// How events that nobody waits for are retried.
@@ -437,7 +439,7 @@ fn inherit(own: &mut Value, name: &str, global: &Value) {
     }
 }
 
-/// What can start a function. A property that is not listed here, such as a filter, would change which events arrive.
+/// What can start a function. A property that is not listed here, such as a filter of messages, would change which events arrive.
 #[derive(Deserialize)]
 #[serde(tag = "Type", content = "Properties")]
 enum Event {
@@ -496,6 +498,7 @@ struct StreamMapping {
     #[serde(default)]
     bisect_batch_on_function_error: bool,
     maximum_retry_attempts: Option<i64>,
+    filter_criteria: Option<FilterCriteria>,
     #[serde(rename = "MaximumRecordAgeInSeconds")]
     _maximum_record_age: Option<i64>,
     #[serde(default)]
@@ -557,6 +560,7 @@ impl Event {
                 retries: event.maximum_retry_attempts.and_then(|attempts| u32::try_from(attempts).ok()),
                 partial_responses: reports_failures(&event.function_response_types),
                 on_failure: on_failure(event.destination_config)?,
+                patterns: event.filter_criteria.map_or_else(|| Ok(Vec::new()), FilterCriteria::patterns)?,
             }),
             Self::Schedule(event) => {
                 if event.enabled != Some(false) {
@@ -569,6 +573,31 @@ impl Event {
             }
         }
         Ok(())
+    }
+}
+
+/// Which changes a function gets: those that one of the patterns matches.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct FilterCriteria {
+    filters: Vec<Filter>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct Filter {
+    /// JSON in a text.
+    pattern: String,
+}
+
+impl FilterCriteria {
+    fn patterns(self) -> Result<Vec<Value>, StackError> {
+        let read = |filter: Filter| {
+            let pattern = serde_json::from_str(&filter.pattern).context("a filter's pattern")?;
+            crate::event_bus::check_pattern(&pattern)?;
+            Ok(pattern)
+        };
+        self.filters.into_iter().map(read).collect()
     }
 }
 

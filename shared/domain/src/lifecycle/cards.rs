@@ -94,6 +94,11 @@ impl Order {
         self.qr_mail_falls_due(now);
     }
 
+    /// Whether a mail carries the codes of its cards.
+    pub fn mails_codes(&self) -> bool {
+        self.send_email && self.has_codes()
+    }
+
     /// Whether its cards come with codes.
     pub fn has_codes(&self) -> bool {
         self.kind.takes_cards() && self.form_factor == FormFactor::Esim

@@ -159,7 +159,7 @@ pub enum Command {
         /// Why, for a person.
         reason: String,
     },
-    /// Somebody begins to send a mail.
+    /// Somebody begins to send a mail; see [`super::mails_due`].
     ClaimMail(MailKind),
     /// The mail system took the mail.
     MailSent(MailKind),

@@ -1,8 +1,8 @@
 //! What an order needs from others, and when.
 
-use super::{QUIET, REFUND_PATIENCE};
+use super::{MAIL_PATIENCE, QUIET, REFUND_PATIENCE};
 use crate::Timestamp;
-use crate::order::{LineState, MailKind, MailState, Order, Refund, RefundState};
+use crate::order::{LineState, Mail, MailKind, MailState, Order, Refund, RefundState};
 use serde::{Deserialize, Serialize};
 
 /// Work that an order needs from somebody outside of it.
@@ -17,12 +17,8 @@ pub enum Job {
     Retire,
     /// Give back what is owed.
     Refund,
-    /// Send a mail.
-    Mail {
-        /// Which.
-        #[serde(with = "mail_kind_name")]
-        mail: MailKind,
-    },
+    /// Send the mails that are due.
+    Mail,
 }
 
 /// A job and when it can be begun.
@@ -32,8 +28,8 @@ pub struct Outstanding {
     pub job: Job,
     /// Not before.
     pub at: Timestamp,
-    /// Whether somebody has begun and only the end of their time makes it due again.
-    pub claimed: bool,
+    /// Whether somebody is at it, or at what has to come first, and only the end of their time makes it due.
+    pub under_way: bool,
 }
 
 /// Seconds to wait after the n-th failed attempt: 30, 60, 120 … up to an hour.
@@ -47,15 +43,15 @@ pub fn outstanding(order: &Order) -> Vec<Outstanding> {
     if let Some(attempts) = order.provisioning
         && order.lines.iter().any(|line| line.state == LineState::Pending)
     {
-        all.push(Outstanding { job: Job::Provision, at: attempts.next_at, claimed: false });
+        all.push(Outstanding { job: Job::Provision, at: attempts.next_at, under_way: false });
     }
     if let Some(attempts) = order.revoking
         && order.lines.iter().any(|line| line.state == LineState::Cancelling)
     {
-        all.push(Outstanding { job: Job::Revoke, at: attempts.next_at, claimed: false });
+        all.push(Outstanding { job: Job::Revoke, at: attempts.next_at, under_way: false });
     }
     if let Some(attempts) = order.retiring {
-        all.push(Outstanding { job: Job::Retire, at: attempts.next_at, claimed: false });
+        all.push(Outstanding { job: Job::Retire, at: attempts.next_at, under_way: false });
     }
     // One job gives back all that an order owes.
     let refund_at = |refund: &Refund| match refund.state {
@@ -63,16 +59,12 @@ pub fn outstanding(order: &Order) -> Vec<Outstanding> {
         RefundState::Requested(at) => Some((at.plus_seconds(REFUND_PATIENCE), true)),
         RefundState::Succeeded | RefundState::Failed | RefundState::Withdrawn => None,
     };
-    if let Some((at, claimed)) = order.refunds.iter().filter(|refund| order.is_owed(refund)).filter_map(refund_at).min() {
-        all.push(Outstanding { job: Job::Refund, at, claimed });
+    if let Some((at, under_way)) = order.refunds.iter().filter(|refund| order.is_owed(refund)).filter_map(refund_at).min() {
+        all.push(Outstanding { job: Job::Refund, at, under_way });
     }
-    for mail in order.mails.iter().filter(|mail| order.has_news_for(mail.kind)) {
-        let (at, claimed) = match mail.state {
-            MailState::Pending(at) => (at, false),
-            MailState::Sending(until) => (until, true),
-            MailState::Sent(_) | MailState::Failed(_) => continue,
-        };
-        all.push(Outstanding { job: Job::Mail { mail: mail.kind }, at, claimed });
+    // One job sends all that can be sent.
+    if let Some((at, under_way)) = order.mails.iter().filter_map(|mail| order.turn_of(mail)).min() {
+        all.push(Outstanding { job: Job::Mail, at, under_way });
     }
     all
 }
@@ -82,27 +74,43 @@ pub fn due(order: &Order, now: Timestamp) -> Vec<Job> {
     outstanding(order).into_iter().filter(|outstanding| outstanding.at <= now).map(|outstanding| outstanding.job).collect()
 }
 
+/// The mails that whoever begins to send now should claim. One whose sender vanished goes alone: should it be what ended them, no
+/// other mail is sent over and over with it.
+pub fn mails_due(order: &Order, now: Timestamp) -> Vec<MailKind> {
+    let is_due = |mail: &&Mail| order.turn_of(mail).is_some_and(|(at, _)| at <= now);
+    let mut mails: Vec<&Mail> = order.mails.iter().filter(is_due).collect();
+    if let Some(lapsed) = mails.iter().position(|mail| matches!(mail.state, MailState::Sending(_))) {
+        mails = vec![mails[lapsed]];
+    }
+    mails.into_iter().map(|mail| mail.kind).collect()
+}
+
 /// When somebody should look at the order although nobody was told to; `None` if nothing is left to do.
 pub fn next_attention(order: &Order) -> Option<Timestamp> {
     // The end of somebody's time is late enough by itself.
-    let look = |outstanding: &Outstanding| if outstanding.claimed { outstanding.at } else { outstanding.at.plus_seconds(QUIET) };
+    let look =
+        |outstanding: &Outstanding| if outstanding.under_way { outstanding.at } else { outstanding.at.plus_seconds(QUIET) };
     let unpaid = (!order.is_paid() && order.void.is_none()).then_some(order.pay_until);
     outstanding(order).iter().map(look).chain(unpaid).min()
 }
 
-mod mail_kind_name {
-    use crate::order::MailKind;
-    use serde::de::Error;
-    use serde::{Deserialize, Deserializer, Serializer};
-    use std::borrow::Cow;
-
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
-    pub fn serialize<S: Serializer>(kind: &MailKind, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(kind.name())
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<MailKind, D::Error> {
-        let name = Cow::<str>::deserialize(deserializer)?;
-        MailKind::from_name(&name).ok_or_else(|| D::Error::custom("unknown mail"))
+impl Order {
+    /// When a mail can be begun, and whether only the end of somebody's time makes it due; `None` where nobody has to.
+    ///
+    /// While a card waits to be provisioned the mails wait for it, so that all go out at once and nobody writes the order while its
+    /// carrier's answer is recorded; but whoever paid hears of it after [`MAIL_PATIENCE`], whatever the carrier does.
+    pub(super) fn turn_of(&self, mail: &Mail) -> Option<(Timestamp, bool)> {
+        if !self.has_news_for(mail.kind) {
+            return None;
+        }
+        match mail.state {
+            MailState::Pending(at) => {
+                let patience = self.paid_at().plus_seconds(MAIL_PATIENCE);
+                let cards = self.provisioning.is_some() && self.lines.iter().any(|line| line.state == LineState::Pending);
+                Some(if cards && at < patience { (patience, true) } else { (at, false) })
+            }
+            MailState::Sending(until) => Some((until, true)),
+            MailState::Sent(_) | MailState::Failed(_) => None,
+        }
     }
 }

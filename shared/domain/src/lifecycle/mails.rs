@@ -5,19 +5,17 @@ use crate::Timestamp;
 use crate::order::{Event, Line, LineState, Mail, MailKind, MailReport, MailState, Order};
 
 pub(super) fn claim(order: &Order, next: &mut Order, kind: MailKind, now: Timestamp) -> Result<(), Rejected> {
-    if !order.has_news_for(kind) {
-        return Err(Rejected::NotDue);
-    }
     let mail = next.mail_mut(kind)?;
     match mail.state {
-        MailState::Pending(at) | MailState::Sending(at) if at <= now => {
-            mail.state = MailState::Sending(now.plus_seconds(MAIL_LEASE));
-            mail.attempts += 1;
-            mail.again = false;
-        }
-        MailState::Pending(_) | MailState::Sending(_) => return Err(Rejected::NotDue),
+        MailState::Pending(_) | MailState::Sending(_) => {}
         MailState::Sent(_) | MailState::Failed(_) => return Err(Rejected::Done),
     }
+    if order.turn_of(mail).is_none_or(|(at, _)| at > now) {
+        return Err(Rejected::NotDue);
+    }
+    mail.state = MailState::Sending(now.plus_seconds(MAIL_LEASE));
+    mail.attempts += 1;
+    mail.again = false;
     if mail.attempts > MAX_ATTEMPTS {
         next.fail_mail(kind, &format!("given up after {MAX_ATTEMPTS} attempts"), now)?;
     }
@@ -82,7 +80,7 @@ impl Order {
     pub(super) fn qr_mail_falls_due(&mut self, now: Timestamp) {
         let waiting = self.lines.iter().any(|line| line.state == LineState::Pending);
         let live = self.lines.iter().any(|line| line.state == LineState::Live);
-        if self.send_email && self.has_codes() && live && !waiting && self.mail(MailKind::Qr).is_none() {
+        if self.mails_codes() && live && !waiting && self.mail(MailKind::Qr).is_none() {
             self.mails.push(Mail::pending(MailKind::Qr, now));
         }
     }

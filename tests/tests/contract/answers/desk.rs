@@ -89,9 +89,9 @@ async fn what_managers_may_ask(site: &Site) {
 
 /// Physical cards, chosen by their numbers and sent.
 async fn a_parcel(site: &Site) {
-    let stock = site.get("/v1/sims?poolId=meridian.20.physical&status=blank&limit=2").by(By::Manager).send().await.expect(200);
+    let stock = site.get("/v1/sims?poolId=sandbox.1.physical&status=blank&limit=2").by(By::Manager).send().await.expect(200);
     let chosen: Vec<&Value> = list(&stock, "items").iter().map(|card| &card["iccid"]).collect();
-    let mut two = draft("world-2gb-30d");
+    let mut two = draft("sandbox-5gb-30d");
     (two["count"], two["formFactor"], two["payment"], two["iccids"]) =
         (2.into(), "physical".into(), "balance".into(), json!(chosen));
     site.ordering(&two).send().await.problem(400, "missing_field", Some("subscriber.postalAddress"));
@@ -115,7 +115,8 @@ async fn a_parcel(site: &Site) {
     let parcel = json!({"carrier": "Correos", "number": "RR123456785ES"});
     not_possible(managing(site, &order, "shipment", &parcel), "in_progress").await;
     hold(site, "provision", false).await;
-    let order = site.until(&order, "provisioned", |order| happened(order, "provisioned")).await;
+    let mailed = |order: &Value| list(order, "emails").iter().all(|mail| mail["status"] == "sent");
+    let order = site.until(&order, "provisioned", |order| happened(order, "provisioned") && mailed(order)).await;
 
     let address = json!({"lines": ["Gran Vía 1"], "city": "Madrid", "country": "ES"});
     let correct = json!({"name": "Ana García", "email": "ana.garcia@example.com", "postalAddress": address});
