@@ -6,7 +6,7 @@ use lambda_http::http::StatusCode;
 use lambda_http::{Body, Request, Response};
 use simdock_api::{
     ImportView, InventoryView, ListView, PlanView, Problem, SimView, authenticate, card_visible_to, handle, is_id, json,
-    list_entry, manager, order_num, path_parameter, query_parameters, route, show, show_subscription, subscription_of,
+    list_entry, manager, order_num, path_parameter, query_parameters, route, show_subscription, show_with, subscription_of,
     visible_to, write_cursor,
 };
 use simdock_domain::Iccid;
@@ -46,11 +46,11 @@ impl App {
     }
 
     async fn order(&self, principal: &Principal, request: &Request) -> Result<Response<Body>, Problem> {
-        query_parameters(request, &[])?;
+        let codes = query::codes(request)?;
         let num = order_num(request)?;
         tracing::Span::current().record("orderNum", num.as_str());
         let order = visible_to(principal, self.store.order(&num).await?)?;
-        Ok(json(StatusCode::OK, &show(&self.store, &order).await?))
+        Ok(json(StatusCode::OK, &show_with(&self.store, &order, codes).await?))
     }
 
     async fn orders(&self, principal: &Principal, request: &Request) -> Result<Response<Body>, Problem> {

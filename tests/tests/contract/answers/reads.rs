@@ -40,6 +40,7 @@ async fn what_can_be_asked(site: &Site) {
         ("email=nobody", "email"),
         ("iccid=8949", "iccid"),
         ("needsAttention=false", "needsAttention"),
+        ("sort=price", "sort"),
     ] {
         site.get(format!("/v1/orders?{query}")).by(By::Partner).send().await.problem(400, "invalid_field", Some(field));
     }
@@ -53,6 +54,10 @@ async fn found(site: &Site, query: &str, by: By<'_>) -> Vec<String> {
 
 async fn orders_are_found(site: &Site) {
     let order = site.settled(&site.paid(&draft("sandbox-1gb-7d")).await).await;
+    let path = format!("/v1/orders/{}?codes", num(&order));
+    site.get(format!("{path}=no")).by(By::Partner).send().await.problem(400, "invalid_field", Some("codes"));
+    let hidden = site.get(format!("{path}=false")).by(By::Partner).send().await.expect(200);
+    assert_eq!((&hidden["cards"][0]["code"], &hidden["iccids"]), (&json!(null), &json!([iccid(&order, 0)])));
     site.stack.clock().advance(std::time::Duration::from_secs(1));
     let mut ben = draft("eu-5gb-30d");
     ben["subscriber"]["email"] = "ben@example.com".into();
