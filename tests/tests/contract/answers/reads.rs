@@ -11,6 +11,7 @@ pub async fn reads(contract: &Arc<Contract>) {
     let site = site(contract, simdock_local::Options::default()).await;
     what_can_be_asked(&site).await;
     orders_are_found(&site).await;
+    what_can_be_done(&site).await;
     where_cards_stand(&site).await;
     site.stop().await;
 }
@@ -95,6 +96,17 @@ async fn orders_are_found(site: &Site) {
     chain.push(ours.to_owned());
     assert_eq!(site.subscription(id).await["orderNums"].as_array().expect("orders").len(), chain.len());
     assert_eq!(found(site, &format!("iccid={card}"), By::Manager).await.len(), chain.len());
+}
+
+async fn what_can_be_done(site: &Site) {
+    let order = site.settled(&site.paid(&draft("sandbox-1gb-7d")).await).await;
+    let id = order["cards"][0]["subscriptionId"].as_str().expect("a subscription");
+    for path in [format!("/v1/orders/{}/actions", num(&order)), format!("/v1/subscriptions/{id}/actions")] {
+        site.get(&path).send().await.problem(401, "unauthenticated", None);
+        site.get(&path).by(By::OtherPartner).send().await.problem(404, "not_found", None);
+        site.get(format!("{path}?page=2")).by(By::Partner).send().await.problem(400, "unknown_field", Some("page"));
+        site.get(&path).by(By::Manager).send().await.expect(200);
+    }
 }
 
 /// Where a card stands, as its partner sees it.
