@@ -33,7 +33,7 @@ async fn pages_hold_every_order_once_and_the_newest_first() {
         draft["otherOrderId"] = format!("shop-{}", number % 2).into();
         draft["otherItemId"] = format!("{}", number % 3).into();
         if number % 5 == 0 {
-            site.stack.clock().advance(std::time::Duration::from_mins(1));
+            site.stack.clock().advance(Duration::from_mins(1));
         }
         orders.push(site.order(&draft).await);
     }
