@@ -1,12 +1,17 @@
 use crate::Problem;
-use crate::view::{OrderView, SubscriptionView, card_view};
-use futures_util::future::join_all;
+use crate::view::{OrderView, SimView, SubscriptionView, card_view};
+use futures_util::future::{join_all, try_join};
 use simdock_domain::{Iccid, Line, Order, Subscription};
 use simdock_store::{Provisioning, Sim, Store, StoreError};
 
 /// An order with its cards, as it stands now. The first time that a card's code is among them, the card is marked as disclosed
 /// before the answer leaves.
 pub async fn show(store: &Store, order: &Order) -> Result<OrderView, Problem> {
+    show_with(store, order, true).await
+}
+
+/// As [`show`], with the cards' codes or without; then nothing is disclosed.
+pub async fn show_with(store: &Store, order: &Order, codes: bool) -> Result<OrderView, Problem> {
     let now = store.clock().now();
     let plan = store.plan_version(&order.plan_id, order.plan_version).await?;
     let mut cards = Vec::new();
@@ -24,6 +29,7 @@ pub async fn show(store: &Store, order: &Order) -> Result<OrderView, Problem> {
             let operator = store.operator(&sim.pool.operator).await?;
             let preloaded = operator.is_some_and(|operator| operator.provisioning == Provisioning::Preloaded);
             let card = card_view(order, index, sim, subscription, &plan, preloaded, now);
+            let card = if codes { card } else { card.without_code() };
             if let Some(sold_by) = sim.order_num.clone().filter(|_| card.discloses() && sim.disclosed_at.is_none()) {
                 first_shown.push((sim.iccid.clone(), sold_by));
             }
@@ -73,6 +79,13 @@ pub async fn list_entry(store: &Store, order: &Order) -> Result<OrderView, Probl
 
 /// A subscription with its plans, its cards and the orders that made it what it is.
 pub async fn show_subscription(store: &Store, subscription: &Subscription) -> Result<SubscriptionView, Problem> {
-    let sim = store.sim(&subscription.iccid).await?;
-    Ok(SubscriptionView::new(subscription, sim.as_ref(), &store.orders_of_subscription(subscription).await?))
+    let (sim, orders) = try_join(store.sim(&subscription.iccid), store.orders_of_subscription(subscription)).await?;
+    let (main, orders) = orders;
+    Ok(SubscriptionView::new(subscription, sim.as_ref(), main.as_ref(), &orders))
+}
+
+/// A card as it stands now.
+pub async fn show_sim(store: &Store, sim: Sim) -> Result<SimView, Problem> {
+    let report = store.sim_reports(vec![sim]).await?.pop().ok_or_else(|| Problem::internal("a card without a report"))?;
+    Ok(SimView::new(report, store.clock().now()))
 }

@@ -206,6 +206,12 @@ pub fn mail_key(partner_id: &str, list_key: &str) -> String {
     format!("{partner_id}#{list_key}")
 }
 
+/// The index of orders that a manager should look at.
+pub const ATTENTION: &str = "attention";
+
+/// Attribute and key of `attention`: its only partition.
+pub const DESK: &str = "desk";
+
 /// Key of `due`: the partition of an order.
 pub fn due_shard(num: &OrderNum) -> u8 {
     // The order number is a hash already; its last character spreads evenly.
@@ -233,16 +239,18 @@ mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
     const PAGE: &str = include_str!("../../../infra/TABLES.md");
-    const SOURCES: [&str; 15] = [
+    const SOURCES: [&str; 17] = [
         include_str!("imports.rs"),
         include_str!("in_step.rs"),
         include_str!("inspect.rs"),
         include_str!("recover.rs"),
+        include_str!("lines.rs"),
         include_str!("list.rs"),
         include_str!("orders.rs"),
         include_str!("partners.rs"),
         include_str!("pay.rs"),
         include_str!("plans.rs"),
+        include_str!("shelf.rs"),
         include_str!("sims.rs"),
         include_str!("stock.rs"),
         include_str!("subscriptions.rs"),

@@ -4,12 +4,12 @@ use crate::item::{Item, text, text_of};
 use crate::write::{SendError, Twice, send};
 use crate::{Store, StoreError, keys};
 use futures_util::future::try_join;
-use simdock_domain::{EmailAddress, Iccid, Order, OrderNum, OrderType, Status, Subscription, Timestamp};
+use simdock_domain::{Attention, EmailAddress, Iccid, Order, OrderNum, OrderType, Status, Subscription, Timestamp};
 use std::fmt;
 use std::str::FromStr;
 
-/// Which orders to list; what is absent does not matter. The newest come first; by an address alone, whoever's orders they are,
-/// they come partner by partner.
+/// Which orders to list; what is absent does not matter. The newest come first, or the oldest; by an address alone, whoever's orders
+/// they are, they come partner by partner.
 #[derive(Clone, Debug, Default)]
 pub struct ListQuery {
     /// Whose.
@@ -32,6 +32,8 @@ pub struct ListQuery {
     pub from: Option<Timestamp>,
     /// Created before this time.
     pub until: Option<Timestamp>,
+    /// Whether the oldest come first.
+    pub oldest_first: bool,
     /// At most this many, 1 to 100.
     pub limit: usize,
     /// Where the page before ended.
@@ -47,7 +49,21 @@ pub struct Page<T, P> {
     pub next: Option<P>,
 }
 
-/// A place in a list of orders: behind an order, or before a time. As text it is what a client hands back.
+/// What waits for a manager.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// How many orders were counted.
+    pub total: usize,
+    /// Whether there are more than were counted.
+    pub more: bool,
+    /// When the oldest of them was created.
+    pub oldest_at: Option<Timestamp>,
+    /// How many of them want it for what; those that none does are left out.
+    pub reasons: Vec<(Attention, usize)>,
+}
+
+/// A place in a list of orders: behind an order, or where a day ends for a list that goes back and begins for one that goes on. As
+/// text it is what a client hands back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Position {
     /// A sort key of the list's index, or the time.
@@ -66,6 +82,8 @@ const DAYS: i64 = 31;
 const PAGE: usize = 100;
 /// How many times one page of a list reads orders at most, so that a filter that few pass does not read all there are.
 const MOST_READS: u32 = 10;
+/// How many orders are counted at most that wait for a manager.
+const MOST_WAITING: i32 = 1000;
 /// How many days without orders one page of a list passes at most.
 const MOST_EMPTY: u32 = 40;
 const DAY: i64 = 86_400;
@@ -78,6 +96,8 @@ enum By {
     Mail(String, Option<String>),
     /// `byPartner`.
     Partner(String),
+    /// `attention`: all partners' that a manager should look at.
+    Attention,
     /// `byDay`: all partners.
     Day,
 }
@@ -98,7 +118,13 @@ struct Stretch {
 }
 
 impl Position {
-    fn before(at: Timestamp) -> Self {
+    /// Behind an order in the index `byMail`.
+    pub(crate) fn by_mail(order: &Order) -> Self {
+        let key = keys::mail_key(&order.partner_id, &keys::list_key(order.created_at, &order.num));
+        Self { key, at: order.created_at, num: Some(order.num.clone()) }
+    }
+
+    fn time(at: Timestamp) -> Self {
         Self { key: at.to_string(), at, num: None }
     }
 }
@@ -130,6 +156,7 @@ impl ListQuery {
             (Some(partner), Some(own), _) => By::Tag(keys::tag(partner, own)),
             (partner, _, Some(email)) => By::Mail(keys::mail(email), partner.clone()),
             (Some(partner), None, None) => By::Partner(partner.clone()),
+            (None, _, None) if self.needs_attention => By::Attention,
             (None, _, None) => By::Day,
         }
     }
@@ -140,9 +167,10 @@ impl ListQuery {
             By::Tag(_) => self.email.is_none(),
             By::Mail(_, Some(_)) | By::Partner(_) => true,
             By::Mail(_, None) => self.other_order_id.is_none() && self.from.is_none() && self.until.is_none(),
-            By::Day => self.other_order_id.is_none(),
+            By::Attention | By::Day => self.other_order_id.is_none(),
         };
-        let more = self.other_item_id.is_some() || self.status.is_some() || self.kind.is_some() || self.needs_attention;
+        let attention = self.needs_attention && !matches!(self.by(), By::Attention);
+        let more = self.other_item_id.is_some() || self.status.is_some() || self.kind.is_some() || attention;
         by_index && !more
     }
 
@@ -176,26 +204,37 @@ impl ListQuery {
                 let (start, window) = (place.cloned(), None);
                 return Some(Stretch { index: "byMail", partition: ("mail", mail), sort: "mailKey", window, start, beyond });
             }
+            By::Attention => (keys::ATTENTION, (keys::DESK, keys::DESK.to_owned()), "listKey"),
             By::Day => {
                 let end = self.until.unwrap_or(now.plus_seconds(1));
                 let first = self.from.unwrap_or(end.plus_seconds(-DAYS * DAY));
-                let last = match place {
+                // The next second that the list may have orders of.
+                let second = match place {
+                    None if self.oldest_first => first,
                     None => end.plus_seconds(-1),
+                    Some(Position { at, .. }) if self.oldest_first => (*at).max(first),
                     Some(Position { at, num: Some(_), .. }) => (*at).min(end.plus_seconds(-1)),
                     Some(Position { at, num: None, .. }) => (*at).min(end).plus_seconds(-1),
                 };
-                if last < first {
+                if second < first || end <= second {
                     return None;
                 }
-                let midnight = last.plus_seconds(-last.unix().rem_euclid(DAY));
-                beyond = (first < midnight).then(|| Position::before(midnight));
+                let midnight = second.plus_seconds(-second.unix().rem_euclid(DAY));
+                let next = midnight.plus_seconds(DAY);
+                beyond = if self.oldest_first {
+                    (next < end).then(|| Position::time(next))
+                } else {
+                    (first < midnight).then(|| Position::time(midnight))
+                };
                 from = first.to_string();
-                ("byDay", ("day", keys::day(last)), "listKey")
+                ("byDay", ("day", keys::day(second)), "listKey")
             }
         };
         // DynamoDB refuses an empty window, and a start outside of it, where a place of another list may be.
-        let start = place.filter(|place| place.num.is_some() && place.key < until).cloned();
-        if from > until || start.as_ref().is_some_and(|place| place.key < from) {
+        let behind = |place: &Position| if self.oldest_first { place.key >= from } else { place.key < until };
+        let start = place.filter(|place| place.num.is_some() && behind(place)).cloned();
+        let outside = |place: &Position| if self.oldest_first { place.key >= until } else { place.key < from };
+        if from > until || start.as_ref().is_some_and(outside) {
             return None;
         }
         Some(Stretch { index, partition, sort, window: Some((from, until)), start, beyond })
@@ -214,9 +253,10 @@ impl Stretch {
 
     /// The place behind an order.
     fn behind(&self, order: &Order) -> Position {
-        let list_key = keys::list_key(order.created_at, &order.num);
-        let key = if self.sort == "mailKey" { keys::mail_key(&order.partner_id, &list_key) } else { list_key };
-        Position { key, at: order.created_at, num: Some(order.num.clone()) }
+        if self.sort == "mailKey" {
+            return Position::by_mail(order);
+        }
+        Position { key: keys::list_key(order.created_at, &order.num), at: order.created_at, num: Some(order.num.clone()) }
     }
 }
 
@@ -233,7 +273,7 @@ impl Store {
         loop {
             let Some(stretch) = query.stretch(place.as_ref(), now) else { return Ok(Page { items: orders, next: None }) };
             let wanted = if query.is_exact() { query.limit - orders.len() } else { PAGE };
-            let (nums, more) = self.nums(&stretch, wanted.min(PAGE)).await?;
+            let (nums, more) = self.nums(&stretch, wanted.min(PAGE), query.oldest_first).await?;
             place.clone_from(&stretch.beyond);
             if nums.is_empty() {
                 empty += 1;
@@ -257,8 +297,39 @@ impl Store {
         }
     }
 
+    /// What waits for a manager, as the index knows it: one request, which counts the thousand oldest.
+    pub async fn waiting(&self) -> Result<Waiting, StoreError> {
+        let query = self
+            .client
+            .query()
+            .table_name(&self.tables.orders)
+            .index_name(keys::ATTENTION)
+            .key_condition_expression("desk = :desk")
+            .expression_attribute_values(":desk", text(keys::DESK))
+            .limit(MOST_WAITING);
+        let answer = send(Twice::Harmless, || query.clone().send()).await.map_err(SendError::unconditional)?;
+        let needs = answer.items().iter().map(|item| text_of(item, "needs")).collect::<Result<Vec<_>, _>>()?;
+        let wanted = |attention: &Attention| {
+            let count = needs.iter().filter(|needs| needs.split(' ').any(|name| name == attention.name())).count();
+            (count > 0).then_some((*attention, count))
+        };
+        let oldest: Option<Position> = match answer.items().first() {
+            None => None,
+            Some(item) => {
+                let key = text_of(item, "listKey")?.parse();
+                Some(key.map_err(|_| StoreError::Broken("an index without an order".to_owned()))?)
+            }
+        };
+        Ok(Waiting {
+            total: needs.len(),
+            more: answer.last_evaluated_key.is_some(),
+            oldest_at: oldest.map(|place| place.at),
+            reasons: Attention::ALL.iter().filter_map(wanted).collect(),
+        })
+    }
+
     /// The next orders of a stretch, and whether it has more.
-    async fn nums(&self, stretch: &Stretch, most: usize) -> Result<(Vec<OrderNum>, bool), StoreError> {
+    async fn nums(&self, stretch: &Stretch, most: usize, oldest_first: bool) -> Result<(Vec<OrderNum>, bool), StoreError> {
         let query = self
             .client
             .query()
@@ -266,7 +337,7 @@ impl Store {
             .index_name(stretch.index)
             .expression_attribute_names("#p", stretch.partition.0)
             .expression_attribute_values(":p", text(&stretch.partition.1))
-            .scan_index_forward(false)
+            .scan_index_forward(oldest_first)
             .limit(i32::try_from(most).unwrap_or(i32::MAX))
             .set_exclusive_start_key(stretch.start_key());
         let query = match &stretch.window {
@@ -291,9 +362,12 @@ impl Store {
     }
 
     /// The orders that made a subscription what it is, and those that were to change it: the one that began it first, the others
-    /// as they came. What the index does not show yet, the subscription itself may know. One request reads the newest 1 MB of the index, some
+    /// as they came; and that one itself. What the index does not show yet, the subscription itself may know. One request reads the newest 1 MB of the index, some
     /// 8,000 orders.
-    pub async fn orders_of_subscription(&self, subscription: &Subscription) -> Result<Vec<OrderNum>, StoreError> {
+    pub async fn orders_of_subscription(
+        &self,
+        subscription: &Subscription,
+    ) -> Result<(Option<Order>, Vec<OrderNum>), StoreError> {
         let all = Stretch {
             index: "bySubscription",
             partition: ("subscription", subscription.id.clone()),
@@ -303,14 +377,14 @@ impl Store {
             beyond: None,
         };
         let main = self.order(&subscription.main_order);
-        let (main, (indexed, _)) = try_join(main, self.nums(&all, usize::MAX)).await?;
+        let (main, (indexed, _)) = try_join(main, self.nums(&all, usize::MAX, false)).await?;
         let mut nums = vec![subscription.main_order.clone()];
         for num in indexed.into_iter().rev().chain(subscription.orders(main.as_ref())) {
             if !nums.contains(&num) {
                 nums.push(num);
             }
         }
-        Ok(nums)
+        Ok((main, nums))
     }
 
     /// The orders of a card: those that sold it, and those of its subscription. They are few.
@@ -333,7 +407,7 @@ impl Store {
         };
         let mut nums: Vec<OrderNum> = sim.past_orders.into_iter().chain(sim.order_num).collect();
         if let Some(subscription) = subscription {
-            nums.extend(self.orders_of_subscription(&subscription).await?);
+            nums.extend(self.orders_of_subscription(&subscription).await?.1);
         }
         nums.sort();
         nums.dedup();
@@ -342,9 +416,14 @@ impl Store {
             orders.extend(self.orders(hundred).await?);
         }
         let list_key = |order: &Order| keys::list_key(order.created_at, &order.num);
-        let seen = |order: &Order| query.after.as_ref().is_some_and(|place| list_key(order) >= place.key);
-        orders.retain(|order| query.admits(order, now) && !seen(order));
-        orders.sort_by_key(|order| std::cmp::Reverse(list_key(order)));
+        let seen = |order: &Order, place: &Position| {
+            if query.oldest_first { list_key(order) <= place.key } else { list_key(order) >= place.key }
+        };
+        orders.retain(|order| query.admits(order, now) && !query.after.as_ref().is_some_and(|place| seen(order, place)));
+        orders.sort_by_key(list_key);
+        if !query.oldest_first {
+            orders.reverse();
+        }
         let more = orders.len() > query.limit;
         orders.truncate(query.limit);
         let last = orders.last().filter(|_| more);

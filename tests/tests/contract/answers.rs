@@ -1,5 +1,6 @@
 //! Provokes every answer that the contract documents.
 
+mod cards;
 mod desk;
 mod reads;
 mod subscriptions;
@@ -26,11 +27,12 @@ const FLEETING: &[&str] = &["Email.status = sending"];
 async fn every_documented_answer_is_given_and_no_other() {
     let contract = Arc::new(Contract::load());
     // Boxed, since all of them together are more than a thread's stack likes to hold.
-    let all: [LocalBoxFuture<'_, ()>; 9] = [
+    let all: [LocalBoxFuture<'_, ()>; 10] = [
         requests(&contract).boxed_local(),
         orders(&contract).boxed_local(),
         refunds(&contract).boxed_local(),
         subscriptions::subscriptions(&contract).boxed_local(),
+        cards::cards(&contract).boxed_local(),
         desk::desk(&contract).boxed_local(),
         reads::reads(&contract).boxed_local(),
         time(&contract).boxed_local(),
@@ -59,6 +61,11 @@ async fn site(contract: &Arc<Contract>, options: simdock_local::Options) -> Site
     let mut site = Site::with(options).await;
     site.contract = Arc::clone(contract);
     site
+}
+
+/// What waits for a manager.
+async fn attention(site: &Site) -> Value {
+    site.get("/v1/attention").by(By::Manager).send().await.expect(200)
 }
 
 /// What is answered to requests by themselves.
@@ -247,6 +254,7 @@ async fn orders(contract: &Arc<Contract>) {
         };
         site.until(&order, "reported", reported).await;
     }
+    attention(&site).await;
     site.stop().await;
 }
 
@@ -270,6 +278,7 @@ async fn refunds(contract: &Arc<Contract>) {
     a_carrier_that_refuses(&site).await;
     cards_that_never_worked(&site).await;
     what_the_provider_says(&site).await;
+    attention(&site).await;
     site.stop().await;
 }
 
@@ -442,6 +451,7 @@ async fn time(contract: &Arc<Contract>) {
     let mut unsent = draft("eu-5gb-30d");
     unsent["subscriber"]["language"] = "es".into();
     assert_eq!(site.read(&site.paid(&unsent).await).await["emails"][0]["status"], "pending");
+    attention(&site).await;
     site.stop().await;
 }
 

@@ -2,10 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "what is not there fails the test")]
 
+mod actions;
 mod acts;
 #[path = "../api/mod.rs"]
 mod api;
 mod bad_input;
+mod cards;
 #[path = "../cargo/mod.rs"]
 mod cargo;
 mod carrier;
