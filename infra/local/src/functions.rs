@@ -38,6 +38,7 @@ pub async fn load(package: &str, config: &Config) -> Result<Handler, StackError>
         "suspend-subscription" => http!(simdock_suspend_subscription),
         "manage-order" => http!(simdock_manage_order),
         "sim-events" => http!(simdock_sim_events),
+        "console" => http!(simdock_console),
         "settle-refund" => event!(simdock_settle_refund),
         "relay" => event!(simdock_relay),
         "provision" => event!(simdock_provision),

@@ -2,10 +2,38 @@ use crate::{Problem, header};
 use lambda_http::Request;
 use lambda_http::http::header::AUTHORIZATION;
 use simdock_domain::Order;
-use simdock_store::{Principal, Sim, Store};
+use simdock_store::{Principal, Sim, Store, key_hash};
 
-/// Who asks, by the API key in `Authorization: Bearer`.
+/// Whose session a request belongs to: the hash of the API key that was shown at its beginning. It travels as an extension of the
+/// request, which nothing that comes over the network can set: only a function that calls another one's handler in its own process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Session {
+    key_hash: String,
+}
+
+impl Session {
+    /// The session of whoever shows this key.
+    pub fn of_key(key: &str) -> Self {
+        Self { key_hash: key_hash(key) }
+    }
+
+    /// The session of the key with this hash: 64 hexadecimal digits of a SHA-256.
+    pub fn of_hash(key_hash: impl Into<String>) -> Self {
+        Self { key_hash: key_hash.into() }
+    }
+
+    /// The hash.
+    pub fn key_hash(&self) -> &str {
+        &self.key_hash
+    }
+}
+
+/// Who asks, by the API key in `Authorization: Bearer`, or by the session that this process vouches for. Either way the key is looked
+/// up, so that a session ends with its key.
 pub async fn authenticate(store: &Store, request: &Request) -> Result<Principal, Problem> {
+    if let Some(session) = request.extensions().get::<Session>() {
+        return store.principal_by_hash(session.key_hash()).await?.ok_or_else(Problem::unauthenticated);
+    }
     let value = header(request, AUTHORIZATION.as_str()).unwrap_or_default();
     let (scheme, key) = value.split_once(' ').unwrap_or_default();
     let key = key.trim();

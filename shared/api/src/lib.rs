@@ -10,7 +10,7 @@ mod show;
 mod submit;
 mod view;
 
-pub use auth::{authenticate, card_visible_to, manager, visible_to};
+pub use auth::{Session, authenticate, card_visible_to, manager, visible_to};
 pub use fields::Fields;
 pub use handler::handle;
 pub use problem::Problem;

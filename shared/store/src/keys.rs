@@ -116,10 +116,19 @@ pub fn late_errors(parts: &str, chunk: &str, line: usize) -> Item {
 
 /// Table `partners`: who holds an API key; the key itself is kept nowhere.
 pub fn api_key(key: &str) -> Item {
+    hashed_key(&key_hash(key))
+}
+
+/// Table `partners`: an API key of which only the hash is known, as [`key_hash`] writes it.
+pub fn hashed_key(hash: &str) -> Item {
+    pair(format!("key#{hash}"), "key")
+}
+
+/// The SHA-256 of an API key in 64 hexadecimal digits: all that is ever kept of it.
+pub fn key_hash(key: &str) -> String {
     use sha2::{Digest, Sha256};
     let hash = Sha256::digest(key.as_bytes());
-    let hex = hash.iter().fold(String::with_capacity(64), |hex, byte| hex + &format!("{byte:02x}"));
-    pair(format!("key#{hex}"), "key")
+    hash.iter().fold(String::with_capacity(64), |hex, byte| hex + &format!("{byte:02x}"))
 }
 
 /// Table `partners`: a partner.

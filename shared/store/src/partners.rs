@@ -78,13 +78,17 @@ pub struct LowBalance {
 impl Store {
     /// Whom an API key speaks for, as it was at most a minute ago; `None` if it is unknown or revoked.
     pub async fn principal(&self, key: &str) -> Result<Option<Principal>, StoreError> {
-        let item_key = keys::api_key(key);
+        self.principal_by_hash(&keys::key_hash(key)).await
+    }
+
+    /// The same, of a key of which only the hash is known, as [`keys::key_hash`] writes it.
+    pub async fn principal_by_hash(&self, hash: &str) -> Result<Option<Principal>, StoreError> {
         // The cache, too, holds the hash rather than the key.
-        let hash = text_of(&item_key, "pk")?.to_owned();
+        let hash = hash.to_owned();
         if let Some(known) = self.principals.get(&hash) {
             return Ok(known);
         }
-        let found = self.partner_item(item_key).await?.map(from_item::<Key>).transpose()?;
+        let found = self.partner_item(keys::hashed_key(&hash)).await?.map(from_item::<Key>).transpose()?;
         let principal = found.filter(|key| key.revoked_at.is_none()).map(|key| key.principal);
         self.principals.put(hash, principal.clone());
         Ok(principal)
