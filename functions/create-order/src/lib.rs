@@ -2,10 +2,9 @@
 
 use lambda_http::{Body, Request, Response};
 use simdock_api::{
-    Fields, Problem, authenticate, channel, handle, iccids, json_object, misfit, new_order_num, postal_address, submit,
-    subscription_of,
+    Fields, Problem, authenticate, channel, eligible, handle, iccids, json_object, misfit, new_order_num, postal_address, submit,
 };
-use simdock_domain::{Draft, EmailAddress, Gift, MAX_COUNT, Order, PaymentMethod, PlaceError, Plan, PlanRun, short_hash};
+use simdock_domain::{Draft, EmailAddress, Gift, MAX_COUNT, Order, PaymentMethod, PlaceError, short_hash};
 use simdock_runtime::{Config, ConfigError};
 use simdock_store::{Principal, Store};
 
@@ -37,7 +36,7 @@ impl App {
         let plan = self.store.latest_plan(&plan_id).await?.filter(|plan| plan.sold_by(&partner_id));
         let plan = plan.ok_or_else(|| Problem::plan_not_found(&plan_id))?;
         if let Some(gift) = &draft.gift {
-            let eligible = self.eligible(&partner_id, &draft, gift, &plan).await;
+            let eligible = eligible(&self.store, &partner_id, &draft.email, gift, &plan).await;
             // An order that was made stands, whatever became of the plan that entitled to it.
             if eligible.is_err() && self.store.order(&num).await?.is_none() {
                 eligible?;
@@ -50,34 +49,6 @@ impl App {
             error => misfit(error, &plan_id),
         })?;
         submit(&self.store, &principal, order).await
-    }
-
-    /// Refuses a gift that the subscriber is not entitled to. Whether it was given before, and whether the partner has one left to
-    /// give, is decided when it is given.
-    async fn eligible(&self, partner_id: &str, draft: &Draft, gift: &Gift, plan: &Plan) -> Result<(), Problem> {
-        if plan.complimentary_with.is_empty() {
-            return Err(Problem::not_eligible("plan", "This plan is never complimentary."));
-        }
-        let partner = self.store.partner(partner_id).await?.filter(|partner| partner.gift_quota > 0);
-        if partner.is_none() && !gift.by_manager {
-            return Err(Problem::not_eligible("no_grant", "You may not make complimentary orders."));
-        }
-        let owner = Principal::Partner { partner_id: partner_id.to_owned() };
-        let subscription = subscription_of(&self.store, &owner, &gift.subscription).await;
-        let subscription =
-            subscription.map_err(|_| Problem::not_eligible("no_subscription", "There is no such subscription."))?;
-        let main = self.store.order(&subscription.main_order).await?;
-        if main.is_none_or(|main| main.subscriber.email != draft.email) {
-            return Err(Problem::not_eligible("other_subscriber", "The subscription is somebody else's."));
-        }
-        let entitles = |run: &PlanRun| run.is_open() && plan.complimentary_with.contains(&run.plan_id);
-        if subscription.ended.is_some() || !subscription.plans.iter().any(entitles) {
-            return Err(Problem::not_eligible("no_eligible_plan", "The subscription has no plan that entitles to this one."));
-        }
-        if partner.is_some_and(|partner| partner.gifts >= partner.gift_quota) && !gift.by_manager {
-            return Err(Problem::not_eligible("quota_used_up", "You have made all the complimentary orders that you may."));
-        }
-        Ok(())
     }
 }
 

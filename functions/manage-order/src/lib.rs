@@ -2,10 +2,11 @@
 
 use lambda_http::http::StatusCode;
 use lambda_http::{Body, Request, Response};
-use simdock_api::{Fields, Problem, authenticate, handle, json, json_object, manager, order_num, postal_address, route, show};
-use simdock_domain::{
-    Command, EmailAddress, Iccid, LineState, MailKind, Order, Recipient, Rejected, Shipment, Timestamp, decide,
+use simdock_api::{
+    Fields, Problem, authenticate, handle, json, json_object, manager, not_installed, order_num, postal_address, refused, route,
+    show,
 };
+use simdock_domain::{Command, EmailAddress, Iccid, LineState, MailKind, Recipient, Rejected, Shipment, Timestamp, decide};
 use simdock_runtime::{Config, ConfigError};
 use simdock_store::{Facts, Store};
 
@@ -48,7 +49,7 @@ impl App {
         for _ in 0..DECISIONS {
             let order = self.store.order(&num).await?.ok_or_else(|| Problem::not_found("order"))?;
             if phone == Phone::Unknown {
-                self.not_installed(&order).await?;
+                not_installed(&self.store, &order).await?;
             }
             let next = match decide(&order, command.clone(), self.store.clock().now()) {
                 Ok(next) => next,
@@ -65,21 +66,6 @@ impl App {
             }
         }
         Err(Problem::unavailable("the order kept changing"))
-    }
-
-    /// Refuses to mail a code that another phone could not use: a card once installed is bound to its phone.
-    async fn not_installed(&self, order: &Order) -> Result<(), Problem> {
-        for (_, sim) in self.store.current_sims(order).await? {
-            if sim.profile.installed_at.is_some() {
-                return Err(Problem::other_device(&format!(
-                    "Card {} was installed and can be installed again on the same phone only. Say samePhone: true if it is for that one; \
-                     for another phone swap the SIM: POST /v1/subscriptions/{}/sim-swap.",
-                    sim.iccid,
-                    sim.subscription.as_deref().unwrap_or("{subscriptionId}"),
-                )));
-            }
-        }
-        Ok(())
     }
 }
 
@@ -128,46 +114,4 @@ fn address(fields: &mut Fields, name: &str) -> Result<Option<EmailAddress>, Prob
     let address =
         text.map(|text| text.parse().map_err(|error| Problem::invalid_field(name, format!("is not a mail address: {error}"))));
     address.transpose()
-}
-
-/// Why nothing was done, in terms of what was asked.
-fn refused(rejected: Rejected, command: &Command) -> Problem {
-    match rejected {
-        Rejected::Shipped => Problem::not_possible("shipped", "The cards were sent."),
-        Rejected::NotDue => Problem::not_possible(
-            "in_progress",
-            match command {
-                Command::SendAgain { .. } => "The mail is being sent to another address. Try again in a moment.",
-                _ => "Some cards are not ready, or are being cancelled. Wait until that is settled.",
-            },
-        ),
-        Rejected::Closed(closed) => Problem::subscription_closed(closed),
-        Rejected::NotRefundable(why) => Problem::not_refundable(why),
-        Rejected::OtherDevice => Problem::other_device("The card is bound to another phone: swap the SIM."),
-        Rejected::Done | Rejected::NotAllowed => match command {
-            Command::Ship(_) => Problem::not_possible("nothing_to_ship", "There are no physical cards to be sent on this order."),
-            Command::EditRecipient(recipient) => Problem::not_possible(
-                "not_shipped",
-                if recipient.address.is_some() {
-                    "Nothing of this order goes by post any more, so that it has no postal address."
-                } else {
-                    "The order is void: nobody gets mails about it."
-                },
-            ),
-            Command::SendAgain { kind, .. } => Problem::not_possible(
-                "no_such_email",
-                match kind {
-                    MailKind::Qr => "No eSIM of this order works, so that there is no QR code to mail.",
-                    MailKind::Shipment => "Nothing of this order was sent by post.",
-                    MailKind::Confirmation | MailKind::Manager => {
-                        "The order is not paid, or is a cancellation: there is nothing to confirm."
-                    }
-                },
-            ),
-            _ => Problem::not_possible(
-                "nothing_to_retry",
-                "Nothing was given up or put off. A card whose money is on its way back is ordered anew.",
-            ),
-        },
-    }
 }

@@ -6,8 +6,8 @@ use lambda_http::http::StatusCode;
 use lambda_http::{Body, Request, Response};
 use simdock_api::{
     ImportView, InventoryView, ListView, PlanView, Problem, SimView, authenticate, card_visible_to, handle, is_id, json,
-    list_entry, manager, order_num, path_parameter, query_parameters, route, show, show_subscription, subscription_of,
-    visible_to, write_cursor,
+    list_entry, manager, order_actions, order_num, path_parameter, query_parameters, route, show_subscription, show_with,
+    subscription_actions, subscription_of, visible_to, write_cursor,
 };
 use simdock_domain::Iccid;
 use simdock_runtime::{Config, ConfigError};
@@ -35,7 +35,9 @@ impl App {
         match route(request).as_str() {
             "GET /v1/orders" => self.orders(&principal, request).await,
             "GET /v1/orders/{orderNum}" => self.order(&principal, request).await,
+            "GET /v1/orders/{orderNum}/actions" => self.order_actions(&principal, request).await,
             "GET /v1/subscriptions/{subscriptionId}" => self.subscription(&principal, request).await,
+            "GET /v1/subscriptions/{subscriptionId}/actions" => self.subscription_actions(&principal, request).await,
             "GET /v1/sims" => self.sims(&principal, request).await,
             "GET /v1/sims/{iccid}" => self.sim(&principal, request).await,
             "GET /v1/plans" => self.plans(&principal, request).await,
@@ -46,11 +48,20 @@ impl App {
     }
 
     async fn order(&self, principal: &Principal, request: &Request) -> Result<Response<Body>, Problem> {
+        let codes = query::codes(request)?;
+        let num = order_num(request)?;
+        tracing::Span::current().record("orderNum", num.as_str());
+        let order = visible_to(principal, self.store.order(&num).await?)?;
+        Ok(json(StatusCode::OK, &show_with(&self.store, &order, codes).await?))
+    }
+
+    async fn order_actions(&self, principal: &Principal, request: &Request) -> Result<Response<Body>, Problem> {
         query_parameters(request, &[])?;
         let num = order_num(request)?;
         tracing::Span::current().record("orderNum", num.as_str());
         let order = visible_to(principal, self.store.order(&num).await?)?;
-        Ok(json(StatusCode::OK, &show(&self.store, &order).await?))
+        let items = order_actions(&self.store, principal, &order).await?;
+        Ok(json(StatusCode::OK, &ListView { items, next_cursor: None }))
     }
 
     async fn orders(&self, principal: &Principal, request: &Request) -> Result<Response<Body>, Problem> {
@@ -67,6 +78,14 @@ impl App {
         let id = path_parameter(request, "subscriptionId");
         let subscription = subscription_of(&self.store, principal, &id).await?;
         Ok(json(StatusCode::OK, &show_subscription(&self.store, &subscription).await?))
+    }
+
+    async fn subscription_actions(&self, principal: &Principal, request: &Request) -> Result<Response<Body>, Problem> {
+        query_parameters(request, &[])?;
+        let id = path_parameter(request, "subscriptionId");
+        let subscription = subscription_of(&self.store, principal, &id).await?;
+        let items = subscription_actions(&self.store, principal, &subscription).await?;
+        Ok(json(StatusCode::OK, &ListView { items, next_cursor: None }))
     }
 
     async fn sim(&self, principal: &Principal, request: &Request) -> Result<Response<Body>, Problem> {

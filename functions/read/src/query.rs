@@ -42,6 +42,7 @@ pub fn orders(principal: &Principal, request: &Request) -> Result<ListQuery, Pro
     let known = [
         "limit",
         "cursor",
+        "sort",
         "from",
         "to",
         "otherOrderId",
@@ -68,6 +69,7 @@ pub fn orders(principal: &Principal, request: &Request) -> Result<ListQuery, Pro
         partner_id,
         limit: parameters.limit()?,
         after: parameters.cursor()?,
+        oldest_first: parameters.take("sort", "must be newest or oldest", oldest)?.unwrap_or(false),
         from: parameters.time("from")?,
         until: parameters.time("to")?,
         email,
@@ -82,6 +84,12 @@ pub fn orders(principal: &Principal, request: &Request) -> Result<ListQuery, Pro
         return Err(Problem::invalid_field("otherItemId", "can be asked for together with otherOrderId only"));
     }
     Ok(query)
+}
+
+/// Whether the codes of an order's cards are asked for.
+pub fn codes(request: &Request) -> Result<bool, Problem> {
+    let mut parameters = Parameters(query_parameters(request, &["codes"])?);
+    Ok(parameters.take("codes", "must be true or false", |text| text.parse().ok())?.unwrap_or(true))
 }
 
 /// Which cards are asked for.
@@ -99,4 +107,12 @@ pub fn sims(request: &Request) -> Result<SimQuery, Problem> {
 
 fn status_of(text: &str) -> Option<Status> {
     Status::ALL.iter().copied().find(|status| status.code().to_string() == text)
+}
+
+fn oldest(text: &str) -> Option<bool> {
+    match text {
+        "newest" => Some(false),
+        "oldest" => Some(true),
+        _ => None,
+    }
 }

@@ -3,8 +3,8 @@
 
 use lambda_http::http::StatusCode;
 use lambda_http::{Body, Request, Response};
-use simdock_api::{Problem, authenticate, handle, json, json_object, line_of, order_num, show, visible_to};
-use simdock_domain::{Command, MAX_COUNT, Order, Rejected, Used, decide};
+use simdock_api::{Cancellation, Problem, authenticate, handle, json, json_object, line_of, order_num, show, visible_to};
+use simdock_domain::{MAX_COUNT, Order, Rejected};
 use simdock_runtime::{Config, ConfigError};
 use simdock_store::{Change, Principal, Store};
 
@@ -42,26 +42,14 @@ impl App {
             None => None,
             Some(iccids) => Some(self.lines(&order, &iccids).await?),
         };
-        let policy = self.store.plan_version(&order.plan_id, order.plan_version).await?.refund_policy;
+        let cancellation = Cancellation::of(&self.store, &order).await?;
         let (by_manager, by) = match &principal {
             Principal::Partner { partner_id } => (false, partner_id),
             Principal::Manager { name } => (true, name),
         };
-        let now = self.store.clock().now();
-        let facts = self.store.used_lines(&order).await?;
-        let all: Vec<(usize, Used)> = facts.iter().enumerate().map(|(line, (used, _))| (line, *used)).collect();
-        let cancelled = |order: &Order| {
-            let lines = match &named {
-                Some(named) => named.iter().map(|line| all[*line]).collect(),
-                None => order.cancellable(&all, policy, now),
-            };
-            decide(order, Command::Cancel { lines, policy, by_manager, note: format!("{by}: {reason}") }, now)
-        };
-        let closed = |line: &usize| facts.get(*line).and_then(|(_, closed)| *closed);
-        let asked = named.clone().unwrap_or_else(|| (0..order.lines.len()).collect());
-        if let Some(closed) = asked.iter().find_map(closed) {
-            return Err(Problem::subscription_closed(closed));
-        }
+        cancellation.open(named.as_deref())?;
+        let (now, note) = (self.store.clock().now(), format!("{by}: {reason}"));
+        let cancelled = |order: &Order| cancellation.decide(order, named.as_deref(), by_manager, &note, now);
         match self.store.change_order(&num, cancelled).await? {
             Change::Made(order) => Ok(json(StatusCode::ACCEPTED, &show(&self.store, &order).await?)),
             // The same cards were cancelled before: asking twice is asking once.

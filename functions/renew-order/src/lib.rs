@@ -2,9 +2,10 @@
 
 use lambda_http::{Body, Request, Response};
 use simdock_api::{
-    ChangeRequest, Fields, Problem, authenticate, change_draft, handle, json_object, line_of, order_num, visible_to,
+    ChangeRequest, Fields, Problem, authenticate, change_draft, handle, json_object, line_of, order_num, subscription_to_renew,
+    visible_to,
 };
-use simdock_domain::{LineState, Order, SubscriptionChange};
+use simdock_domain::{Order, SubscriptionChange};
 use simdock_runtime::{Config, ConfigError};
 use simdock_store::Store;
 
@@ -52,9 +53,6 @@ impl App {
                 line.ok_or_else(|| Problem::invalid_field("iccid", "is not a card of this order"))?
             }
         };
-        if order.subject.is_none() && order.lines[line].state == LineState::Pending {
-            return Err(Problem::not_possible("in_progress", "The card is not provisioned yet. Renew it once it is."));
-        }
-        Ok(order.subscription_of(line))
+        subscription_to_renew(order, line)
     }
 }

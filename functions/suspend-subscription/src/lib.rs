@@ -4,7 +4,9 @@
 
 use lambda_http::http::StatusCode;
 use lambda_http::{Body, Request, Response};
-use simdock_api::{Problem, authenticate, handle, json, path_parameter, route, show_subscription, subscription_of};
+use simdock_api::{
+    Problem, authenticate, handle, json, path_parameter, route, service_refused, show_subscription, subscription_of,
+};
 use simdock_domain::Rejected;
 use simdock_jobs::Queues;
 use simdock_runtime::{Config, ConfigError};
@@ -46,11 +48,7 @@ impl App {
                 Ok(next) => next,
                 // It is so, or will be.
                 Err(Rejected::Done) => return Ok(json(StatusCode::OK, &show_subscription(&self.store, &subscription).await?)),
-                Err(Rejected::Closed(closed)) => return Err(Problem::subscription_closed(closed)),
-                Err(_) => {
-                    let detail = "The carrier has not answered the request before this one. Try again in a moment.";
-                    return Err(Problem::not_possible("in_progress", detail));
-                }
+                Err(rejected) => return Err(service_refused(rejected)),
             };
             if self.store.replace_subscription(&next).await?.is_err() {
                 continue;

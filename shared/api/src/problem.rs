@@ -37,12 +37,17 @@ impl Problem {
         self.code
     }
 
+    /// The member `reason`, or what programs go by where there is none.
+    pub fn reason(&self) -> &str {
+        self.more.get("reason").and_then(Value::as_str).unwrap_or(self.code)
+    }
+
     /// The HTTP status.
     pub fn status(&self) -> StatusCode {
         self.status
     }
 
-    /// For the log.
+    /// For a person.
     pub fn detail(&self) -> &str {
         &self.detail
     }

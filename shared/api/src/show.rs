@@ -7,6 +7,11 @@ use simdock_store::{Provisioning, Sim, Store, StoreError};
 /// An order with its cards, as it stands now. The first time that a card's code is among them, the card is marked as disclosed
 /// before the answer leaves.
 pub async fn show(store: &Store, order: &Order) -> Result<OrderView, Problem> {
+    show_with(store, order, true).await
+}
+
+/// As [`show`], with the cards' codes or without; then nothing is disclosed.
+pub async fn show_with(store: &Store, order: &Order, codes: bool) -> Result<OrderView, Problem> {
     let now = store.clock().now();
     let plan = store.plan_version(&order.plan_id, order.plan_version).await?;
     let mut cards = Vec::new();
@@ -24,6 +29,7 @@ pub async fn show(store: &Store, order: &Order) -> Result<OrderView, Problem> {
             let operator = store.operator(&sim.pool.operator).await?;
             let preloaded = operator.is_some_and(|operator| operator.provisioning == Provisioning::Preloaded);
             let card = card_view(order, index, sim, subscription, &plan, preloaded, now);
+            let card = if codes { card } else { card.without_code() };
             if let Some(sold_by) = sim.order_num.clone().filter(|_| card.discloses() && sim.disclosed_at.is_none()) {
                 first_shown.push((sim.iccid.clone(), sold_by));
             }

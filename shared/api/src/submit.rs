@@ -1,10 +1,10 @@
 use crate::request::{idempotency_key, is_id};
-use crate::{Fields, Problem, authenticate, json, show, visible_to};
+use crate::{Fields, Problem, authenticate, json, misfit, show, visible_to};
 use lambda_http::http::{HeaderValue, StatusCode};
 use lambda_http::{Body, Request, Response};
 use simdock_domain::{
-    AddOnError, ChangeDraft, Channel, Iccid, MAX_COUNT, MAX_DATA_ADD_ONS, Order, OrderNum, PaymentMethod, PlaceError, Plan,
-    PostalAddress, Provider, Subscription, SubscriptionChange, short_hash,
+    ChangeDraft, Channel, Iccid, MAX_COUNT, Order, OrderNum, PaymentMethod, PlaceError, Plan, PostalAddress, Provider,
+    Subscription, SubscriptionChange, Timestamp, short_hash,
 };
 use simdock_store::{Created, Paid, Principal, Receipt, Store};
 use std::sync::Arc;
@@ -95,6 +95,29 @@ impl ChangeRequest {
         Ok(Self { principal, subscription, main, num, fingerprint: short_hash(&[canonical, subscription_id]) })
     }
 
+    /// One that nobody has made, to find out what would become of it.
+    pub(crate) fn supposed(principal: &Principal, subscription: &Subscription, main: Order) -> Self {
+        let num = OrderNum::derive(&subscription.partner_id, "supposed", &subscription.id);
+        Self { principal: principal.clone(), subscription: subscription.clone(), main, num, fingerprint: String::new() }
+    }
+
+    /// Whether it would become an order now. `plan` is as in [`Order::change`].
+    pub(crate) fn check(&self, change: SubscriptionChange, plan: &Plan, now: Timestamp) -> Result<(), Problem> {
+        let draft = ChangeDraft {
+            change,
+            payment_method: PaymentMethod::Balance,
+            channel: Channel::Partner,
+            send_email: false,
+            other_order_id: None,
+            other_item_id: None,
+        };
+        self.order(draft, plan, now).map(|_| ()).map_err(|error| misfit(error, &plan.plan_id))
+    }
+
+    fn order(&self, draft: ChangeDraft, plan: &Plan, now: Timestamp) -> Result<Order, PlaceError> {
+        Order::change(self.num.clone(), draft, &self.subscription, &self.main, plan, self.fingerprint.clone(), now)
+    }
+
     /// The version that is sold now of a plan that the subscription's partner may sell.
     pub async fn plan(&self, store: &Store, plan_id: &str) -> Result<Arc<Plan>, Problem> {
         let plan = store.latest_plan(plan_id).await?.filter(|plan| plan.sold_by(&self.subscription.partner_id));
@@ -112,9 +135,7 @@ impl ChangeRequest {
     /// Makes the order that changes the subscription, or finds the one that the same request made before: that one stands even where
     /// the subscription would not take it now.
     pub async fn submit(self, store: &Store, draft: ChangeDraft, plan: &Plan) -> Result<Response<Body>, Problem> {
-        let now = store.clock().now();
-        let order = Order::change(self.num.clone(), draft, &self.subscription, &self.main, plan, self.fingerprint.clone(), now);
-        match order {
+        match self.order(draft, plan, store.clock().now()) {
             Ok(order) => submit(store, &self.principal, order).await,
             Err(error) => match store.order(&self.num).await? {
                 Some(before) if before.fingerprint == self.fingerprint => answer(store, before, true).await,
@@ -184,28 +205,6 @@ pub fn iccids(fields: &mut Fields, name: &str) -> Result<Vec<Iccid>, Problem> {
             .map_err(|error| Problem::invalid_field(fields.path(name), format!("names {text:?}, which is no ICCID: {error}")))
     };
     texts.iter().map(iccid).collect()
-}
-
-/// Why a draft did not become an order.
-pub fn misfit(error: PlaceError, plan_id: &str) -> Problem {
-    match error {
-        PlaceError::Count => Problem::invalid_field("count", format!("must be a whole number from 1 to {MAX_COUNT}")),
-        PlaceError::FormFactor => Problem::invalid_field("formFactor", format!("is not one that plan {plan_id:?} is sold on")),
-        PlaceError::NoAddress => Problem::missing_field("postalAddress"),
-        PlaceError::Wanted => Problem::invalid_field("iccids", "must name as many different cards as count says"),
-        PlaceError::NotRenewable => Problem::not_renewable(plan_id),
-        PlaceError::Profile { card } => Problem::profile_mismatch(plan_id, &card),
-        PlaceError::Closed(closed) => Problem::subscription_closed(closed),
-        PlaceError::Nothing => Problem::missing_field("planId"),
-        PlaceError::AddOns(AddOnError::Unknown(id)) => Problem::add_on_not_found(&id),
-        PlaceError::AddOns(AddOnError::TooMuchData) => {
-            Problem::invalid_field("addOnIds", format!("may bring {MAX_DATA_ADD_ONS} data add-ons to a plan at most"))
-        }
-        PlaceError::AddOns(AddOnError::VoiceTwice(voice)) => {
-            Problem::invalid_field("addOnIds", format!("may bring one voice add-on of type {voice} to a plan"))
-        }
-        PlaceError::Price => Problem::invalid_field("count", "makes a price that is too large"),
-    }
 }
 
 /// Who asks for a change of the subscription that the path names, and the body.

@@ -47,6 +47,7 @@ pub struct OrderView {
     display: String,
     add_ons: Vec<AddOnView>,
     count: usize,
+    iccids: Vec<String>,
     price: Money,
     payment: &'static str,
     channel: &'static str,
@@ -293,6 +294,7 @@ impl OrderView {
             display: order.display.clone(),
             add_ons: order.add_on_ids.iter().filter_map(add_on).collect(),
             count: order.lines.len(),
+            iccids: order.lines.iter().filter_map(|line| line.iccid.as_ref()).map(ToString::to_string).collect(),
             price: order.price(),
             payment: order.payment_method.name(),
             channel: order.channel.name(),
@@ -662,6 +664,12 @@ fn in_session(session: Option<(bool, Timestamp)>) -> &'static str {
 }
 
 impl CardView {
+    /// The same without what installs the card.
+    #[must_use]
+    pub fn without_code(self) -> Self {
+        Self { sm_dp_address: None, activation_code: None, code: None, install_urls: None, ..self }
+    }
+
     /// Whether it shows a code, so that the card counts as disclosed.
     pub fn discloses(&self) -> bool {
         self.code.is_some()

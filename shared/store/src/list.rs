@@ -8,8 +8,8 @@ use simdock_domain::{EmailAddress, Iccid, Order, OrderNum, OrderType, Status, Su
 use std::fmt;
 use std::str::FromStr;
 
-/// Which orders to list; what is absent does not matter. The newest come first; by an address alone, whoever's orders they are,
-/// they come partner by partner.
+/// Which orders to list; what is absent does not matter. The newest come first, or the oldest; by an address alone, whoever's orders
+/// they are, they come partner by partner.
 #[derive(Clone, Debug, Default)]
 pub struct ListQuery {
     /// Whose.
@@ -32,6 +32,8 @@ pub struct ListQuery {
     pub from: Option<Timestamp>,
     /// Created before this time.
     pub until: Option<Timestamp>,
+    /// Whether the oldest come first.
+    pub oldest_first: bool,
     /// At most this many, 1 to 100.
     pub limit: usize,
     /// Where the page before ended.
@@ -47,7 +49,8 @@ pub struct Page<T, P> {
     pub next: Option<P>,
 }
 
-/// A place in a list of orders: behind an order, or before a time. As text it is what a client hands back.
+/// A place in a list of orders: behind an order, or where a day ends for a list that goes back and begins for one that goes on. As
+/// text it is what a client hands back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Position {
     /// A sort key of the list's index, or the time.
@@ -98,7 +101,7 @@ struct Stretch {
 }
 
 impl Position {
-    fn before(at: Timestamp) -> Self {
+    fn time(at: Timestamp) -> Self {
         Self { key: at.to_string(), at, num: None }
     }
 }
@@ -179,23 +182,33 @@ impl ListQuery {
             By::Day => {
                 let end = self.until.unwrap_or(now.plus_seconds(1));
                 let first = self.from.unwrap_or(end.plus_seconds(-DAYS * DAY));
-                let last = match place {
+                // The next second that the list may have orders of.
+                let second = match place {
+                    None if self.oldest_first => first,
                     None => end.plus_seconds(-1),
+                    Some(Position { at, .. }) if self.oldest_first => (*at).max(first),
                     Some(Position { at, num: Some(_), .. }) => (*at).min(end.plus_seconds(-1)),
                     Some(Position { at, num: None, .. }) => (*at).min(end).plus_seconds(-1),
                 };
-                if last < first {
+                if second < first || end <= second {
                     return None;
                 }
-                let midnight = last.plus_seconds(-last.unix().rem_euclid(DAY));
-                beyond = (first < midnight).then(|| Position::before(midnight));
+                let midnight = second.plus_seconds(-second.unix().rem_euclid(DAY));
+                let next = midnight.plus_seconds(DAY);
+                beyond = if self.oldest_first {
+                    (next < end).then(|| Position::time(next))
+                } else {
+                    (first < midnight).then(|| Position::time(midnight))
+                };
                 from = first.to_string();
-                ("byDay", ("day", keys::day(last)), "listKey")
+                ("byDay", ("day", keys::day(second)), "listKey")
             }
         };
         // DynamoDB refuses an empty window, and a start outside of it, where a place of another list may be.
-        let start = place.filter(|place| place.num.is_some() && place.key < until).cloned();
-        if from > until || start.as_ref().is_some_and(|place| place.key < from) {
+        let behind = |place: &Position| if self.oldest_first { place.key >= from } else { place.key < until };
+        let start = place.filter(|place| place.num.is_some() && behind(place)).cloned();
+        let outside = |place: &Position| if self.oldest_first { place.key >= until } else { place.key < from };
+        if from > until || start.as_ref().is_some_and(outside) {
             return None;
         }
         Some(Stretch { index, partition, sort, window: Some((from, until)), start, beyond })
@@ -233,7 +246,7 @@ impl Store {
         loop {
             let Some(stretch) = query.stretch(place.as_ref(), now) else { return Ok(Page { items: orders, next: None }) };
             let wanted = if query.is_exact() { query.limit - orders.len() } else { PAGE };
-            let (nums, more) = self.nums(&stretch, wanted.min(PAGE)).await?;
+            let (nums, more) = self.nums(&stretch, wanted.min(PAGE), query.oldest_first).await?;
             place.clone_from(&stretch.beyond);
             if nums.is_empty() {
                 empty += 1;
@@ -258,7 +271,7 @@ impl Store {
     }
 
     /// The next orders of a stretch, and whether it has more.
-    async fn nums(&self, stretch: &Stretch, most: usize) -> Result<(Vec<OrderNum>, bool), StoreError> {
+    async fn nums(&self, stretch: &Stretch, most: usize, oldest_first: bool) -> Result<(Vec<OrderNum>, bool), StoreError> {
         let query = self
             .client
             .query()
@@ -266,7 +279,7 @@ impl Store {
             .index_name(stretch.index)
             .expression_attribute_names("#p", stretch.partition.0)
             .expression_attribute_values(":p", text(&stretch.partition.1))
-            .scan_index_forward(false)
+            .scan_index_forward(oldest_first)
             .limit(i32::try_from(most).unwrap_or(i32::MAX))
             .set_exclusive_start_key(stretch.start_key());
         let query = match &stretch.window {
@@ -303,7 +316,7 @@ impl Store {
             beyond: None,
         };
         let main = self.order(&subscription.main_order);
-        let (main, (indexed, _)) = try_join(main, self.nums(&all, usize::MAX)).await?;
+        let (main, (indexed, _)) = try_join(main, self.nums(&all, usize::MAX, false)).await?;
         let mut nums = vec![subscription.main_order.clone()];
         for num in indexed.into_iter().rev().chain(subscription.orders(main.as_ref())) {
             if !nums.contains(&num) {
@@ -342,9 +355,14 @@ impl Store {
             orders.extend(self.orders(hundred).await?);
         }
         let list_key = |order: &Order| keys::list_key(order.created_at, &order.num);
-        let seen = |order: &Order| query.after.as_ref().is_some_and(|place| list_key(order) >= place.key);
-        orders.retain(|order| query.admits(order, now) && !seen(order));
-        orders.sort_by_key(|order| std::cmp::Reverse(list_key(order)));
+        let seen = |order: &Order, place: &Position| {
+            if query.oldest_first { list_key(order) <= place.key } else { list_key(order) >= place.key }
+        };
+        orders.retain(|order| query.admits(order, now) && !query.after.as_ref().is_some_and(|place| seen(order, place)));
+        orders.sort_by_key(list_key);
+        if !query.oldest_first {
+            orders.reverse();
+        }
         let more = orders.len() > query.limit;
         orders.truncate(query.limit);
         let last = orders.last().filter(|_| more);

@@ -4,7 +4,7 @@ use crate::write::{SendError, TransactError, Twice, send};
 use crate::{Conflict, Store, StoreError, keys};
 use aws_sdk_dynamodb::types::{Put, TransactWriteItem, Update};
 use serde::{Deserialize, Serialize};
-use simdock_domain::{Currency, Money, Order, Timestamp};
+use simdock_domain::{Currency, Money, Order, OrderNum, Timestamp};
 
 /// Whom an API key speaks for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -141,6 +141,13 @@ impl Store {
     /// Reads a partner.
     pub async fn partner(&self, id: &str) -> Result<Option<Partner>, StoreError> {
         self.partner_item(keys::partner(id)).await?.map(from_item).transpose()
+    }
+
+    /// The order that was given because of a subscription.
+    pub async fn gift(&self, partner_id: &str, subscription: &str) -> Result<Option<OrderNum>, StoreError> {
+        let Some(item) = self.partner_item(keys::gift(partner_id, subscription)).await? else { return Ok(None) };
+        let num = text_of(&item, "orderNum")?.parse();
+        num.map(Some).map_err(|_| StoreError::Broken("a gift without its order".to_owned()))
     }
 
     /// A partner's balance in a currency, in minor units.

@@ -44,6 +44,9 @@ async fn pages_hold_every_order_once_and_the_newest_first() {
     assert_eq!(nums, expected);
     assert_eq!(all(&site, "limit=100").await.0, expected);
     assert_eq!(list(&page(&site, "").await, "items").len(), 20);
+    let oldest: Vec<String> = expected.iter().rev().cloned().collect();
+    assert_eq!(all(&site, "sort=newest&limit=7").await.0, expected);
+    assert_eq!(all(&site, "sort=oldest&limit=7").await.0, oldest);
     assert_eq!(all(&site, "limit=1").await.0, expected);
     assert_eq!(all(&site, "limit=25").await.0, expected);
     assert_eq!(list(&page(&site, "limit=3").await, "items")[0]["cards"], Value::Null);

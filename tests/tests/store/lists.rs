@@ -64,7 +64,8 @@ async fn orders_are_listed_newest_first_page_by_page() {
 
     // From this second on, and before that one.
     let window = ListQuery { from: Some(start.plus_seconds(50)), until: Some(start.plus_seconds(120)), ..query(3) };
-    assert_eq!(pages(&world.store, window).await.concat(), names((5..12).rev()));
+    assert_eq!(pages(&world.store, window.clone()).await.concat(), names((5..12).rev()));
+    assert_eq!(pages(&world.store, ListQuery { oldest_first: true, ..window }).await.concat(), names(5..12));
     let nothing = ListQuery { from: Some(start.plus_seconds(120)), until: Some(start.plus_seconds(50)), ..query(3) };
     assert_eq!(pages(&world.store, nothing).await, [names(0..0)]);
     let nobody = ListQuery { partner_id: Some("nobody".to_owned()), ..query(3) };
@@ -75,13 +76,21 @@ async fn orders_are_listed_newest_first_page_by_page() {
 async fn a_cursor_outlives_a_change_of_the_window() {
     let world = World::new().await;
     let start = twenty_five_orders(&world).await;
-    let page = world.store.list_orders(&query(10)).await.unwrap();
-    let cursor = page.next;
+    let cursor = page_end(&world, 10).await;
     // The cursor stands at `line 15`, behind the end of the one window and before the start of the other.
     let older = ListQuery { until: Some(start.plus_seconds(100)), after: cursor.clone(), ..query(100) };
     assert_eq!(pages(&world.store, older).await.concat(), names((0..10).rev()));
     let newer = ListQuery { from: Some(start.plus_seconds(200)), after: cursor, ..query(100) };
-    assert_eq!(pages(&world.store, newer).await.concat(), names(0..0));
+    assert_eq!(pages(&world.store, newer.clone()).await.concat(), names(0..0));
+    // The other way round it stands before all of the one, and behind all of the other.
+    assert_eq!(pages(&world.store, ListQuery { oldest_first: true, ..newer }).await.concat(), names(20..25));
+    let older = ListQuery { until: Some(start.plus_seconds(100)), after: page_end(&world, 10).await, ..query(100) };
+    assert_eq!(pages(&world.store, ListQuery { oldest_first: true, ..older }).await.concat(), names(0..0));
+}
+
+/// Where the first page of so many ends.
+async fn page_end(world: &World, limit: usize) -> Option<Position> {
+    world.store.list_orders(&query(limit)).await.expect("a page").next
 }
 
 #[tokio::test]
@@ -91,7 +100,9 @@ async fn orders_are_found_by_the_partners_own_numbers() {
     let by_order = ListQuery { other_order_id: Some("shop-7".to_owned()), ..query(2) };
     assert_eq!(pages(&world.store, by_order.clone()).await.concat(), names([20, 15, 10, 5, 0].into_iter()));
     let by_item = ListQuery { other_item_id: Some("5".to_owned()), ..query(1) };
-    assert_eq!(pages(&world.store, by_item).await.concat(), names([15, 5].into_iter()));
+    assert_eq!(pages(&world.store, by_item.clone()).await.concat(), names([15, 5].into_iter()));
+    let oldest_first = ListQuery { oldest_first: true, ..by_item };
+    assert_eq!(pages(&world.store, oldest_first).await.concat(), names([5, 15].into_iter()));
     let by_both = ListQuery { other_item_id: Some("0".to_owned()), ..by_order.clone() };
     assert_eq!(pages(&world.store, by_both).await.concat(), names([20, 10, 0].into_iter()));
     let of_another = ListQuery { partner_id: Some("other".to_owned()), ..by_order };
@@ -123,9 +134,10 @@ async fn all_partners_orders_are_listed_day_by_day() {
     let mut sequence = pages(&world.store, everybodys(100)).await.concat();
     assert_eq!(sequence.len(), 6, "31 days, if nothing else is asked for");
     assert_eq!(sequence[0], "line 2");
-    for limit in [1, 2, 3, 5, 6] {
-        let pages = pages(&world.store, everybodys(limit)).await;
-        assert_eq!(pages.concat(), sequence, "{limit}");
+    let reversed: Vec<String> = sequence.iter().rev().cloned().collect();
+    for (limit, oldest_first) in [1, 2, 3, 5, 6].into_iter().flat_map(|limit| [(limit, false), (limit, true)]) {
+        let pages = pages(&world.store, ListQuery { oldest_first, ..everybodys(limit) }).await;
+        assert_eq!(pages.concat(), *if oldest_first { &reversed } else { &sequence }, "{limit}");
         assert!(pages.iter().all(|page| page.len() <= limit));
     }
     sequence[1..3].sort();
@@ -133,7 +145,8 @@ async fn all_partners_orders_are_listed_day_by_day() {
 
     let window =
         ListQuery { from: Some(midnight.plus_seconds(-30 * DAY)), until: Some(midnight.plus_seconds(-3 * DAY)), ..everybodys(1) };
-    assert_eq!(pages(&world.store, window).await.concat(), names([4, 5].into_iter()));
+    assert_eq!(pages(&world.store, window.clone()).await.concat(), names([4, 5].into_iter()));
+    assert_eq!(pages(&world.store, ListQuery { oldest_first: true, ..window }).await.concat(), names([5, 4].into_iter()));
     let long_ago = ListQuery { from: Some(midnight.plus_seconds(-400 * DAY)), ..everybodys(100) };
     let long_ago = pages(&world.store, long_ago).await;
     assert_eq!(long_ago.concat().len(), 7);

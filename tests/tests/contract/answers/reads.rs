@@ -11,6 +11,7 @@ pub async fn reads(contract: &Arc<Contract>) {
     let site = site(contract, simdock_local::Options::default()).await;
     what_can_be_asked(&site).await;
     orders_are_found(&site).await;
+    what_can_be_done(&site).await;
     where_cards_stand(&site).await;
     site.stop().await;
 }
@@ -40,6 +41,7 @@ async fn what_can_be_asked(site: &Site) {
         ("email=nobody", "email"),
         ("iccid=8949", "iccid"),
         ("needsAttention=false", "needsAttention"),
+        ("sort=price", "sort"),
     ] {
         site.get(format!("/v1/orders?{query}")).by(By::Partner).send().await.problem(400, "invalid_field", Some(field));
     }
@@ -53,6 +55,10 @@ async fn found(site: &Site, query: &str, by: By<'_>) -> Vec<String> {
 
 async fn orders_are_found(site: &Site) {
     let order = site.settled(&site.paid(&draft("sandbox-1gb-7d")).await).await;
+    let path = format!("/v1/orders/{}?codes", num(&order));
+    site.get(format!("{path}=no")).by(By::Partner).send().await.problem(400, "invalid_field", Some("codes"));
+    let hidden = site.get(format!("{path}=false")).by(By::Partner).send().await.expect(200);
+    assert_eq!((&hidden["cards"][0]["code"], &hidden["iccids"]), (&json!(null), &json!([iccid(&order, 0)])));
     site.stack.clock().advance(std::time::Duration::from_secs(1));
     let mut ben = draft("eu-5gb-30d");
     ben["subscriber"]["email"] = "ben@example.com".into();
@@ -90,6 +96,17 @@ async fn orders_are_found(site: &Site) {
     chain.push(ours.to_owned());
     assert_eq!(site.subscription(id).await["orderNums"].as_array().expect("orders").len(), chain.len());
     assert_eq!(found(site, &format!("iccid={card}"), By::Manager).await.len(), chain.len());
+}
+
+async fn what_can_be_done(site: &Site) {
+    let order = site.settled(&site.paid(&draft("sandbox-1gb-7d")).await).await;
+    let id = order["cards"][0]["subscriptionId"].as_str().expect("a subscription");
+    for path in [format!("/v1/orders/{}/actions", num(&order)), format!("/v1/subscriptions/{id}/actions")] {
+        site.get(&path).send().await.problem(401, "unauthenticated", None);
+        site.get(&path).by(By::OtherPartner).send().await.problem(404, "not_found", None);
+        site.get(format!("{path}?page=2")).by(By::Partner).send().await.problem(400, "unknown_field", Some("page"));
+        site.get(&path).by(By::Manager).send().await.expect(200);
+    }
 }
 
 /// Where a card stands, as its partner sees it.

@@ -1,0 +1,162 @@
+//! Why something was not done, in terms of what was asked: what a domain's refusal is called in an answer.
+
+use crate::Problem;
+use simdock_domain::{
+    AddOnError, Closed, Command, LineState, MAX_COUNT, MAX_DATA_ADD_ONS, MailKind, Order, PlaceError, RefundPolicy, Refundable,
+    Rejected, Timestamp, Used, decide,
+};
+use simdock_store::Store;
+
+/// Why a draft did not become an order.
+pub fn misfit(error: PlaceError, plan_id: &str) -> Problem {
+    match error {
+        PlaceError::Count => Problem::invalid_field("count", format!("must be a whole number from 1 to {MAX_COUNT}")),
+        PlaceError::FormFactor => Problem::invalid_field("formFactor", format!("is not one that plan {plan_id:?} is sold on")),
+        PlaceError::NoAddress => Problem::missing_field("postalAddress"),
+        PlaceError::Wanted => Problem::invalid_field("iccids", "must name as many different cards as count says"),
+        PlaceError::NotRenewable => Problem::not_renewable(plan_id),
+        PlaceError::Profile { card } => Problem::profile_mismatch(plan_id, &card),
+        PlaceError::Closed(closed) => Problem::subscription_closed(closed),
+        PlaceError::Nothing => Problem::missing_field("planId"),
+        PlaceError::AddOns(AddOnError::Unknown(id)) => Problem::add_on_not_found(&id),
+        PlaceError::AddOns(AddOnError::TooMuchData) => {
+            Problem::invalid_field("addOnIds", format!("may bring {MAX_DATA_ADD_ONS} data add-ons to a plan at most"))
+        }
+        PlaceError::AddOns(AddOnError::VoiceTwice(voice)) => {
+            Problem::invalid_field("addOnIds", format!("may bring one voice add-on of type {voice} to a plan"))
+        }
+        PlaceError::Price => Problem::invalid_field("count", "makes a price that is too large"),
+    }
+}
+
+/// Why a manager's command did nothing.
+pub fn refused(rejected: Rejected, command: &Command) -> Problem {
+    match rejected {
+        Rejected::Shipped => Problem::not_possible("shipped", "The cards were sent."),
+        Rejected::NotDue => Problem::not_possible(
+            "in_progress",
+            match command {
+                Command::SendAgain { .. } => "The mail is being sent to another address. Try again in a moment.",
+                _ => "Some cards are not ready, or are being cancelled. Wait until that is settled.",
+            },
+        ),
+        Rejected::Closed(closed) => Problem::subscription_closed(closed),
+        Rejected::NotRefundable(why) => Problem::not_refundable(why),
+        Rejected::OtherDevice => Problem::other_device("The card is bound to another phone: swap the SIM."),
+        Rejected::Done | Rejected::NotAllowed => match command {
+            Command::Ship(_) => Problem::not_possible("nothing_to_ship", "There are no physical cards to be sent on this order."),
+            Command::EditRecipient(recipient) => Problem::not_possible(
+                "not_shipped",
+                if recipient.address.is_some() {
+                    "Nothing of this order goes by post any more, so that it has no postal address."
+                } else {
+                    "The order is void: nobody gets mails about it."
+                },
+            ),
+            Command::SendAgain { kind, .. } => Problem::not_possible(
+                "no_such_email",
+                match kind {
+                    MailKind::Qr => "No eSIM of this order works, so that there is no QR code to mail.",
+                    MailKind::Shipment => "Nothing of this order was sent by post.",
+                    MailKind::Confirmation | MailKind::Manager => {
+                        "The order is not paid, or is a cancellation: there is nothing to confirm."
+                    }
+                },
+            ),
+            _ => Problem::not_possible(
+                "nothing_to_retry",
+                "Nothing was given up or put off. A card whose money is on its way back is ordered anew.",
+            ),
+        },
+    }
+}
+
+/// Why a card is neither kept out of the network nor let in again.
+pub fn service_refused(rejected: Rejected) -> Problem {
+    match rejected {
+        Rejected::Closed(closed) => Problem::subscription_closed(closed),
+        _ => Problem::not_possible(
+            "in_progress",
+            "The carrier has not answered the request before this one. Try again in a moment.",
+        ),
+    }
+}
+
+/// Refuses to mail a code that another phone could not use: a card once installed is bound to its phone.
+pub async fn not_installed(store: &Store, order: &Order) -> Result<(), Problem> {
+    for (_, sim) in store.current_sims(order).await? {
+        if sim.profile.installed_at.is_some() {
+            return Err(Problem::other_device(&format!(
+                "Card {} was installed and can be installed again on the same phone only. Say samePhone: true if it is for that one; \
+                 for another phone swap the SIM: POST /v1/subscriptions/{}/sim-swap.",
+                sim.iccid,
+                sim.subscription.as_deref().unwrap_or("{subscriptionId}"),
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The subscription that a renewal of an order's line is for: a renewal's own, or the one that the line began.
+pub fn subscription_to_renew(order: &Order, line: usize) -> Result<String, Problem> {
+    if order.subject.is_none() && order.lines[line].state == LineState::Pending {
+        return Err(Problem::not_possible("in_progress", "The card is not provisioned yet. Renew it once it is."));
+    }
+    Ok(order.subscription_of(line))
+}
+
+/// What a request to cancel lines of an order and give their money back goes by.
+#[derive(Debug)]
+pub struct Cancellation {
+    policy: RefundPolicy,
+    lines: Vec<(Used, Option<Closed>)>,
+}
+
+impl Cancellation {
+    /// Reads it.
+    pub async fn of(store: &Store, order: &Order) -> Result<Self, Problem> {
+        let policy = store.plan_version(&order.plan_id, order.plan_version).await?.refund_policy;
+        Ok(Self { policy, lines: store.used_lines(order).await? })
+    }
+
+    /// Refuses lines whose subscription another change keeps closed: those named, or all.
+    pub fn open(&self, named: Option<&[usize]>) -> Result<(), Problem> {
+        let closed = |line: usize| self.lines.get(line).and_then(|(_, closed)| *closed);
+        let first = match named {
+            Some(named) => named.iter().find_map(|line| closed(*line)),
+            None => (0..self.lines.len()).find_map(closed),
+        };
+        first.map_or(Ok(()), |closed| Err(Problem::subscription_closed(closed)))
+    }
+
+    /// Cancels the lines named, or what can be given back of the whole order, for whoever the note says.
+    pub fn decide(
+        &self,
+        order: &Order,
+        named: Option<&[usize]>,
+        by_manager: bool,
+        note: &str,
+        now: Timestamp,
+    ) -> Result<Order, Rejected> {
+        let all: Vec<(usize, Used)> = self.lines.iter().enumerate().map(|(line, (used, _))| (line, *used)).collect();
+        let lines = match named {
+            Some(named) => named.iter().map(|line| all[*line]).collect(),
+            None => order.cancellable(&all, self.policy, now),
+        };
+        decide(order, Command::Cancel { lines, policy: self.policy, by_manager, note: note.to_owned() }, now)
+    }
+
+    /// Whether anything of the order could be cancelled now.
+    pub(crate) fn check(&self, order: &Order, now: Timestamp) -> Result<(), Problem> {
+        self.open(None)?;
+        match self.decide(order, None, false, "", now) {
+            Ok(_) => Ok(()),
+            Err(Rejected::NotRefundable(why)) => Err(Problem::not_refundable(why)),
+            // All is cancelled, or being cancelled; the first line says which.
+            Err(_) => match order.refundable(0, self.policy, Used::default(), now) {
+                Refundable::No(why) => Err(Problem::not_refundable(why)),
+                Refundable::Yes(_) => Err(Problem::internal("a line that can be cancelled and was")),
+            },
+        }
+    }
+}
