@@ -5,8 +5,8 @@ mod query;
 use lambda_http::http::StatusCode;
 use lambda_http::{Body, Request, Response};
 use simdock_api::{
-    ImportView, InventoryView, ListView, PlanView, Problem, SimView, authenticate, card_visible_to, handle, is_id, json,
-    list_entry, manager, order_actions, order_num, path_parameter, query_parameters, route, show_subscription, show_with,
+    ImportView, InventoryView, ListView, PlanView, Problem, SimView, WaitingView, authenticate, card_visible_to, handle, is_id,
+    json, list_entry, manager, order_actions, order_num, path_parameter, query_parameters, route, show_subscription, show_with,
     subscription_actions, subscription_of, visible_to, write_cursor,
 };
 use simdock_domain::Iccid;
@@ -36,6 +36,7 @@ impl App {
             "GET /v1/orders" => self.orders(&principal, request).await,
             "GET /v1/orders/{orderNum}" => self.order(&principal, request).await,
             "GET /v1/orders/{orderNum}/actions" => self.order_actions(&principal, request).await,
+            "GET /v1/attention" => self.attention(&principal, request).await,
             "GET /v1/subscriptions/{subscriptionId}" => self.subscription(&principal, request).await,
             "GET /v1/subscriptions/{subscriptionId}/actions" => self.subscription_actions(&principal, request).await,
             "GET /v1/sims" => self.sims(&principal, request).await,
@@ -71,6 +72,12 @@ impl App {
             items.push(list_entry(&self.store, order).await?);
         }
         Ok(json(StatusCode::OK, &ListView { items, next_cursor: Some(page.next.as_ref().map(write_cursor)) }))
+    }
+
+    async fn attention(&self, principal: &Principal, request: &Request) -> Result<Response<Body>, Problem> {
+        manager(principal)?;
+        query_parameters(request, &[])?;
+        Ok(json(StatusCode::OK, &WaitingView::from(self.store.waiting().await?)))
     }
 
     async fn subscription(&self, principal: &Principal, request: &Request) -> Result<Response<Body>, Problem> {

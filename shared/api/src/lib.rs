@@ -29,5 +29,6 @@ pub use submit::{
     ChangeRequest, change_draft, change_of_subscription, channel, iccids, new_order_num, postal_address, submit, subscription_of,
 };
 pub use view::{
-    CardView, ErrorView, ImportView, InventoryView, ListView, MAX_ERRORS, OrderView, PlanView, SimView, SubscriptionView, json,
+    CardView, ErrorView, ImportView, InventoryView, ListView, MAX_ERRORS, OrderView, PlanView, SimView, SubscriptionView,
+    WaitingView, json,
 };

@@ -7,7 +7,29 @@ use simdock_domain::{
     Attention, FormFactor, LineState, MailState, Money, NotRefundable, Order, OrderNum, OrderType, Plan, PlanRun, Refundable,
     ReturnReason, RunState, Subscription, Timestamp, Used, Via, VoidReason,
 };
-use simdock_store::{Import, ImportError, ImportStatus, Level, Sim, SimReport, used};
+use simdock_store::{Import, ImportError, ImportStatus, Level, Sim, SimReport, Waiting, used};
+use std::collections::BTreeMap;
+
+/// What waits for a manager as the API shows it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WaitingView {
+    total: usize,
+    more: bool,
+    oldest_at: Option<String>,
+    codes: BTreeMap<&'static str, usize>,
+}
+
+impl From<Waiting> for WaitingView {
+    fn from(waiting: Waiting) -> Self {
+        Self {
+            total: waiting.total,
+            more: waiting.more,
+            oldest_at: waiting.oldest_at.map(|at| at.to_string()),
+            codes: waiting.reasons.into_iter().map(|(attention, count)| (attention.name(), count)).collect(),
+        }
+    }
+}
 
 /// An answer with a JSON body.
 pub fn json(status: StatusCode, body: &impl Serialize) -> Response<Body> {

@@ -215,6 +215,12 @@ pub fn mail_key(partner_id: &str, list_key: &str) -> String {
     format!("{partner_id}#{list_key}")
 }
 
+/// The index of orders that a manager should look at.
+pub const ATTENTION: &str = "attention";
+
+/// Attribute and key of `attention`: its only partition.
+pub const DESK: &str = "desk";
+
 /// Key of `due`: the partition of an order.
 pub fn due_shard(num: &OrderNum) -> u8 {
     // The order number is a hash already; its last character spreads evenly.

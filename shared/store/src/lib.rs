@@ -30,7 +30,7 @@ pub use imports::{Import, ImportError, ImportLine, ImportStatus};
 pub use in_step::{Activation, Facts, used};
 pub use inspect::{Bookmark, Inspected, Place, Record, Stored, Table};
 pub use keys::key_hash;
-pub use list::{ListQuery, Page, Position, PositionError};
+pub use list::{ListQuery, Page, Position, PositionError, Waiting};
 pub use orders::{Change, Created, order_in_image};
 pub use partners::{Key, LedgerEntry, LowBalance, Partner, Principal};
 pub use pay::{Paid, Receipt};

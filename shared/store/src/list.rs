@@ -4,7 +4,7 @@ use crate::item::{Item, text, text_of};
 use crate::write::{SendError, Twice, send};
 use crate::{Store, StoreError, keys};
 use futures_util::future::try_join;
-use simdock_domain::{EmailAddress, Iccid, Order, OrderNum, OrderType, Status, Subscription, Timestamp};
+use simdock_domain::{Attention, EmailAddress, Iccid, Order, OrderNum, OrderType, Status, Subscription, Timestamp};
 use std::fmt;
 use std::str::FromStr;
 
@@ -49,6 +49,19 @@ pub struct Page<T, P> {
     pub next: Option<P>,
 }
 
+/// What waits for a manager.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// How many orders were counted.
+    pub total: usize,
+    /// Whether there are more than were counted.
+    pub more: bool,
+    /// When the oldest of them was created.
+    pub oldest_at: Option<Timestamp>,
+    /// How many of them want it for what; those that none does are left out.
+    pub reasons: Vec<(Attention, usize)>,
+}
+
 /// A place in a list of orders: behind an order, or where a day ends for a list that goes back and begins for one that goes on. As
 /// text it is what a client hands back.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,6 +82,8 @@ const DAYS: i64 = 31;
 const PAGE: usize = 100;
 /// How many times one page of a list reads orders at most, so that a filter that few pass does not read all there are.
 const MOST_READS: u32 = 10;
+/// How many orders are counted at most that wait for a manager.
+const MOST_WAITING: i32 = 1000;
 /// How many days without orders one page of a list passes at most.
 const MOST_EMPTY: u32 = 40;
 const DAY: i64 = 86_400;
@@ -81,6 +96,8 @@ enum By {
     Mail(String, Option<String>),
     /// `byPartner`.
     Partner(String),
+    /// `attention`: all partners' that a manager should look at.
+    Attention,
     /// `byDay`: all partners.
     Day,
 }
@@ -133,6 +150,7 @@ impl ListQuery {
             (Some(partner), Some(own), _) => By::Tag(keys::tag(partner, own)),
             (partner, _, Some(email)) => By::Mail(keys::mail(email), partner.clone()),
             (Some(partner), None, None) => By::Partner(partner.clone()),
+            (None, _, None) if self.needs_attention => By::Attention,
             (None, _, None) => By::Day,
         }
     }
@@ -143,9 +161,10 @@ impl ListQuery {
             By::Tag(_) => self.email.is_none(),
             By::Mail(_, Some(_)) | By::Partner(_) => true,
             By::Mail(_, None) => self.other_order_id.is_none() && self.from.is_none() && self.until.is_none(),
-            By::Day => self.other_order_id.is_none(),
+            By::Attention | By::Day => self.other_order_id.is_none(),
         };
-        let more = self.other_item_id.is_some() || self.status.is_some() || self.kind.is_some() || self.needs_attention;
+        let attention = self.needs_attention && !matches!(self.by(), By::Attention);
+        let more = self.other_item_id.is_some() || self.status.is_some() || self.kind.is_some() || attention;
         by_index && !more
     }
 
@@ -179,6 +198,7 @@ impl ListQuery {
                 let (start, window) = (place.cloned(), None);
                 return Some(Stretch { index: "byMail", partition: ("mail", mail), sort: "mailKey", window, start, beyond });
             }
+            By::Attention => (keys::ATTENTION, (keys::DESK, keys::DESK.to_owned()), "listKey"),
             By::Day => {
                 let end = self.until.unwrap_or(now.plus_seconds(1));
                 let first = self.from.unwrap_or(end.plus_seconds(-DAYS * DAY));
@@ -268,6 +288,37 @@ impl Store {
                 return Ok(Page { items: orders, next: place });
             }
         }
+    }
+
+    /// What waits for a manager, as the index knows it: one request, which counts the thousand oldest.
+    pub async fn waiting(&self) -> Result<Waiting, StoreError> {
+        let query = self
+            .client
+            .query()
+            .table_name(&self.tables.orders)
+            .index_name(keys::ATTENTION)
+            .key_condition_expression("desk = :desk")
+            .expression_attribute_values(":desk", text(keys::DESK))
+            .limit(MOST_WAITING);
+        let answer = send(Twice::Harmless, || query.clone().send()).await.map_err(SendError::unconditional)?;
+        let needs = answer.items().iter().map(|item| text_of(item, "needs")).collect::<Result<Vec<_>, _>>()?;
+        let wanted = |attention: &Attention| {
+            let count = needs.iter().filter(|needs| needs.split(' ').any(|name| name == attention.name())).count();
+            (count > 0).then_some((*attention, count))
+        };
+        let oldest: Option<Position> = match answer.items().first() {
+            None => None,
+            Some(item) => {
+                let key = text_of(item, "listKey")?.parse();
+                Some(key.map_err(|_| StoreError::Broken("an index without an order".to_owned()))?)
+            }
+        };
+        Ok(Waiting {
+            total: needs.len(),
+            more: answer.last_evaluated_key.is_some(),
+            oldest_at: oldest.map(|place| place.at),
+            reasons: Attention::ALL.iter().filter_map(wanted).collect(),
+        })
     }
 
     /// The next orders of a stretch, and whether it has more.

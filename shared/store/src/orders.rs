@@ -4,7 +4,7 @@ use crate::write::{SENDS, SendError, Twice, over_version, pause, send};
 use crate::{Conflict, Store, StoreError, keys};
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{KeysAndAttributes, Put, ReturnValuesOnConditionCheckFailure};
-use simdock_domain::{Order, OrderNum, Rejected, next_attention};
+use simdock_domain::{Attention, Order, OrderNum, Rejected, next_attention};
 
 /// What became of a request to create an order.
 #[derive(Debug)]
@@ -138,6 +138,11 @@ pub fn order_item(order: &Order) -> Result<Item, StoreError> {
     }
     if let Some(subject) = &order.subject {
         item.insert("subscription".to_owned(), text(&subject.subscription));
+    }
+    let needs: Vec<&str> = order.attention().into_iter().map(Attention::name).collect();
+    if !needs.is_empty() {
+        item.insert(keys::DESK.to_owned(), text(keys::DESK));
+        item.insert("needs".to_owned(), text(needs.join(" ")));
     }
     if let Some(at) = next_attention(order) {
         item.insert("dueShard".to_owned(), number(keys::due_shard(&order.num)));

@@ -34,9 +34,9 @@ pub const ACTIONS: [Limit; 11] = [
     Limit { calls: Some(1), ..limit("duplicate", 0.0, 0.0) },
     // The order moves, the subscription enters its own `due`.
     limit("provision1", 6.0, 2.0 + 1.0),
-    // Asked for: the order enters. Claimed: the subscription moves. Revoked (order, card, subscription): the order moves, the
-    // subscription leaves. Asked at the provider: the order moves. Settled: it leaves.
-    limit("refund", 8.0, 1.0 + 2.0 + 3.0 + 2.0 + 1.0),
+    // Asked for: the order enters. Claimed: the subscription moves. Revoked (order, card, subscription): the order moves, and enters
+    // `attention` as money is owed; the subscription leaves. Asked at the provider: the order moves. Settled: it leaves both.
+    limit("refund", 8.0, 1.0 + 2.0 + 4.0 + 2.0 + 2.0),
     // Created, without a tag; paid (order, main order, subscription): the order moves, the subscription moves.
     limit("renew", 7.0, 4.0 + 4.0),
     // Created, without a tag; paid (order, subscription): as above.

@@ -61,6 +61,11 @@ async fn site(contract: &Arc<Contract>, options: simdock_local::Options) -> Site
     site
 }
 
+/// What waits for a manager.
+async fn attention(site: &Site) -> Value {
+    site.get("/v1/attention").by(By::Manager).send().await.expect(200)
+}
+
 /// What is answered to requests by themselves.
 async fn requests(contract: &Arc<Contract>) {
     let site = site(contract, simdock_local::Options::default()).await;
@@ -247,6 +252,7 @@ async fn orders(contract: &Arc<Contract>) {
         };
         site.until(&order, "reported", reported).await;
     }
+    attention(&site).await;
     site.stop().await;
 }
 
@@ -270,6 +276,7 @@ async fn refunds(contract: &Arc<Contract>) {
     a_carrier_that_refuses(&site).await;
     cards_that_never_worked(&site).await;
     what_the_provider_says(&site).await;
+    attention(&site).await;
     site.stop().await;
 }
 
@@ -442,6 +449,7 @@ async fn time(contract: &Arc<Contract>) {
     let mut unsent = draft("eu-5gb-30d");
     unsent["subscriber"]["language"] = "es".into();
     assert_eq!(site.read(&site.paid(&unsent).await).await["emails"][0]["status"], "pending");
+    attention(&site).await;
     site.stop().await;
 }
 

@@ -22,6 +22,7 @@ const FUNCTIONS: &[(&str, &str)] = &[
     ("listOrders", "read"),
     ("getOrder", "read"),
     ("getOrderActions", "read"),
+    ("countAttention", "read"),
     ("refundOrder", "refund-order"),
     ("renewOrder", "renew-order"),
     ("getSubscription", "read"),

@@ -1,7 +1,9 @@
 //! Lists of orders: pages, filters, bounds.
 
+use crate::acts::{PLAN, by_balance, delivered, managing};
 use crate::api::{By, Site, draft, list, num};
 use serde_json::{Value, json};
+use std::time::Duration;
 
 async fn page(site: &Site, query: &str) -> Value {
     site.get(format!("/v1/orders?{query}")).by(By::Partner).send().await.expect(200)
@@ -31,7 +33,7 @@ async fn pages_hold_every_order_once_and_the_newest_first() {
         draft["otherOrderId"] = format!("shop-{}", number % 2).into();
         draft["otherItemId"] = format!("{}", number % 3).into();
         if number % 5 == 0 {
-            site.stack.clock().advance(std::time::Duration::from_mins(1));
+            site.stack.clock().advance(Duration::from_mins(1));
         }
         orders.push(site.order(&draft).await);
     }
@@ -105,5 +107,40 @@ async fn pages_hold_every_order_once_and_the_newest_first() {
     let next = page(&site, "limit=10").await["nextCursor"].as_str().unwrap().to_owned();
     let theirs = site.get(format!("/v1/orders?cursor={next}")).by(By::OtherPartner).send().await.expect(200);
     assert_eq!(theirs, json!({"items": [], "nextCursor": null}));
+    site.stop().await;
+}
+
+#[tokio::test]
+async fn what_waits_for_a_manager_is_found_however_old_it_is() {
+    let site = Site::start().await;
+    let mut by_post = by_balance("sandbox-5gb-30d");
+    by_post["formFactor"] = "physical".into();
+    by_post["subscriber"]["postalAddress"] =
+        json!({"lines": ["Calle Mayor 1"], "city": "Madrid", "postalCode": "28013", "country": "ES"});
+    let order = site.order(&by_post).await;
+    let order = site.until(&order, "ready", |order| order["cards"][0]["status"] == "ready").await;
+    let waiting = async || site.get("/v1/attention").by(By::Manager).send().await.expect(200);
+    let expected = json!({"total": 1, "more": false, "oldestAt": order["createdAt"], "codes": {"to_ship": 1}});
+    assert_eq!(waiting().await, expected);
+
+    // An order that needs nobody, and is newer.
+    site.stack.clock().advance(Duration::from_hours(100 * 24));
+    delivered(&site, &by_balance(PLAN)).await;
+    assert_eq!(waiting().await, expected);
+    let found = async |query: &str| {
+        let page = site.get(format!("/v1/orders?{query}")).by(By::Manager).send().await.expect(200);
+        assert_eq!(page["nextCursor"], Value::Null);
+        list(&page, "items").iter().map(|order| num(order).to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(found("needsAttention=true").await, [num(&order)]);
+    assert_eq!(found("needsAttention=true&sort=oldest&limit=1&status=0").await, [num(&order)]);
+    assert_eq!(found("needsAttention=true&type=renewal").await, [""; 0]);
+    let created = order["createdAt"].as_str().unwrap();
+    assert_eq!(found(&format!("needsAttention=true&from={created}")).await, [num(&order)]);
+    assert_eq!(found(&format!("needsAttention=true&to={created}")).await, [""; 0]);
+
+    managing(&site, &order, "shipment", &json!({"carrier": "Correos", "number": "PX1"})).send().await.expect(200);
+    assert_eq!(waiting().await, json!({"total": 0, "more": false, "oldestAt": null, "codes": {}}));
+    assert_eq!(found("needsAttention=true").await, [""; 0]);
     site.stop().await;
 }

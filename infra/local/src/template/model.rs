@@ -644,7 +644,7 @@ pub mod tests {
         let orders = template.tables.iter().find(|table| table.name == "simdock-local-orders").unwrap();
         assert!(orders.streamed);
         assert_eq!(orders.create["StreamSpecification"], json!({"StreamEnabled": true, "StreamViewType": "NEW_AND_OLD_IMAGES"}));
-        assert_eq!(orders.create["GlobalSecondaryIndexes"].as_array().unwrap().len(), 6);
+        assert_eq!(orders.create["GlobalSecondaryIndexes"].as_array().unwrap().len(), 7);
         assert!(template.tables.iter().filter(|table| table.streamed).count() == 1);
 
         let provision = of(&template, "provision");

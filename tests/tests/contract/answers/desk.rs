@@ -1,6 +1,6 @@
 //! The answers to managers, and about what they look after: physical cards, mails, what failed, and gifts.
 
-use super::{happened, hold, iccid, site};
+use super::{attention, happened, hold, iccid, site};
 use crate::api::openapi::Contract;
 use crate::api::{By, Call, EID, Site, draft, eventually, list, num};
 use hyper::Method;
@@ -20,6 +20,7 @@ pub async fn desk(contract: &Arc<Contract>) {
     a_mail_again(&site).await;
     a_card_that_failed(&site).await;
     gifts(&site).await;
+    attention(&site).await;
     site.stop().await;
 }
 
@@ -111,6 +112,7 @@ async fn a_parcel(site: &Site) {
     let order = site.order(&two).await;
     assert_eq!((&order["cards"][0]["iccid"], &order["cards"][1]["iccid"]), (chosen[0], chosen[1]));
     assert_eq!((&order["fulfilment"], &order["needsAttention"][0]["code"]), (&json!("fulfilling"), &json!("to_ship")));
+    assert_eq!(attention(site).await["codes"]["to_ship"], 1);
     assert_eq!(site.order(&two).await["voidReason"], "sold_out", "these cards are sold");
     let parcel = json!({"carrier": "Correos", "number": "RR123456785ES"});
     not_possible(managing(site, &order, "shipment", &parcel), "in_progress").await;

@@ -1,6 +1,6 @@
 //! The answers to who looks for orders and cards.
 
-use super::{happened, hold, iccid, site};
+use super::{attention, happened, hold, iccid, site};
 use crate::api::openapi::Contract;
 use crate::api::{By, EID, PARTNER, Site, draft, eventually, list, num};
 use serde_json::{Value, json};
@@ -22,6 +22,10 @@ async fn what_can_be_asked(site: &Site) {
         site.get(format!("{path}?page=2")).by(by).send().await.problem(400, "unknown_field", Some("page"));
     }
     site.get("/v1/sims").by(By::Partner).send().await.problem(403, "forbidden", None);
+    site.get("/v1/attention").send().await.problem(401, "unauthenticated", None);
+    site.get("/v1/attention").by(By::Partner).send().await.problem(403, "forbidden", None);
+    site.get("/v1/attention?page=2").by(By::Manager).send().await.problem(400, "unknown_field", Some("page"));
+    assert_eq!(attention(site).await, json!({"total": 0, "more": false, "oldestAt": null, "codes": {}}));
     for unknown in ["8934501234567890125", "8934"] {
         site.get(format!("/v1/sims/{unknown}")).by(By::Manager).send().await.problem(404, "not_found", None);
     }
