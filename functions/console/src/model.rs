@@ -2,7 +2,6 @@
 
 use serde::Deserialize;
 use simdock_domain::Money;
-use std::collections::BTreeMap;
 
 /// A page of a list.
 #[derive(Debug, Deserialize)]
@@ -24,12 +23,6 @@ pub struct Waiting {
     /// Whether there are more than were counted.
     #[serde(default)]
     pub more: bool,
-    /// Since when the first of them was made.
-    #[serde(default)]
-    pub oldest_at: Option<String>,
-    /// Orders by what they wait for.
-    #[serde(default)]
-    pub codes: BTreeMap<String, u64>,
 }
 
 /// An order, in a list or whole.
@@ -54,8 +47,6 @@ pub struct Order {
     pub channel: String,
     pub subscriber: Subscriber,
     pub line_name: Option<String>,
-    #[serde(default)]
-    pub send_email: bool,
     pub other_order_id: Option<String>,
     pub other_item_id: Option<String>,
     pub form_factor: String,
@@ -350,8 +341,6 @@ pub struct Sim {
     #[serde(default)]
     pub sim_type: Option<String>,
     #[serde(default)]
-    pub plan_id: Option<String>,
-    #[serde(default)]
     pub plan: Option<String>,
     #[serde(default)]
     pub partner_id: Option<String>,
@@ -484,9 +473,6 @@ pub struct LedgerEntry {
 #[serde(rename_all = "camelCase")]
 pub struct Key {
     pub key_id: String,
-    pub role: String,
-    #[serde(default)]
-    pub partner_id: Option<String>,
     #[serde(default)]
     pub name: Option<String>,
     pub created_at: String,
