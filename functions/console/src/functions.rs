@@ -22,7 +22,8 @@ macro_rules! functions {
 
             $(async fn $name(&self, request: Request) -> Response<Body> {
                 match self.$name.get_or_try_init(|| $package::App::new(&self.config)).await {
-                    Ok(app) => app.handle(request).await,
+                    // On the heap: the pages wait for one of ten, and each page's own state would be as large as the largest of them.
+                    Ok(app) => Box::pin(app.handle(request)).await,
                     Err(error) => broken(&error),
                 }
             })*

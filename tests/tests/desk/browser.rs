@@ -13,7 +13,6 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use thirtyfour::error::WebDriverError;
-use thirtyfour::extensions::cdp::ChromeDevTools;
 use thirtyfour::prelude::*;
 use thirtyfour::session::http::{Body, HttpClient};
 
@@ -202,25 +201,22 @@ impl Browser {
 
     /// Looks at the page at a width in pixels, as a phone or a desktop has it.
     pub async fn width(&self, width: u32) {
-        let devtools = ChromeDevTools::new(self.web.handle().clone());
         let height = if width < 600 { 844 } else { 900 };
         let metrics = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600});
-        devtools.execute_cdp_with_params("Emulation.setDeviceMetricsOverride", metrics).await.unwrap();
+        self.web.cdp().send_raw("Emulation.setDeviceMetricsOverride", metrics).await.unwrap();
     }
 
     /// Shows pages as somebody sees them who prefers dark ones.
     pub async fn dark(&self, dark: bool) {
-        let devtools = ChromeDevTools::new(self.web.handle().clone());
         let value = if dark { "dark" } else { "light" };
         let features = json!({"features": [{"name": "prefers-color-scheme", "value": value}]});
-        devtools.execute_cdp_with_params("Emulation.setEmulatedMedia", features).await.unwrap();
+        self.web.cdp().send_raw("Emulation.setEmulatedMedia", features).await.unwrap();
     }
 
     /// Keeps a picture of the whole page.
     pub async fn picture(&self, name: &str) {
-        let devtools = ChromeDevTools::new(self.web.handle().clone());
         let shot = json!({"format": "png", "captureBeyondViewport": true});
-        let shot: Value = devtools.execute_cdp_with_params("Page.captureScreenshot", shot).await.unwrap();
+        let shot: Value = self.web.cdp().send_raw("Page.captureScreenshot", shot).await.unwrap();
         let png = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, shot["data"].as_str().unwrap()).unwrap();
         std::fs::write(screens().join(format!("{name}.png")), png).unwrap();
     }

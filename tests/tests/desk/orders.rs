@@ -32,7 +32,7 @@ fn an_order_is_created_shipped_and_noted() {
         browser.shows("Calle Mayor 1").await;
         let order = browser.find("h1").await.text().await.unwrap();
         let order = json!({ "orderNum": order });
-        desk.site.until(&order, "waiting to be sent", |order| order["fulfilment"] == "completed").await;
+        desk.site.until(&order, "waiting to be sent", |order| order["needsAttention"][0]["code"] == "to_ship").await;
         desk.open_order(num(&order)).await;
         browser.send("ship", &[("carrier", "DHL"), ("number", "00340434161094042557")]).await;
         browser.shows("00340434161094042557").await;

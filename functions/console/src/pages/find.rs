@@ -1,13 +1,12 @@
 //! The box at the top: an order's number, a card's, or a mail address.
 
 use crate::Desk;
-use crate::api::Refusal;
 use crate::frame::order_path;
 use crate::http::{encoded, redirect};
 use lambda_http::{Body, Response};
 
 /// Goes where the text leads.
-pub fn find(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
+pub fn find(desk: &Desk<'_>) -> Response<Body> {
     let text = desk.visit.query.text("q");
     let digits: String = text.chars().filter(|character| !character.is_whitespace()).collect();
     let to = if text.is_empty() {
@@ -23,5 +22,5 @@ pub fn find(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
     } else {
         format!("/console/orders?otherOrderId={}&q={}", encoded(text), encoded(text))
     };
-    Ok(redirect(&to))
+    redirect(&to)
 }

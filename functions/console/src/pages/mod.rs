@@ -22,55 +22,67 @@ use crate::api::Refusal;
 use crate::http::redirect;
 use lambda_http::http::Method;
 use lambda_http::{Body, Response};
+use std::pin::Pin;
+
+/// A page under way, on the heap: as one of fifty it would make the state of all as large as their sum, where nothing is optimized.
+type Answer<'a> = Pin<Box<dyn Future<Output = Result<Response<Body>, Refusal>> + Send + 'a>>;
 
 /// Answers a request of somebody who is signed in.
 pub async fn answer(desk: &Desk<'_>, path: &[&str]) -> Result<Response<Body>, Refusal> {
     match desk.visit.method {
-        Method::GET => match path {
-            [] => Ok(redirect("/console/orders")),
-            ["badge"] => Ok(desk.badge().await),
-            ["find"] => find::find(desk),
-            ["orders"] => orders::list(desk).await,
-            ["orders.csv"] => orders::export(desk).await,
-            ["orders", "new"] => new_order::show(desk, None).await,
-            ["orders", num] => order::show(desk, num, None).await,
-            ["sims"] => sims::list(desk).await,
-            ["sims.csv"] => sims::export(desk).await,
-            ["sims", iccid] => sim::show(desk, iccid, None).await,
-            ["inventory"] => inventory::list(desk).await,
-            ["inventory", "import"] => import::show(desk, None).await,
-            ["inventory", pool] => inventory::pool(desk, pool, None).await,
-            ["subscribers"] => subscribers::show(desk).await,
-            ["subscribers", "line"] => subscribers::show_add_line(desk, None).await,
-            ["lines", id] => lines::show(desk, id, None).await,
-            ["settings"] => Ok(redirect("/console/settings/plans")),
-            ["settings", "plans"] => plans::list(desk).await,
-            ["settings", "plans", "new"] => plans::show_new(desk, None).await,
-            ["settings", "plans", id] => plans::show(desk, id, None).await,
-            ["settings", "partners"] => partners::list(desk, None).await,
-            ["settings", "partners", id] => partners::show(desk, id, None).await,
-            ["settings", "keys"] => keys::list(desk, None).await,
-            ["settings", "audit"] => audit::list(desk).await,
-            _ => Err(Refusal::not_found()),
-        },
-        Method::POST => match path {
-            ["columns", table] => columns::keep(desk, table),
-            ["orders"] => new_order::create(desk).await,
-            ["orders", num, "code"] => order::show_codes(desk, num).await,
-            ["orders", num, action] => order_acts::act(desk, num, action).await,
-            ["sims", iccid, action] => sim::act(desk, iccid, action).await,
-            ["inventory", "import"] => import::take(desk).await,
-            ["inventory", pool, "alarm"] => inventory::set_alarm(desk, pool).await,
-            ["subscribers", "line"] => subscribers::add(desk).await,
-            ["lines", id, action] => lines::act(desk, id, action).await,
-            ["settings", "plans"] => plans::put(desk, None).await,
-            ["settings", "plans", id] => plans::put(desk, Some(id)).await,
-            ["settings", "partners"] => partners::create(desk).await,
-            ["settings", "partners", id, action] => partners::act(desk, id, action).await,
-            ["settings", "keys"] => keys::make(desk).await,
-            ["settings", "keys", id, "end"] => keys::end(desk, id).await,
-            _ => Err(Refusal::not_found()),
-        },
+        Method::GET => get(desk, path).ok_or_else(Refusal::not_found)?.await,
+        Method::POST => post(desk, path).ok_or_else(Refusal::not_found)?.await,
         _ => Err(Refusal::not_found()),
     }
+}
+
+fn get<'a>(desk: &'a Desk<'_>, path: &'a [&'a str]) -> Option<Answer<'a>> {
+    Some(match path {
+        [] => Box::pin(async { Ok(redirect("/console/orders")) }),
+        ["badge"] => Box::pin(async { Ok(desk.badge().await) }),
+        ["find"] => Box::pin(async { Ok(find::find(desk)) }),
+        ["orders"] => Box::pin(orders::list(desk)),
+        ["orders.csv"] => Box::pin(orders::export(desk)),
+        ["orders", "new"] => Box::pin(new_order::show(desk, None)),
+        ["orders", num] => Box::pin(order::show(desk, num, None)),
+        ["sims"] => Box::pin(sims::list(desk)),
+        ["sims.csv"] => Box::pin(sims::export(desk)),
+        ["sims", iccid] => Box::pin(sim::show(desk, iccid, None)),
+        ["inventory"] => Box::pin(inventory::list(desk)),
+        ["inventory", "import"] => Box::pin(import::show(desk, None)),
+        ["inventory", pool] => Box::pin(inventory::pool(desk, pool, None)),
+        ["subscribers"] => Box::pin(subscribers::show(desk)),
+        ["subscribers", "line"] => Box::pin(subscribers::show_add_line(desk, None)),
+        ["lines", id] => Box::pin(lines::show(desk, id, None)),
+        ["settings"] => Box::pin(async { Ok(redirect("/console/settings/plans")) }),
+        ["settings", "plans"] => Box::pin(plans::list(desk)),
+        ["settings", "plans", "new"] => Box::pin(plans::show_new(desk, None)),
+        ["settings", "plans", id] => Box::pin(plans::show(desk, id, None)),
+        ["settings", "partners"] => Box::pin(partners::list(desk, None)),
+        ["settings", "partners", id] => Box::pin(partners::show(desk, id, None)),
+        ["settings", "keys"] => Box::pin(keys::list(desk, None)),
+        ["settings", "audit"] => Box::pin(audit::list(desk)),
+        _ => return None,
+    })
+}
+
+fn post<'a>(desk: &'a Desk<'_>, path: &'a [&'a str]) -> Option<Answer<'a>> {
+    Some(match path {
+        ["columns", table] => Box::pin(async { columns::keep(desk, table) }),
+        ["orders"] => Box::pin(new_order::create(desk)),
+        ["orders", num, "code"] => Box::pin(order::show_codes(desk, num)),
+        ["orders", num, action] => Box::pin(order_acts::act(desk, num, action)),
+        ["sims", iccid, action] => Box::pin(sim::act(desk, iccid, action)),
+        ["inventory", "import"] => Box::pin(import::take(desk)),
+        ["inventory", pool, "alarm"] => Box::pin(inventory::set_alarm(desk, pool)),
+        ["subscribers", "line"] => Box::pin(subscribers::add(desk)),
+        ["lines", id, action] => Box::pin(lines::act(desk, id, action)),
+        ["settings", "plans"] => Box::pin(plans::put(desk, None)),
+        ["settings", "plans", id] => Box::pin(plans::put(desk, Some(id))),
+        ["settings", "partners"] => Box::pin(partners::create(desk)),
+        ["settings", "partners", id, action] => Box::pin(partners::act(desk, id, action)),
+        ["settings", "keys"] => Box::pin(keys::make(desk)),
+        ["settings", "keys", id, "end"] => Box::pin(keys::end(desk, id)),
+        _ => return None,
+    })
 }
