@@ -4,11 +4,11 @@ use crate::engine::Engine;
 use crate::proxy::Proxy;
 use simdock_domain::{
     ActivationCode, AddOn, AddOnKind, ChangeDraft, Channel, Command, Draft, FlowType, FormFactor, Iccid, Money, Order, OrderNum,
-    PaymentMethod, Plan, PoolId, ProfileCost, Provider, RefundPolicy, Subscription, SubscriptionChange, Timestamp, decide,
-    short_hash,
+    PaymentMethod, Plan, PoolId, ProfileCost, Provider, RefundPolicy, SimType, Subscription, SubscriptionChange, Timestamp,
+    decide, short_hash,
 };
 use simdock_runtime::{Clock, Config};
-use simdock_store::{Activation, Facts, ImportLine, NewCard, Paid, Receipt, Sim, Store, StoreError};
+use simdock_store::{Activation, Facts, ImportLine, NewCard, Operator, Paid, Provisioning, Receipt, Sim, Store, StoreError};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -35,6 +35,9 @@ impl World {
         let offset = Arc::<AtomicI64>::default();
         let store = store(engine.url(), &engine, Clock::shifted(Arc::clone(&offset))).await;
         store.put_plan(&plan()).await.expect("the plan is written").expect("the plan is new");
+        let operator_id = pool().operator;
+        let operator = Operator { display: operator_id.clone(), operator_id, provisioning: Provisioning::Http };
+        store.put_operator(&operator).await.expect("the operator is written");
         Self { engine, store, offset }
     }
 
@@ -202,6 +205,7 @@ pub fn plan() -> Plan {
         data_mb: Some(5120),
         days: 30,
         flow_type: FlowType::Renewable,
+        sim_type: SimType::Prepaid,
         refund_policy: RefundPolicy::UntilActivation,
         form_factors: vec![FormFactor::Esim],
         profiles: vec![profile(second_pool(), 250), profile(pool(), 120)],

@@ -2,12 +2,13 @@
 
 mod query;
 
+use futures_util::future::try_join_all;
 use lambda_http::http::StatusCode;
 use lambda_http::{Body, Request, Response};
 use simdock_api::{
     ImportView, InventoryView, ListView, PlanView, Problem, SimView, WaitingView, authenticate, card_visible_to, handle, is_id,
-    json, list_entry, manager, order_actions, order_num, path_parameter, query_parameters, route, show_subscription, show_with,
-    subscription_actions, subscription_of, visible_to, write_cursor,
+    json, list_entry, manager, order_actions, order_num, path_parameter, query_parameters, route, show_sim, show_subscription,
+    show_with, subscription_actions, subscription_of, visible_to, write_cursor,
 };
 use simdock_domain::Iccid;
 use simdock_runtime::{Config, ConfigError};
@@ -37,6 +38,7 @@ impl App {
             "GET /v1/orders/{orderNum}" => self.order(&principal, request).await,
             "GET /v1/orders/{orderNum}/actions" => self.order_actions(&principal, request).await,
             "GET /v1/attention" => self.attention(&principal, request).await,
+            "GET /v1/subscriptions" => self.lines(&principal, request).await,
             "GET /v1/subscriptions/{subscriptionId}" => self.subscription(&principal, request).await,
             "GET /v1/subscriptions/{subscriptionId}/actions" => self.subscription_actions(&principal, request).await,
             "GET /v1/sims" => self.sims(&principal, request).await,
@@ -80,6 +82,13 @@ impl App {
         Ok(json(StatusCode::OK, &WaitingView::from(self.store.waiting().await?)))
     }
 
+    async fn lines(&self, principal: &Principal, request: &Request) -> Result<Response<Body>, Problem> {
+        let page = self.store.list_lines(&query::lines(principal, request)?).await?;
+        let shown = page.items.iter().map(|subscription| show_subscription(&self.store, subscription));
+        let items = try_join_all(shown).await?;
+        Ok(json(StatusCode::OK, &ListView { items, next_cursor: Some(page.next.as_ref().map(write_cursor)) }))
+    }
+
     async fn subscription(&self, principal: &Principal, request: &Request) -> Result<Response<Body>, Problem> {
         query_parameters(request, &[])?;
         let id = path_parameter(request, "subscriptionId");
@@ -102,15 +111,14 @@ impl App {
             Err(_) => None,
         };
         let sim = card_visible_to(&self.store, principal, sim).await?;
-        let report =
-            self.store.sim_reports(vec![sim]).await?.pop().ok_or_else(|| Problem::internal("a card without a report"))?;
-        Ok(json(StatusCode::OK, &SimView::from(report)))
+        Ok(json(StatusCode::OK, &show_sim(&self.store, sim).await?))
     }
 
     async fn sims(&self, principal: &Principal, request: &Request) -> Result<Response<Body>, Problem> {
         manager(principal)?;
         let page = self.store.list_sims(&query::sims(request)?).await?;
-        let items = page.items.into_iter().map(SimView::from).collect();
+        let now = self.store.clock().now();
+        let items = page.items.into_iter().map(|report| SimView::new(report, now)).collect();
         Ok(json(StatusCode::OK, &ListView { items, next_cursor: Some(page.next.as_ref().map(write_cursor)) }))
     }
 

@@ -2,8 +2,8 @@
 
 use lambda_http::Request;
 use simdock_api::{Problem, cursor, query_parameters};
-use simdock_domain::{EmailAddress, EmailAddressError, Iccid, OrderType, PoolId, Status, Timestamp};
-use simdock_store::{ListQuery, Principal, SimQuery, SimStatus};
+use simdock_domain::{EmailAddress, EmailAddressError, Iccid, OrderType, PoolId, SimType, Status, Timestamp};
+use simdock_store::{InSession, LineQuery, ListQuery, Principal, SimQuery, SimStatus};
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
@@ -26,6 +26,20 @@ impl Parameters {
     fn short(&mut self, name: &str) -> Result<Option<String>, Problem> {
         let read = |text: &str| (1..=64).contains(&text.chars().count()).then(|| text.to_owned());
         self.take(name, "must have 1 to 64 characters", read)
+    }
+
+    /// Whose: a partner's own, or for a manager those of the partner that it names, or all.
+    fn partner(&mut self, principal: &Principal) -> Result<Option<String>, Problem> {
+        match (principal, self.short("partnerId")?) {
+            (Principal::Partner { partner_id }, None) => Ok(Some(partner_id.clone())),
+            (Principal::Partner { .. }, Some(_)) => Err(Problem::forbidden("Only managers may name a partner.")),
+            (Principal::Manager { .. }, named) => Ok(named),
+        }
+    }
+
+    fn email(&mut self) -> Result<Option<EmailAddress>, Problem> {
+        let not_one = |error: EmailAddressError| Problem::invalid_field("email", format!("is not a mail address: {error}"));
+        self.0.remove("email").map(|text| text.parse()).transpose().map_err(not_one)
     }
 
     fn cursor<T: FromStr>(&mut self) -> Result<Option<T>, Problem> {
@@ -55,15 +69,8 @@ pub fn orders(principal: &Principal, request: &Request) -> Result<ListQuery, Pro
         "partnerId",
     ];
     let mut parameters = Parameters(query_parameters(request, &known)?);
-    let partner_id = match (principal, parameters.short("partnerId")?) {
-        (Principal::Partner { partner_id }, None) => Some(partner_id.clone()),
-        (Principal::Partner { .. }, Some(_)) => return Err(Problem::forbidden("Only managers may name a partner.")),
-        (Principal::Manager { .. }, named) => named,
-    };
-    let email = parameters.0.remove("email").map(|text| text.parse());
-    let email: Option<EmailAddress> = email
-        .transpose()
-        .map_err(|error: EmailAddressError| Problem::invalid_field("email", format!("is not a mail address: {error}")))?;
+    let partner_id = parameters.partner(principal)?;
+    let email = parameters.email()?;
     let types: Vec<&str> = OrderType::ALL.iter().map(|kind| kind.name()).collect();
     let query = ListQuery {
         partner_id,
@@ -92,11 +99,50 @@ pub fn codes(request: &Request) -> Result<bool, Problem> {
     Ok(parameters.take("codes", "must be true or false", |text| text.parse().ok())?.unwrap_or(true))
 }
 
+/// Whose lines are asked for. A partner sees its own; a manager those of the partner that it names, or all.
+pub fn lines(principal: &Principal, request: &Request) -> Result<LineQuery, Problem> {
+    let mut parameters = Parameters(query_parameters(request, &["limit", "cursor", "email", "partnerId"])?);
+    Ok(LineQuery {
+        partner_id: parameters.partner(principal)?,
+        email: parameters.email()?.ok_or_else(|| Problem::missing_field("email"))?,
+        limit: parameters.limit()?,
+        after: parameters.cursor()?,
+    })
+}
+
 /// Which cards are asked for.
 pub fn sims(request: &Request) -> Result<SimQuery, Problem> {
-    let mut parameters = Parameters(query_parameters(request, &["limit", "cursor", "poolId", "status"])?);
+    let known = [
+        "limit",
+        "cursor",
+        "poolId",
+        "status",
+        "iccid",
+        "operator",
+        "imsiProfile",
+        "formFactor",
+        "simType",
+        "inSession",
+        "partnerId",
+        "email",
+        "planId",
+        "label",
+    ];
+    let mut parameters = Parameters(query_parameters(request, &known)?);
     let statuses = SimStatus::ALL.map(SimStatus::name);
+    let sim_types: Vec<&str> = SimType::ALL.iter().map(|sim_type| sim_type.name()).collect();
+    let answers = InSession::ALL.map(InSession::name);
     Ok(SimQuery {
+        iccid: parameters.take("iccid", "must be an ICCID", |text| text.parse().ok())?,
+        operator: parameters.short("operator")?,
+        imsi_profile: parameters.short("imsiProfile")?,
+        form_factor: parameters.take("formFactor", "must be esim or physical", |text| text.parse().ok())?,
+        label: parameters.short("label")?,
+        sim_type: parameters.take("simType", &format!("must be one of {}", sim_types.join(", ")), SimType::from_name)?,
+        plan_id: parameters.short("planId")?,
+        in_session: parameters.take("inSession", &format!("must be one of {}", answers.join(", ")), InSession::from_name)?,
+        partner_id: parameters.short("partnerId")?,
+        email: parameters.email()?,
         limit: parameters.limit()?,
         after: parameters.cursor()?,
         pool: parameters

@@ -9,6 +9,7 @@ use simdock_carrier::{Carriers, VerifyError};
 use simdock_domain::{
     Command, Eid, Iccid, OrderNum, OverReason, PlanRun, ProfileState, Rejected, Report, Subscription, Timestamp, Via, decide,
 };
+use simdock_jobs::Queues;
 use simdock_payments::SignatureError;
 use simdock_runtime::{Config, ConfigError};
 use simdock_store::{Conflict, Sim, Store, StoreError};
@@ -23,6 +24,7 @@ const SKEW: i64 = 300;
 pub struct App {
     store: Store,
     carriers: Carriers,
+    queues: Queues,
 }
 
 /// What was reported.
@@ -59,7 +61,7 @@ impl App {
     pub async fn new(config: &Config) -> Result<Self, ConfigError> {
         let carriers = Carriers::from_json(config.optional("CARRIERS").unwrap_or_default())
             .map_err(|error| ConfigError::new("CARRIERS", error.to_string()))?;
-        Ok(Self { carriers, store: Store::new(config).await? })
+        Ok(Self { carriers, queues: Queues::new(config)?, store: Store::new(config).await? })
     }
 
     /// Answers a request.
@@ -134,7 +136,18 @@ impl App {
                     }
                     match self.reported(&before, event.at, *kind, country.as_deref(), order.as_ref()).await? {
                         None => return Ok("known"),
-                        Some(next) => self.store.write_subscription(&before, &next, self.store.clock().now()).await?,
+                        Some(next) => {
+                            let now = self.store.clock().now();
+                            let next = match kind {
+                                Network::Usage(_) => next.held_to(sim.rules.suspend_at_month_mb, now),
+                                Network::Attached | Network::Session(_) | Network::Over(_) => next,
+                            };
+                            let written = self.store.write_subscription(&before, &next, now).await?;
+                            if written.is_ok() && next.service != before.service {
+                                self.suspend(&next).await;
+                            }
+                            written
+                        }
                     }
                 }
             };
@@ -144,6 +157,14 @@ impl App {
             sim = self.store.sim(&sim.iccid).await?.ok_or_else(|| Problem::not_found("card"))?;
         }
         Err(Problem::unavailable("the card kept changing"))
+    }
+
+    /// Has the carrier keep a card out of its network whose rule wants that, as if somebody had asked for it.
+    async fn suspend(&self, subscription: &Subscription) {
+        tracing::info!(subscriptionId = subscription.id, "more was used this month than the card's rule allows: suspending");
+        if let Err(error) = self.queues.send_service(&subscription.id).await {
+            tracing::warn!(%error, "left to the sweep");
+        }
     }
 
     async fn subscription(&self, sim: &Sim) -> Result<Option<Subscription>, StoreError> {
@@ -198,7 +219,10 @@ impl App {
         let order = self.store.order(&change.order).await?.ok_or_else(|| Problem::internal("a swap without an order"))?;
         let next = before.swapped(&sim.iccid, sim.pool.clone(), now);
         match (decide(&order, Command::Swapped, now), next) {
-            (Ok(swap), Ok(next)) => Ok(self.store.swapped(&swap, before, &next, sim, profile).await?),
+            (Ok(swap), Ok(next)) => {
+                let rules = self.store.sim(&before.iccid).await?.map(|old| old.rules).unwrap_or_default();
+                Ok(self.store.swapped(&swap, before, &next, sim, profile, rules).await?)
+            }
             // It was given up meanwhile; the card's install is on record all the same.
             _ => Ok(self.store.write_profile(sim, profile).await?),
         }

@@ -55,11 +55,16 @@ impl Fields {
 
     /// A whole number that must be there, within the bounds.
     pub fn whole(&mut self, name: &str, least: u32, most: u32) -> Result<u32, Problem> {
-        let value = self.take(name).ok_or_else(|| Problem::missing_field(self.path(name)))?;
-        let number = value.as_u64().and_then(|number| u32::try_from(number).ok());
-        number
-            .filter(|number| (least..=most).contains(number))
-            .ok_or_else(|| Problem::invalid_field(self.path(name), format!("must be a whole number from {least} to {most}")))
+        self.optional_whole(name, least, most)?.ok_or_else(|| Problem::missing_field(self.path(name)))
+    }
+
+    /// A whole number within the bounds.
+    pub fn optional_whole(&mut self, name: &str, least: u32, most: u32) -> Result<Option<u32>, Problem> {
+        let Some(value) = self.take(name) else { return Ok(None) };
+        let number =
+            value.as_u64().and_then(|number| u32::try_from(number).ok()).filter(|number| (least..=most).contains(number));
+        let out = || Problem::invalid_field(self.path(name), format!("must be a whole number from {least} to {most}"));
+        number.map(Some).ok_or_else(out)
     }
 
     /// True or false, or what it is when not given.

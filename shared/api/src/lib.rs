@@ -24,7 +24,7 @@ pub use request::{
     MAX_BODY, body_of, cursor, header, is_id, json_object, order_num, path_parameter, query_parameters, route, write_cursor,
 };
 pub use serve::{serve, sound};
-pub use show::{line_of, list_entry, show, show_subscription, show_with};
+pub use show::{line_of, list_entry, show, show_sim, show_subscription, show_with};
 pub use submit::{
     ChangeRequest, change_draft, change_of_subscription, channel, iccids, new_order_num, postal_address, submit, subscription_of,
 };

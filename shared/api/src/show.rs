@@ -1,6 +1,6 @@
 use crate::Problem;
-use crate::view::{OrderView, SubscriptionView, card_view};
-use futures_util::future::join_all;
+use crate::view::{OrderView, SimView, SubscriptionView, card_view};
+use futures_util::future::{join_all, try_join};
 use simdock_domain::{Iccid, Line, Order, Subscription};
 use simdock_store::{Provisioning, Sim, Store, StoreError};
 
@@ -79,6 +79,13 @@ pub async fn list_entry(store: &Store, order: &Order) -> Result<OrderView, Probl
 
 /// A subscription with its plans, its cards and the orders that made it what it is.
 pub async fn show_subscription(store: &Store, subscription: &Subscription) -> Result<SubscriptionView, Problem> {
-    let sim = store.sim(&subscription.iccid).await?;
-    Ok(SubscriptionView::new(subscription, sim.as_ref(), &store.orders_of_subscription(subscription).await?))
+    let (sim, orders) = try_join(store.sim(&subscription.iccid), store.orders_of_subscription(subscription)).await?;
+    let (main, orders) = orders;
+    Ok(SubscriptionView::new(subscription, sim.as_ref(), main.as_ref(), &orders))
+}
+
+/// A card as it stands now.
+pub async fn show_sim(store: &Store, sim: Sim) -> Result<SimView, Problem> {
+    let report = store.sim_reports(vec![sim]).await?.pop().ok_or_else(|| Problem::internal("a card without a report"))?;
+    Ok(SimView::new(report, store.clock().now()))
 }

@@ -7,7 +7,7 @@ use simdock_domain::{
     Attention, FormFactor, LineState, MailState, Money, NotRefundable, Order, OrderNum, OrderType, Plan, PlanRun, Refundable,
     ReturnReason, RunState, Subscription, Timestamp, Used, Via, VoidReason,
 };
-use simdock_store::{Import, ImportError, ImportStatus, Level, Sim, SimReport, Waiting, used};
+use simdock_store::{Import, ImportError, ImportStatus, InSession, Level, Sim, SimReport, Waiting, used};
 use std::collections::BTreeMap;
 
 /// What waits for a manager as the API shows it.
@@ -240,6 +240,7 @@ pub struct PlanView {
     data_mb: Option<u64>,
     days: u32,
     flow_type: u8,
+    sim_type: &'static str,
     refund_policy: simdock_domain::RefundPolicy,
     form_factors: Vec<FormFactor>,
     imsi_profiles: Vec<String>,
@@ -529,6 +530,8 @@ pub struct SubscriptionView {
     created_at: String,
     ended_at: Option<String>,
     end_reason: Option<&'static str>,
+    line_name: Option<String>,
+    display: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -564,8 +567,8 @@ struct OpenChangeView {
 }
 
 impl SubscriptionView {
-    /// A subscription; `sim` is the card that carries it.
-    pub fn new(subscription: &Subscription, sim: Option<&Sim>, orders: &[OrderNum]) -> Self {
+    /// A subscription; `sim` is the card that carries it, `main` the order that began it, and `orders` all that have to do with it.
+    pub fn new(subscription: &Subscription, sim: Option<&Sim>, main: Option<&Order>, orders: &[OrderNum]) -> Self {
         let sim = sim.filter(|sim| sim.subscription.as_ref() == Some(&subscription.id));
         let plan = |run: &PlanRun| {
             let (status, reason, from, until) = match run.state {
@@ -598,7 +601,7 @@ impl SubscriptionView {
             imsi_profile: subscription.pool.imsi_profile.clone(),
             form_factor: subscription.pool.form_factor,
             status: if subscription.ended.is_some() { "ended" } else { subscription.service.name() },
-            in_session: in_session(subscription.session),
+            in_session: InSession::of(subscription.session).name(),
             plans: subscription.plans.iter().map(plan).collect(),
             past_cards: subscription
                 .past_cards
@@ -618,6 +621,8 @@ impl SubscriptionView {
             created_at: subscription.created_at.to_string(),
             ended_at: subscription.ended.map(|(at, _)| at.to_string()),
             end_reason: subscription.ended.map(|(_, why)| why.name()),
+            line_name: main.and_then(|main| main.line_name.clone()),
+            display: main.map(|main| main.display.clone()).unwrap_or_default(),
         }
     }
 }
@@ -639,6 +644,23 @@ pub struct SimView {
     order_num: Option<String>,
     subscription_id: Option<String>,
     activate_before: Option<String>,
+    sim_type: Option<&'static str>,
+    plan_id: Option<String>,
+    plan: Option<String>,
+    partner_id: Option<String>,
+    end_user: Option<String>,
+    data_left_mb: Option<u64>,
+    days_left: Option<i64>,
+    month_mb: u32,
+    note: Option<String>,
+    labels: Vec<String>,
+    rules: RulesView,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RulesView {
+    suspend_at_month_mb: Option<u32>,
 }
 
 #[derive(Debug, Serialize)]
@@ -650,9 +672,18 @@ struct ProfileView {
     via: Option<&'static str>,
 }
 
-impl From<SimReport> for SimView {
-    fn from(SimReport { sim, subscription, status }: SimReport) -> Self {
-        let carried = subscription.as_ref().filter(|subscription| subscription.iccid == sim.iccid);
+impl SimView {
+    /// A card as it stands now.
+    pub fn new(report: SimReport, now: Timestamp) -> Self {
+        let carried = report.carried();
+        let (in_session, plan, order) = (report.in_session().name(), report.plan.as_deref(), report.order.as_ref());
+        let (data_left_mb, days_left) = (carried.and_then(Subscription::data_left), carried.and_then(|line| line.days_left(now)));
+        let month_mb = carried.map_or(0, |line| line.month_mb(now));
+        let (sim_type, plan_id) = (plan.map(|plan| plan.sim_type.name()), plan.map(|plan| plan.plan_id.clone()));
+        let (partner_id, end_user) =
+            (order.map(|order| order.partner_id.clone()), order.map(|order| order.subscriber.email.as_str().to_owned()));
+        let plan = plan.map(|plan| plan.display.clone());
+        let SimReport { sim, status, .. } = report;
         Self {
             iccid: sim.iccid.to_string(),
             status: status.name(),
@@ -668,20 +699,22 @@ impl From<SimReport> for SimView {
                 installed_at: sim.profile.installed_at.map(|at| at.to_string()),
                 via: sim.profile.via.map(Via::name),
             },
-            in_session: in_session(carried.and_then(|subscription| subscription.session)),
+            in_session,
             order_num: sim.order_num.map(|num| num.to_string()),
             subscription_id: sim.subscription,
             activate_before: sim.activate_before.map(|until| until.to_string()),
+            sim_type,
+            plan_id,
+            plan,
+            partner_id,
+            end_user,
+            data_left_mb,
+            days_left,
+            month_mb,
+            note: sim.note,
+            labels: sim.labels,
+            rules: RulesView { suspend_at_month_mb: sim.rules.suspend_at_month_mb },
         }
-    }
-}
-
-/// Whether a card is online (SIM seed, "In session"); not every operator tells.
-fn in_session(session: Option<(bool, Timestamp)>) -> &'static str {
-    match session {
-        None => "n/a",
-        Some((true, _)) => "yes",
-        Some((false, _)) => "no",
     }
 }
 
@@ -711,6 +744,7 @@ impl From<&Plan> for PlanView {
             data_mb: plan.data_mb,
             days: plan.days,
             flow_type: plan.flow_type.into(),
+            sim_type: plan.sim_type.name(),
             refund_policy: plan.refund_policy,
             form_factors: plan.form_factors.clone(),
             imsi_profiles,

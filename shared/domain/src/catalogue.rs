@@ -22,6 +22,9 @@ pub struct Plan {
     pub days: u32,
     /// Whether the plan can be renewed.
     pub flow_type: FlowType,
+    /// How its use is paid for.
+    #[serde(default)]
+    pub sim_type: SimType,
     /// When money is given back.
     pub refund_policy: RefundPolicy,
     /// The cards that the plan can be sold on.
@@ -57,6 +60,19 @@ pub enum FlowType {
     Renewable,
     /// 1: sold once.
     OneOff,
+}
+
+/// How the use of a plan is paid for (SIM seed, "SIM type"). It is what people are told; what is charged is the plan's price.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SimType {
+    /// Beforehand.
+    #[default]
+    Prepaid,
+    /// By a bill at the end of each month.
+    Subscription,
+    /// By the megabyte, as it is used.
+    Paygo,
 }
 
 /// When money is given back for a card that works.
@@ -148,6 +164,8 @@ pub enum AddOnError {
     /// A second voice add-on of this type.
     VoiceTwice(String),
 }
+
+wire_names!(SimType { Prepaid => "prepaid", Subscription => "subscription", Paygo => "paygo", });
 
 impl Plan {
     /// Whether this partner may sell the plan.
@@ -328,6 +346,7 @@ mod tests {
             data_mb: Some(5120),
             days: 30,
             flow_type: FlowType::Renewable,
+            sim_type: SimType::Prepaid,
             refund_policy: RefundPolicy::UntilActivation,
             form_factors: vec![FormFactor::Esim],
             profiles: vec![profile("10", 300), profile("7", 120), profile("2", 250)],

@@ -40,7 +40,7 @@ mod subscription;
 mod time;
 
 pub use crate::catalogue::{
-    AddOn, AddOnError, AddOnKind, FlowType, FormFactor, MAX_DATA_ADD_ONS, Plan, PoolId, ProfileCost, RefundPolicy,
+    AddOn, AddOnError, AddOnKind, FlowType, FormFactor, MAX_DATA_ADD_ONS, Plan, PoolId, ProfileCost, RefundPolicy, SimType,
 };
 pub use crate::eid::{Eid, EidError};
 pub use crate::email::{EmailAddress, EmailAddressError};
@@ -63,7 +63,7 @@ pub use crate::place::{ChangeDraft, Draft, PAY_WINDOW, PlaceError, SubscriptionC
 pub use crate::profile::{Profile, ProfileState, Via};
 pub use crate::refundable::{NotRefundable, Refundable, Used};
 pub use crate::subscription::{
-    ChangeKind, Closed, EndReason, Extra, MAX_OPEN_PLANS, OpenChange, OverReason, PastCard, PlanRun, Report, RunState,
+    ChangeKind, Closed, EndReason, Extra, MAX_OPEN_PLANS, MonthUse, OpenChange, OverReason, PastCard, PlanRun, Report, RunState,
     SWAP_WINDOW, Service, Subscription,
 };
 pub use crate::time::{Timestamp, TimestampError};

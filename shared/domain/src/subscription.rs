@@ -6,10 +6,12 @@
 mod reports;
 mod run;
 mod service;
+mod usage;
 
 pub use reports::Report;
 pub use run::{Extra, OverReason, PlanRun, RunState};
 pub use service::Service;
+pub use usage::MonthUse;
 
 use crate::{AddOn, AddOnError, AddOnKind, Iccid, MAX_DATA_ADD_ONS, Order, OrderNum, Plan, PoolId, Rejected, Timestamp};
 use run::data_of;
@@ -57,6 +59,9 @@ pub struct Subscription {
     /// Whether the card is online, and since when that is known.
     #[serde(rename = "se", default, skip_serializing_if = "Option::is_none")]
     pub session: Option<(bool, Timestamp)>,
+    /// What was used in the month of the latest report of usage.
+    #[serde(rename = "mu", default, skip_serializing_if = "Option::is_none")]
+    pub month_use: Option<MonthUse>,
     /// Until when the card can be installed; gone once it was, or once nobody did.
     #[serde(rename = "ab", default, skip_serializing_if = "Option::is_none")]
     pub activate_before: Option<Timestamp>,
@@ -166,6 +171,7 @@ impl Subscription {
             open_change: None,
             service: Service::On,
             session: None,
+            month_use: None,
             activate_before,
             ended: None,
             created_at: now,

@@ -31,6 +31,13 @@ impl Timestamp {
         Self(self.0.saturating_add(seconds))
     }
 
+    /// The first second of its calendar month, in UTC.
+    #[must_use]
+    pub fn month_start(self) -> Self {
+        let days = OffsetDateTime::from_unix_timestamp(self.0).map_or(0, |at| i64::from(at.day()) - 1);
+        self.plus_seconds(-days * 86_400 - self.0.rem_euclid(86_400))
+    }
+
     /// Seconds from `earlier` to this point, negative when `earlier` is the later one, held at the ends of the range.
     pub const fn seconds_since(self, earlier: Self) -> i64 {
         self.0.saturating_sub(earlier.0)
@@ -96,6 +103,20 @@ mod tests {
         ] {
             assert_eq!(Timestamp::from_unix(unix).to_string(), text);
             assert_eq!(text.parse(), Ok(Timestamp::from_unix(unix)));
+        }
+    }
+
+    #[test]
+    fn months_begin_at_midnight_in_utc() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        for (time, start) in [
+            ("2026-11-30T23:59:59Z", "2026-11-01T00:00:00Z"),
+            ("2026-11-01T00:00:00Z", "2026-11-01T00:00:00Z"),
+            ("2026-12-01T00:30:00+01:00", "2026-11-01T00:00:00Z"),
+            ("2024-02-29T12:00:00Z", "2024-02-01T00:00:00Z"),
+            ("1969-12-31T23:59:59Z", "1969-12-01T00:00:00Z"),
+        ] {
+            assert_eq!(at(time).month_start(), at(start));
         }
     }
 

@@ -12,6 +12,75 @@ use simdock_domain::*;
 
 const MONTH: i64 = 30 * DAY;
 
+// What was used, and what is left.
+
+#[test]
+fn the_use_of_a_month_is_what_its_reports_added() {
+    let (main, new) = begun(&one_off(), at(0));
+    let month = at(0).month_start();
+    let next_month = month.plus_seconds(32 * DAY).month_start();
+    assert_eq!((new.month_mb(at(0)), new.data_left()), (0, Some(5120)));
+    let used = told(&new, usage(100), at(500));
+    assert_eq!((used.month_mb(at(500)), used.data_left()), (100, Some(5020)));
+    let used = told(&used, usage(130), at(600));
+    // An older report says less, and one again nothing.
+    assert_eq!(used.report(usage(120), at(550), everywhere, at(700)), Err(Rejected::Done));
+    assert_eq!((used.month_mb(at(600)), used.month_mb(next_month)), (130, 0));
+    assert_eq!(used.month_use, Some(MonthUse { since: month, used_mb: 130 }));
+
+    // Another plan's counter begins anew, and counts to the same month.
+    let (_, both) = added("far", more(), &used, &main, &far_away(), at(700));
+    let abroad = both.report(usage(40), at(800), in_japan, at(800)).unwrap();
+    assert_eq!((abroad.month_mb(at(800)), abroad.data_left()), (170, Some(5120 - 130 + 5120 - 40)));
+
+    // What a later month's report adds is that month's, and a late one from before it counts no more.
+    let later = told(&used, usage(150), next_month.plus_seconds(9));
+    assert_eq!((later.month_mb(next_month), later.month_mb(at(600))), (20, 0));
+    let late = later.report(usage(160), next_month.plus_seconds(-1), everywhere, next_month.plus_seconds(10)).unwrap();
+    assert_eq!((late.plans[0].used_mb, late.month_mb(next_month)), (160, 20));
+}
+
+#[test]
+fn what_is_left_is_of_the_plans_that_are_not_over() {
+    let (main, new) = begun(&renewable(), at(0));
+    let until = new.activate_before.unwrap();
+    let days = until.seconds_since(at(0)) / DAY;
+    assert_eq!(new.days_left(until.plus_seconds(-days * DAY)), Some(days), "to be installed");
+    assert_eq!(new.current_plan().unwrap().plan_id, "monthly");
+    let used = told(&new, usage(120), at(500));
+    assert_eq!((used.days_left(at(500)), used.days_left(at(501)), used.days_left(at(500 + DAY))), (Some(30), Some(30), Some(29)));
+    let (_, both) = added("next", more(), &used, &main, &renewable(), at(600));
+    assert_eq!((both.data_left(), both.days_left(at(600))), (Some(5000 + 5120), Some(30)));
+    let over = told(&used, over(OverReason::UsedUp), at(700));
+    assert_eq!((over.data_left(), over.days_left(at(700))), (None, None));
+    assert_eq!(over.current_plan().unwrap().used_mb, 120, "the last that ran");
+    let mut unlimited = used;
+    unlimited.plans[0].data_mb = None;
+    assert_eq!(unlimited.data_left(), None);
+}
+
+#[test]
+fn a_line_that_used_more_than_its_rule_allows_is_suspended_in_the_same_version() {
+    let (_, new) = begun(&one_off(), at(0));
+    let used = told(&new, usage(100), at(500));
+    assert_eq!(used.clone().held_to(None, at(500)), used);
+    assert_eq!(used.clone().held_to(Some(100), at(500)), used, "as much as it may");
+    let held = used.clone().held_to(Some(99), at(500));
+    assert_eq!(
+        held,
+        Subscription { service: Service::Suspending { since: at(500), failed: 0, next_at: at(500) }, ..used.clone() }
+    );
+    assert_eq!(held.clone().held_to(Some(99), at(501)), held, "once is enough");
+    let next_month = at(0).month_start().plus_seconds(32 * DAY);
+    assert_eq!(used.clone().held_to(Some(99), next_month), used);
+    // What keeps it from being suspended now is waited for.
+    let suspended = held.service_changed(at(510)).unwrap();
+    let resuming = suspended.want_service(true, at(520)).unwrap();
+    assert_eq!(resuming.clone().held_to(Some(99), at(530)), resuming);
+    let resumed = resuming.service_changed(at(540)).unwrap();
+    assert_eq!(resumed.held_to(Some(99), at(550)).service.name(), "suspending");
+}
+
 // When plans begin.
 
 #[test]

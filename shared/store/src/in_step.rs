@@ -1,6 +1,6 @@
 //! Keeps orders, subscriptions and cards in step: what a decision about one means for the others is written with it.
 
-use crate::sims::Sim;
+use crate::sims::{Sim, SimRules};
 use crate::transaction::Transaction;
 use crate::{Conflict, Store, StoreError};
 use futures_util::future::join;
@@ -169,7 +169,7 @@ impl Store {
     }
 
     /// The new card of a swap was installed: it carries the subscription from here on, and the old one is retired. `swap` is the
-    /// swap's order after that, `sim` the new card and `profile` what is known of it now.
+    /// swap's order after that, `sim` the new card and `profile` what is known of it now; `rules` are those of the old card.
     pub async fn swapped(
         &self,
         swap: &Order,
@@ -177,9 +177,10 @@ impl Store {
         next: &Subscription,
         sim: &Sim,
         profile: &Profile,
+        rules: SimRules,
     ) -> Result<Result<(), Conflict>, StoreError> {
         let mut write = self.transaction();
-        write.order(swap)?.subscription(next)?.took_over(sim, profile, &next.id)?.retired(&before.iccid, &before.id)?;
+        write.order(swap)?.subscription(next)?.took_over(sim, profile, &next.id, rules)?.retired(&before.iccid, &before.id)?;
         write.commit().await
     }
 

@@ -248,16 +248,18 @@ mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
     const PAGE: &str = include_str!("../../../infra/TABLES.md");
-    const SOURCES: [&str; 15] = [
+    const SOURCES: [&str; 17] = [
         include_str!("imports.rs"),
         include_str!("in_step.rs"),
         include_str!("inspect.rs"),
         include_str!("recover.rs"),
+        include_str!("lines.rs"),
         include_str!("list.rs"),
         include_str!("orders.rs"),
         include_str!("partners.rs"),
         include_str!("pay.rs"),
         include_str!("plans.rs"),
+        include_str!("shelf.rs"),
         include_str!("sims.rs"),
         include_str!("stock.rs"),
         include_str!("subscriptions.rs"),

@@ -118,6 +118,12 @@ struct Stretch {
 }
 
 impl Position {
+    /// Behind an order in the index `byMail`.
+    pub(crate) fn by_mail(order: &Order) -> Self {
+        let key = keys::mail_key(&order.partner_id, &keys::list_key(order.created_at, &order.num));
+        Self { key, at: order.created_at, num: Some(order.num.clone()) }
+    }
+
     fn time(at: Timestamp) -> Self {
         Self { key: at.to_string(), at, num: None }
     }
@@ -247,9 +253,10 @@ impl Stretch {
 
     /// The place behind an order.
     fn behind(&self, order: &Order) -> Position {
-        let list_key = keys::list_key(order.created_at, &order.num);
-        let key = if self.sort == "mailKey" { keys::mail_key(&order.partner_id, &list_key) } else { list_key };
-        Position { key, at: order.created_at, num: Some(order.num.clone()) }
+        if self.sort == "mailKey" {
+            return Position::by_mail(order);
+        }
+        Position { key: keys::list_key(order.created_at, &order.num), at: order.created_at, num: Some(order.num.clone()) }
     }
 }
 
@@ -355,9 +362,12 @@ impl Store {
     }
 
     /// The orders that made a subscription what it is, and those that were to change it: the one that began it first, the others
-    /// as they came. What the index does not show yet, the subscription itself may know. One request reads the newest 1 MB of the index, some
+    /// as they came; and that one itself. What the index does not show yet, the subscription itself may know. One request reads the newest 1 MB of the index, some
     /// 8,000 orders.
-    pub async fn orders_of_subscription(&self, subscription: &Subscription) -> Result<Vec<OrderNum>, StoreError> {
+    pub async fn orders_of_subscription(
+        &self,
+        subscription: &Subscription,
+    ) -> Result<(Option<Order>, Vec<OrderNum>), StoreError> {
         let all = Stretch {
             index: "bySubscription",
             partition: ("subscription", subscription.id.clone()),
@@ -374,7 +384,7 @@ impl Store {
                 nums.push(num);
             }
         }
-        Ok(nums)
+        Ok((main, nums))
     }
 
     /// The orders of a card: those that sold it, and those of its subscription. They are few.
@@ -397,7 +407,7 @@ impl Store {
         };
         let mut nums: Vec<OrderNum> = sim.past_orders.into_iter().chain(sim.order_num).collect();
         if let Some(subscription) = subscription {
-            nums.extend(self.orders_of_subscription(&subscription).await?);
+            nums.extend(self.orders_of_subscription(&subscription).await?.1);
         }
         nums.sort();
         nums.dedup();

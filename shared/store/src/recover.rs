@@ -147,7 +147,7 @@ impl Store {
         for batch in stale.chunks(CARDS_PER_TRANSACTION) {
             let mut batch = batch.to_vec();
             while !batch.is_empty() {
-                match self.transact(self.aside(pool, &batch)?).await {
+                match self.transact(self.aside(pool, &batch, None)?).await {
                     Ok(()) => {
                         aside += batch.len();
                         break;
@@ -168,8 +168,14 @@ impl Store {
         Ok(aside)
     }
 
-    /// The write that takes cards off sale and their slots away: the marks first, then two items for each card.
-    fn aside(&self, pool: &PoolId, cards: &[Ticket]) -> Result<Vec<TransactWriteItem>, StoreError> {
+    /// The write that takes cards off sale and their slots away, with the time if a manager archives them: the marks first, then two
+    /// items for each card.
+    pub(crate) fn aside(
+        &self,
+        pool: &PoolId,
+        cards: &[Ticket],
+        archived: Option<Timestamp>,
+    ) -> Result<Vec<TransactWriteItem>, StoreError> {
         let marks = Update::builder().table_name(&self.tables.pools).set_key(Some(keys::marks(pool)));
         let marks = marks
             .update_expression("ADD dead :more")
@@ -177,7 +183,7 @@ impl Store {
             .expression_attribute_values(":more", number(cards.len()));
         let mut items = vec![TransactWriteItem::builder().update(built(marks.build())?).build()];
         for Ticket { slot, iccid, .. } in cards {
-            items.push(self.set_aside_stock(iccid, *slot)?);
+            items.push(self.set_aside_stock(iccid, *slot, archived)?);
             items.push(self.delete_pool_item(keys::slot(pool, *slot))?);
         }
         Ok(items)

@@ -1,11 +1,13 @@
 //! Where a card stands, in the words that people who look after cards have for it.
 
 use crate::{Sim, SimState};
-use simdock_domain::{PlanRun, RunState, Service, Subscription};
+use simdock_domain::{PlanRun, RunState, Service, Subscription, Timestamp};
 
 /// Where a card stands (SIM seed, the list of statuses). It is derived, never stored: see [`Sim::status`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SimStatus {
+    /// Its operator is not one of the catalogue's, so that there is no integration.
+    NotAvailable,
     /// Something is being done with it.
     Pending,
     /// It has no line.
@@ -24,12 +26,21 @@ pub enum SimStatus {
 
 impl SimStatus {
     /// Every status.
-    pub const ALL: [Self; 7] =
-        [Self::Pending, Self::Blank, Self::ActivationReady, Self::Active, Self::Suspended, Self::Invalid, Self::Archived];
+    pub const ALL: [Self; 8] = [
+        Self::NotAvailable,
+        Self::Pending,
+        Self::Blank,
+        Self::ActivationReady,
+        Self::Active,
+        Self::Suspended,
+        Self::Invalid,
+        Self::Archived,
+    ];
 
     /// The name on the wire.
     pub fn name(self) -> &'static str {
         match self {
+            Self::NotAvailable => "not_available",
             Self::Pending => "pending",
             Self::Blank => "blank",
             Self::ActivationReady => "activation_ready",
@@ -46,15 +57,57 @@ impl SimStatus {
     }
 }
 
+/// Whether a card is online (SIM seed, "In session"); not every operator tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InSession {
+    /// It is.
+    Yes,
+    /// It is not.
+    No,
+    /// Nobody told.
+    Unknown,
+}
+
+impl InSession {
+    /// Every answer.
+    pub const ALL: [Self; 3] = [Self::Yes, Self::No, Self::Unknown];
+
+    /// What a subscription's `session` says.
+    pub fn of(session: Option<(bool, Timestamp)>) -> Self {
+        match session {
+            Some((true, _)) => Self::Yes,
+            Some((false, _)) => Self::No,
+            None => Self::Unknown,
+        }
+    }
+
+    /// The name on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Yes => "yes",
+            Self::No => "no",
+            Self::Unknown => "n/a",
+        }
+    }
+
+    /// The answer of a name on the wire.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|answer| answer.name() == name)
+    }
+}
+
 impl Sim {
-    /// Where the card stands. `subscription` is the one that it carries or carried. The first row that fits counts:
+    /// Where the card stands. `subscription` is the one that it carries or carried; `integrated` says whether its operator is in the
+    /// catalogue. The first row that fits counts:
     ///
     /// | card | subscription | status |
     /// |---|---|---|
+    /// | of an operator without integration, and not archived by the rows below | | `not_available` |
     /// | in stock | | `blank` |
     /// | sold and not activated yet, or on its way back to stock | | `pending` |
-    /// | refused by its operator | | `invalid` |
+    /// | refused by its operator, and not archived by a manager | | `invalid` |
     /// | otherwise set aside, or replaced or stopped | | `archived` |
+    /// | active, archived by a manager | not there, or no plan waits or runs | `archived` |
     /// | active | not there | `invalid` |
     /// | | ended | `archived` |
     /// | | waits for this card to be installed, in a swap | `pending` |
@@ -63,16 +116,27 @@ impl Sim {
     /// | | is suspended, or no plan waits or runs | `suspended` |
     /// | installed, or used | | `active` |
     /// | active | a plan waits | `activation_ready` |
-    ///
-    /// The seed's "not available", a card without an integration, does not occur: only cards of known operators come into stock.
-    pub fn status(&self, subscription: Option<&Subscription>) -> SimStatus {
+    pub fn status(&self, subscription: Option<&Subscription>, integrated: bool) -> SimStatus {
+        match self.integrated_status(subscription) {
+            SimStatus::Archived => SimStatus::Archived,
+            _ if !integrated => SimStatus::NotAvailable,
+            status => status,
+        }
+    }
+
+    fn integrated_status(&self, subscription: Option<&Subscription>) -> SimStatus {
+        let archived = self.archived_at.is_some();
         match self.state {
             SimState::Stocked => SimStatus::Blank,
             SimState::Sold | SimState::Returning => SimStatus::Pending,
             // One that was sold and whose code never left is set aside only when its operator refuses it: if it is revoked, it goes
             // back to stock.
-            SimState::SetAside if self.order_num.is_some() && self.disclosed_at.is_none() => SimStatus::Invalid,
+            SimState::SetAside if self.order_num.is_some() && self.disclosed_at.is_none() && !archived => SimStatus::Invalid,
             SimState::SetAside | SimState::Retired => SimStatus::Archived,
+            // Where a plan was added since, it is in use again.
+            SimState::Active if archived && subscription.is_none_or(|known| !known.plans.iter().any(PlanRun::is_open)) => {
+                SimStatus::Archived
+            }
             SimState::Active => subscription.map_or(SimStatus::Invalid, |subscription| self.status_on(subscription)),
         }
     }
@@ -104,7 +168,6 @@ impl Sim {
 mod tests {
     use super::*;
     use serde_json::{Value, json};
-    use simdock_domain::Timestamp;
 
     const CARD: &str = "8934501234567890125";
     const OTHER: &str = "8934501234567890133";
@@ -150,8 +213,32 @@ mod tests {
             (card(SimState::Retired), SimStatus::Archived),
             (card(SimState::Active), SimStatus::Invalid),
         ] {
-            assert_eq!(card.status(None), status, "{:?}", card.state);
+            assert_eq!(card.status(None, true), status, "{:?}", card.state);
         }
+    }
+
+    #[test]
+    fn a_card_without_an_integration_is_not_available() {
+        for (state, status) in [
+            (SimState::Stocked, SimStatus::NotAvailable),
+            (SimState::Sold, SimStatus::NotAvailable),
+            (SimState::Active, SimStatus::NotAvailable),
+            (SimState::Retired, SimStatus::Archived),
+        ] {
+            assert_eq!(card(state).status(None, false), status, "{state:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_manager_archived_is_archived_for_as_long_as_nothing_runs_on_it() {
+        let archived = |state: SimState| Sim { archived_at: Some(Timestamp::from_unix(1)), ..card(state) };
+        let over = with_plan(&json!({"e": {"t": 2, "y": "x"}}));
+        assert_eq!(archived(SimState::Active).status(Some(&over), true), SimStatus::Archived);
+        assert_eq!(archived(SimState::Active).status(None, true), SimStatus::Archived);
+        assert_eq!(archived(SimState::SetAside).status(None, true), SimStatus::Archived);
+        assert_eq!(archived(SimState::Sold).status(None, true), SimStatus::Pending);
+        let added = subscription(&json!({}));
+        assert_eq!(archived(SimState::Active).status(Some(&added), true), SimStatus::ActivationReady);
     }
 
     #[test]
@@ -178,14 +265,14 @@ mod tests {
             (moved(json!({})), SimStatus::Archived),
             (subscription(&json!({"en": [2, "c"]})), SimStatus::Archived),
         ] {
-            assert_eq!(card(SimState::Active).status(Some(&subscription)), status, "{subscription:?}");
+            assert_eq!(card(SimState::Active).status(Some(&subscription), true), status, "{subscription:?}");
             // What the operator or the stock did with it counts first.
-            assert_eq!(card(SimState::Retired).status(Some(&subscription)), SimStatus::Archived);
+            assert_eq!(card(SimState::Retired).status(Some(&subscription), true), SimStatus::Archived);
         }
         let mut installed = card(SimState::Active);
         installed.profile.installed_at = Some(Timestamp::from_unix(2));
-        assert_eq!(installed.status(Some(&subscription(&json!({})))), SimStatus::Active);
-        assert_eq!(installed.status(Some(&with_plan(&over))), SimStatus::Suspended);
+        assert_eq!(installed.status(Some(&subscription(&json!({}))), true), SimStatus::Active);
+        assert_eq!(installed.status(Some(&with_plan(&over)), true), SimStatus::Suspended);
     }
 
     #[test]

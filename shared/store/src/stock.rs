@@ -7,7 +7,7 @@
 //! ```
 
 use crate::item::{Item, number, number_of, text, text_of, to_item};
-use crate::sims::{Sim, SimState};
+use crate::sims::{Sim, SimRules, SimState};
 use crate::write::{SendError, TransactError, Twice, send};
 use crate::{Store, StoreError, keys};
 use aws_sdk_dynamodb::types::{Delete, Put, ReturnValue, TransactWriteItem, Update};
@@ -350,6 +350,10 @@ impl Store {
             past_orders: Vec::new(),
             subscription: None,
             profile: Profile::default(),
+            note: None,
+            labels: Vec::new(),
+            rules: SimRules::default(),
+            archived_at: None,
             disclosed_at: None,
         };
         let put = Put::builder().table_name(&self.tables.sims).set_item(Some(to_item(&sim)?));
@@ -389,7 +393,7 @@ impl Store {
                 let ticket = tickets.iter().find(|ticket| ticket.iccid == sim.iccid && sim.slot == Some(ticket.slot));
                 let Some(ticket) = ticket.filter(|_| sim.state == SimState::Stocked) else { continue };
                 if Self::too_near(sim.activate_before, now) {
-                    match self.transact(vec![self.set_aside_stock(&sim.iccid, ticket.slot)?]).await {
+                    match self.transact(vec![self.set_aside_stock(&sim.iccid, ticket.slot, None)?]).await {
                         Ok(()) => aside += 1,
                         Err(TransactError::Refused(_)) => {}
                         Err(TransactError::Failed(error)) => return Err(error),
@@ -423,11 +427,21 @@ impl Store {
         }
     }
 
-    /// The write that takes a card off sale that stands in this slot.
-    pub(crate) fn set_aside_stock(&self, iccid: &Iccid, slot: u64) -> Result<TransactWriteItem, StoreError> {
+    /// The write that takes a card off sale that stands in this slot; with the time, if a manager archives it.
+    pub(crate) fn set_aside_stock(
+        &self,
+        iccid: &Iccid,
+        slot: u64,
+        archived: Option<Timestamp>,
+    ) -> Result<TransactWriteItem, StoreError> {
         let update = Update::builder().table_name(&self.tables.sims).set_key(Some(keys::sim(iccid)));
+        let update = match archived {
+            None => update.update_expression("SET #state = :aside REMOVE slot"),
+            Some(at) => update
+                .update_expression("SET #state = :aside, archived = :archived REMOVE slot")
+                .expression_attribute_values(":archived", number(at.unix())),
+        };
         let update = update
-            .update_expression("SET #state = :aside REMOVE slot")
             .condition_expression("#state = :stocked AND slot = :slot")
             .expression_attribute_names("#state", "state")
             .expression_attribute_values(":aside", text("set_aside"))

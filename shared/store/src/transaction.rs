@@ -1,7 +1,8 @@
 //! What one decision changes, written as one transaction: every item with its condition.
 
 use crate::item::{number, text, to_item};
-use crate::sims::Sim;
+use crate::shelf::SimEdit;
+use crate::sims::{Sim, SimRules};
 use crate::stock::built;
 use crate::subscriptions::subscription_item;
 use crate::write::TransactError;
@@ -158,7 +159,7 @@ impl Transaction<'_> {
     pub fn try_again(&mut self, iccid: &Iccid, order: &OrderNum) -> Result<&mut Self, StoreError> {
         let update = self
             .card(iccid)
-            .update_expression("SET #state = :sold")
+            .update_expression("SET #state = :sold REMOVE archived")
             .condition_expression("#state = :aside AND #order = :order")
             .expression_attribute_names("#order", "order")
             .expression_attribute_values(":aside", text("set_aside"))
@@ -211,13 +212,82 @@ impl Transaction<'_> {
         self.update(over_profile(update, sim, next)?)
     }
 
-    /// The new card of a swap, which was installed and carries the subscription from here on.
-    pub fn took_over(&mut self, sim: &Sim, next: &Profile, subscription: &str) -> Result<&mut Self, StoreError> {
-        let update = self
+    /// The new card of a swap, which was installed and carries the subscription from here on. The rules of the card before it hold on,
+    /// where it has none of its own.
+    pub fn took_over(&mut self, sim: &Sim, next: &Profile, subscription: &str, rules: SimRules) -> Result<&mut Self, StoreError> {
+        let mut set = "SET profile = :next, #state = :active, subscription = :subscription".to_owned();
+        let mut update = self
             .card(&sim.iccid)
-            .update_expression("SET profile = :next, #state = :active, subscription = :subscription")
             .expression_attribute_values(":active", text("active"))
             .expression_attribute_values(":subscription", text(subscription));
+        if rules != SimRules::default() {
+            set.push_str(", #rules = if_not_exists(#rules, :rules)");
+            update = update
+                .expression_attribute_names("#rules", "rules")
+                .expression_attribute_values(":rules", serde_dynamo::to_attribute_value(rules)?);
+        }
+        let update = update.update_expression(set);
         self.update(over_profile(update, sim, next)?)
+    }
+
+    /// What managers noted about a card.
+    pub fn edited(&mut self, iccid: &Iccid, edits: &[SimEdit]) -> Result<&mut Self, StoreError> {
+        let mut update = Update::builder().table_name(&self.store.tables.sims).set_key(Some(keys::sim(iccid)));
+        let (mut set, mut remove) = (Vec::new(), Vec::new());
+        for edit in edits {
+            let (name, value) = match edit {
+                SimEdit::Note(note) => ("note", note.as_ref().map(text)),
+                SimEdit::Labels(labels) if labels.is_empty() => ("labels", None),
+                SimEdit::Labels(labels) => ("labels", Some(serde_dynamo::to_attribute_value(labels)?)),
+                SimEdit::Rules(rules) if *rules == SimRules::default() => ("rules", None),
+                SimEdit::Rules(rules) => ("rules", Some(serde_dynamo::to_attribute_value(rules)?)),
+            };
+            // Whatever words DynamoDB reserves.
+            update = update.expression_attribute_names(format!("#{name}"), name);
+            match value {
+                None => remove.push(format!("#{name}")),
+                Some(value) => {
+                    set.push(format!("#{name} = :{name}"));
+                    update = update.expression_attribute_values(format!(":{name}"), value);
+                }
+            }
+        }
+        let clauses = [("SET", set), ("REMOVE", remove)].into_iter().filter(|(_, parts)| !parts.is_empty());
+        let expression: Vec<String> = clauses.map(|(word, parts)| format!("{word} {}", parts.join(", "))).collect();
+        self.update(update.update_expression(expression.join(" ")).condition_expression("attribute_exists(iccid)"))
+    }
+
+    /// A card that a manager archived, as it stands.
+    pub fn archived(&mut self, sim: &Sim, now: Timestamp) -> Result<&mut Self, StoreError> {
+        let update = self
+            .card(&sim.iccid)
+            .update_expression("SET archived = :now")
+            .condition_expression("#state = :was")
+            .expression_attribute_values(":was", serde_dynamo::to_attribute_value(sim.state)?)
+            .expression_attribute_values(":now", number(now.unix()));
+        self.update(update)
+    }
+
+    /// A card that a manager had archived and that is shown as it stands again.
+    pub fn unarchived(&mut self, sim: &Sim) -> Result<&mut Self, StoreError> {
+        let update = self
+            .card(&sim.iccid)
+            .update_expression("REMOVE archived")
+            .condition_expression("#state = :was")
+            .expression_attribute_values(":was", serde_dynamo::to_attribute_value(sim.state)?);
+        self.update(update)
+    }
+
+    /// A card that a manager had taken off sale and that goes back with the next sweep.
+    pub fn back_on_sale(&mut self, sim: &Sim) -> Result<&mut Self, StoreError> {
+        let update = self
+            .card(&sim.iccid)
+            .update_expression("SET #state = :returning REMOVE archived")
+            .condition_expression("#state = :aside AND attribute_exists(archived) AND attribute_not_exists(disclosed)")
+            .expression_attribute_values(":returning", text("returning"))
+            .expression_attribute_values(":aside", text("set_aside"));
+        self.update(update)?;
+        let mark = self.store.put_pool_item(keys::returned(&sim.pool, &sim.iccid))?;
+        Ok(self.push(mark))
     }
 }

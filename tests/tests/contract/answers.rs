@@ -1,5 +1,6 @@
 //! Provokes every answer that the contract documents.
 
+mod cards;
 mod desk;
 mod reads;
 mod subscriptions;
@@ -26,11 +27,12 @@ const FLEETING: &[&str] = &["Email.status = sending"];
 async fn every_documented_answer_is_given_and_no_other() {
     let contract = Arc::new(Contract::load());
     // Boxed, since all of them together are more than a thread's stack likes to hold.
-    let all: [LocalBoxFuture<'_, ()>; 9] = [
+    let all: [LocalBoxFuture<'_, ()>; 10] = [
         requests(&contract).boxed_local(),
         orders(&contract).boxed_local(),
         refunds(&contract).boxed_local(),
         subscriptions::subscriptions(&contract).boxed_local(),
+        cards::cards(&contract).boxed_local(),
         desk::desk(&contract).boxed_local(),
         reads::reads(&contract).boxed_local(),
         time(&contract).boxed_local(),

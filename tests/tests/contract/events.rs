@@ -2,6 +2,7 @@
 //!
 //! The events name an order, an import and keys that exist nowhere; the tests put in ones that do, and sign anew.
 
+mod cards;
 mod desk;
 mod reads;
 mod subscriptions;
@@ -194,6 +195,7 @@ fn every_event_is_used() {
         .chain(REPORTS.iter().map(|(name, _)| *name))
         .chain([ORDERS, IMPORTS, READS, CHANGES, JOBS, SETTLEMENTS, SCHEDULED].into_iter().flatten().copied())
         .chain(subscriptions::names())
+        .chain(cards::names())
         .chain(desk::names())
         .chain(reads::names())
         .map(str::to_owned)

@@ -50,7 +50,10 @@ impl Victim {
             let (victims, nobodys) = self.parameters.get(name).unwrap_or_else(|| panic!("whose is {name} of {}?", operation.id));
             if own { victims.clone() } else { (*nobodys).to_owned() }
         };
-        (operation.path.split('/').map(part).collect::<Vec<_>>().join("/"), about)
+        let path = operation.path.split('/').map(part).collect::<Vec<_>>().join("/");
+        // What a list cannot do without.
+        let query = if operation.id == "listSubscriptions" { "?email=victim@example.com" } else { "" };
+        (format!("{path}{query}"), about)
     }
 }
 
@@ -159,6 +162,7 @@ async fn naming_it_elsewhere_does_not_help() {
         "email=victim@example.com".to_owned(),
         "otherOrderId=victim-1007".to_owned(),
         "email=VICTIM@EXAMPLE.COM&status=0".to_owned(),
+        "needsAttention=true&sort=oldest".to_owned(),
     ] {
         let page = site.get(format!("/v1/orders?{query}")).by(By::OtherPartner).send().await.expect(200);
         assert_eq!(page, json!({"items": [], "nextCursor": null}), "{query}");

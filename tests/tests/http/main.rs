@@ -9,6 +9,7 @@ mod api;
 mod bad_input;
 #[path = "../cargo/mod.rs"]
 mod cargo;
+mod cards;
 mod carrier;
 mod desk;
 mod events;

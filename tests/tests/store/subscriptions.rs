@@ -9,7 +9,7 @@ use simdock_domain::{
     OrderType, Provider, RefundPolicy, Rejected, Report, ReturnReason, RunState, Status, Subscription, SubscriptionChange, Used,
     VoidReason, decide,
 };
-use simdock_store::{Activation, Facts, Operator, Paid, Provisioning, Receipt, SimState, Store};
+use simdock_store::{Activation, Facts, Operator, Paid, Provisioning, Receipt, SimRules, SimState, Store};
 use simdock_tests::{
     Fault, Faults, Proxy, World, activations, audit, cards, change_order, eventually, iccid, item_size, pool, receipt, sims_of,
     stock,
@@ -313,7 +313,7 @@ async fn of_many_swaps_one_takes_a_card_and_the_others_give_theirs_back() {
     let profile = sim.profile.reported(simdock_domain::ProfileState::Installed, None, None, now).unwrap();
     let next = claimed.swapped(&sim.iccid, sim.pool.clone(), now).unwrap();
     let order = decide(&swapped, Command::Swapped, now).unwrap();
-    within(20, store.swapped(&order, &claimed, &next, &sim, &profile)).await.unwrap().unwrap();
+    within(20, store.swapped(&order, &claimed, &next, &sim, &profile, SimRules::default())).await.unwrap().unwrap();
     let after = world.read_subscription(&subscription.id).await;
     assert_eq!((after.iccid, after.plans, after.open_change), (sim.iccid.clone(), subscription.plans, None));
     let states = world.store.sims(&[subscription.iccid, sim.iccid]).await.unwrap();

@@ -70,10 +70,12 @@ impl Subscription {
                     && let Some(run) = next.plans.get_mut(index)
                 {
                     // What was used only grows: an older report says less.
-                    run.used_mb = run.used_mb.max(used_mb);
+                    let more = used_mb.saturating_sub(run.used_mb);
+                    run.used_mb += more;
                     if run.allowance().is_some_and(|most| u64::from(used_mb) >= most) {
                         next.end_run(index, at, OverReason::UsedUp);
                     }
+                    next.add_month_use(more, at);
                 }
             }
             Report::Over { plan, why } => {

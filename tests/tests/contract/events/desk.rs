@@ -98,7 +98,7 @@ fn bodies_keep_to_the_contract_if_and_only_if_they_are_good() {
 }
 
 /// A paid order of a plan, provisioned.
-async fn provisioned(site: &Site, plan: &str, change: impl Fn(&mut Value)) -> Value {
+pub async fn provisioned(site: &Site, plan: &str, change: impl Fn(&mut Value)) -> Value {
     let mut draft = draft(plan);
     draft["payment"] = "balance".into();
     change(&mut draft);

@@ -1,0 +1,113 @@
+//! What managers do to a card by hand: note something about it, archive it, bring it back.
+
+use lambda_http::http::StatusCode;
+use lambda_http::{Body, Request, Response};
+use simdock_api::{Fields, Problem, authenticate, handle, json, json_object, manager, path_parameter, route, show_sim};
+use simdock_domain::Iccid;
+use simdock_runtime::{Config, ConfigError};
+use simdock_store::{Conflict, Kept, Sim, SimEdit, SimRules, Store};
+
+/// How often it is decided anew because the card changed meanwhile.
+const DECISIONS: u32 = 20;
+/// How many labels a card has at most, and how many characters each.
+const MOST_LABELS: usize = 10;
+const LONGEST_LABEL: usize = 32;
+/// How many characters a note has at most.
+const LONGEST_NOTE: usize = 500;
+
+/// The function and what it holds on to between requests.
+#[derive(Debug)]
+pub struct App {
+    store: Store,
+}
+
+/// What a manager asks for.
+enum Wish {
+    Edit(Vec<SimEdit>),
+    Archive,
+    Restore,
+}
+
+impl App {
+    /// Builds the function.
+    pub async fn new(config: &Config) -> Result<Self, ConfigError> {
+        Ok(Self { store: Store::new(config).await? })
+    }
+
+    /// Answers a request.
+    pub async fn handle(&self, request: Request) -> Response<Body> {
+        handle("manage-sim", &request, self.manage(&request)).await
+    }
+
+    async fn manage(&self, request: &Request) -> Result<Response<Body>, Problem> {
+        let principal = authenticate(&self.store, request).await?;
+        manager(&principal)?;
+        let wish = match route(request).as_str() {
+            "PATCH /v1/sims/{iccid}" => Wish::Edit(edits(request)?),
+            "POST /v1/sims/{iccid}/archive" => Wish::Archive,
+            "POST /v1/sims/{iccid}/restore" => Wish::Restore,
+            _ => return Err(Problem::not_found("resource")),
+        };
+        let iccid: Iccid = path_parameter(request, "iccid").parse().map_err(|_| Problem::not_found("card"))?;
+        for _ in 0..DECISIONS {
+            let sim = self.store.sim(&iccid).await?.ok_or_else(|| Problem::not_found("card"))?;
+            if self.carry_out(&wish, &sim).await?.is_ok() {
+                let sim = self.store.sim(&iccid).await?.ok_or_else(|| Problem::not_found("card"))?;
+                return Ok(json(StatusCode::OK, &show_sim(&self.store, sim).await?));
+            }
+        }
+        Err(Problem::unavailable("the card kept changing"))
+    }
+
+    async fn carry_out(&self, wish: &Wish, sim: &Sim) -> Result<Result<(), Conflict>, Problem> {
+        let kept = |kept: Kept| {
+            let (reason, detail) = kept.explain();
+            Problem::not_possible(reason, detail)
+        };
+        Ok(match wish {
+            Wish::Edit(edits) => self.store.edit_sim(sim, edits).await?,
+            Wish::Archive => {
+                let subscription = match &sim.subscription {
+                    None => None,
+                    Some(id) => self.store.subscription(id).await?,
+                };
+                self.store.archive_sim(sim, sim.archiving(subscription.as_ref()).map_err(kept)?).await?
+            }
+            Wish::Restore => self.store.restore_sim(sim, sim.restoring(self.store.clock().now()).map_err(kept)?).await?,
+        })
+    }
+}
+
+/// What is to be changed: the fields that are there, those that are null to nothing.
+fn edits(request: &Request) -> Result<Vec<SimEdit>, Problem> {
+    let (mut fields, _) = json_object(request)?;
+    let mut edits = Vec::new();
+    if fields.is_null("note") {
+        edits.push(SimEdit::Note(None));
+    }
+    if let Some(note) = fields.optional_text("note", LONGEST_NOTE)? {
+        edits.push(SimEdit::Note(Some(note)));
+    }
+    if fields.is_null("labels") {
+        edits.push(SimEdit::Labels(Vec::new()));
+    }
+    if let Some(mut labels) = fields.texts("labels", MOST_LABELS, LONGEST_LABEL)? {
+        labels.sort();
+        labels.dedup();
+        edits.push(SimEdit::Labels(labels));
+    }
+    if fields.is_null("rules") {
+        edits.push(SimEdit::Rules(SimRules::default()));
+    }
+    if let Some(rules) = fields.optional_object("rules")? {
+        edits.push(SimEdit::Rules(read_rules(rules)?));
+    }
+    fields.finish()?;
+    if edits.is_empty() { Err(Problem::missing_field("note, labels or rules")) } else { Ok(edits) }
+}
+
+fn read_rules(mut rules: Fields) -> Result<SimRules, Problem> {
+    let read = SimRules { suspend_at_month_mb: rules.optional_whole("suspendAtMonthMb", 1, u32::MAX)? };
+    rules.finish()?;
+    Ok(read)
+}

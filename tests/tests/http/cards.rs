@@ -1,0 +1,271 @@
+//! Cards as managers look after them: notes and labels, rules that are carried out, archiving, and how they are found.
+
+use crate::acts::{
+    EID, OTHER_EID, PLAN, POOL, at_operator, audit, by_balance, card, changing, delivered, drained, pause, read, sim, sim_is,
+    subscription_of, tell, until, used,
+};
+use crate::api::{By, Call, PARTNER, Site, list, num};
+use hyper::Method;
+use serde_json::{Value, json};
+use simdock_store::SimState;
+use std::time::Duration;
+
+fn editing<'s>(site: &'s Site, iccid: &str, edit: &Value) -> Call<'s> {
+    site.call(Method::PATCH, format!("/v1/sims/{iccid}")).by(By::Manager).json(edit)
+}
+
+fn asking<'s>(site: &'s Site, iccid: &str, action: &str) -> Call<'s> {
+    site.post(format!("/v1/sims/{iccid}/{action}")).by(By::Manager)
+}
+
+async fn stands(site: &Site, iccid: &str) -> Value {
+    site.get(format!("/v1/sims/{iccid}")).by(By::Manager).send().await.expect(200)
+}
+
+/// The cards that a list has, whatever its pages are.
+async fn found(site: &Site, query: &str) -> Vec<String> {
+    let (mut iccids, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = site.get(format!("/v1/sims?{query}{cursor}")).by(By::Manager).send().await.expect(200);
+        iccids.extend(list(&page, "items").iter().map(|card| card["iccid"].as_str().unwrap().to_owned()));
+        match page["nextCursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+    }
+    iccids.sort();
+    iccids
+}
+
+#[tokio::test]
+async fn what_is_noted_stays_with_the_card_and_changes_nothing_else() {
+    let site = Site::start().await;
+    let order = delivered(&site, &by_balance(PLAN)).await;
+    let iccid = card(&order);
+    let before = stands(&site, iccid).await;
+    let edited =
+        editing(&site, iccid, &json!({"note": "Ana's second phone", "labels": ["vip", "a", "vip"]})).send().await.expect(200);
+    let mut expected = before.clone();
+    (expected["note"], expected["labels"]) = (json!("Ana's second phone"), json!(["a", "vip"]));
+    assert_eq!(edited, expected);
+    // Two at once change each what they name.
+    let calls = [json!({"note": "moved"}), json!({"rules": {"suspendAtMonthMb": 500}}), json!({"labels": []})];
+    for answer in crate::acts::at_once(calls.iter().map(|edit| editing(&site, iccid, edit)).collect(), 0).await {
+        answer.expect(200);
+    }
+    (expected["note"], expected["labels"], expected["rules"]) = (json!("moved"), json!([]), json!({"suspendAtMonthMb": 500}));
+    assert_eq!(stands(&site, iccid).await, expected);
+    editing(&site, iccid, &json!({"note": null, "rules": {"suspendAtMonthMb": null}})).send().await.expect(200);
+    assert_eq!(stands(&site, iccid).await, before);
+    let stored = sim(&site, iccid).await;
+    assert_eq!((stored.note, stored.labels.len(), stored.rules.suspend_at_month_mb), (None, 0, None));
+    audit(&site).await;
+    site.stop().await;
+}
+
+#[tokio::test]
+async fn a_line_that_uses_more_than_its_card_may_in_a_month_is_suspended() {
+    let site = Site::start().await;
+    let order = delivered(&site, &by_balance("sandbox-5gb-30d")).await;
+    let (iccid, subscription) = (card(&order), subscription_of(&order));
+    editing(&site, iccid, &json!({"rules": {"suspendAtMonthMb": 1000}})).send().await.expect(200);
+    used(&site, iccid).await;
+    let report = async |used_mb: u32| tell(&site, iccid, json!({"type": "usage", "usedMb": used_mb, "country": "ES"})).await;
+    assert_eq!(report(1000).await, "recorded");
+    let shown = stands(&site, iccid).await;
+    assert_eq!((&shown["status"], &shown["monthMb"], &shown["dataLeftMb"]), (&json!("active"), &json!(1000), &json!(4120)));
+    assert_eq!(shown["daysLeft"], 30);
+
+    assert_eq!(report(1001).await, "recorded");
+    until(&site, &subscription, "suspended", |subscription| subscription["status"] == "suspended").await;
+    assert_eq!((at_operator(&site, iccid).await.1, &stands(&site, iccid).await["status"]), (true, &json!("suspended")));
+    // A person lets it in again; what is still on its way of what was used keeps to the rule until that is lifted.
+    let resumed = async || {
+        changing(&site, &subscription, "resumption", &json!({})).send().await.expect(202);
+        until(&site, &subscription, "active", |subscription| subscription["status"] == "active").await;
+    };
+    resumed().await;
+    assert_eq!(report(1002).await, "recorded");
+    until(&site, &subscription, "suspended", |subscription| subscription["status"] == "suspended").await;
+    editing(&site, iccid, &json!({"rules": null})).send().await.expect(200);
+    resumed().await;
+    assert_eq!(report(1100).await, "recorded");
+    assert_eq!(read(&site, &subscription).await["status"], "active");
+
+    // In another month it begins at nothing.
+    editing(&site, iccid, &json!({"rules": {"suspendAtMonthMb": 1000}})).send().await.expect(200);
+    site.stack.clock().advance(Duration::from_hours(10 * 24));
+    assert_eq!(stands(&site, iccid).await["monthMb"], 0);
+    assert_eq!(report(2100).await, "recorded");
+    assert_eq!((&stands(&site, iccid).await["monthMb"], &stands(&site, iccid).await["status"]), (&json!(1000), &json!("active")));
+
+    // A message that nobody sent is sent by the sweep: what is wanted stands on the subscription.
+    pause(&site, "provision", true).await;
+    assert_eq!(report(2101).await, "recorded");
+    assert_eq!(read(&site, &subscription).await["status"], "suspending");
+    pause(&site, "provision", false).await;
+    drained(&site).await;
+    assert_eq!(read(&site, &subscription).await["status"], "suspended");
+    audit(&site).await;
+    site.stop().await;
+}
+
+#[tokio::test]
+async fn a_swap_hands_the_rule_on() {
+    let site = Site::start().await;
+    let order = delivered(&site, &by_balance(PLAN)).await;
+    let subscription = subscription_of(&order);
+    editing(&site, card(&order), &json!({"rules": {"suspendAtMonthMb": 100}})).send().await.expect(200);
+    used(&site, card(&order)).await;
+    let swap = changing(&site, &subscription, "sim-swap", &json!({})).send().await.expect(201);
+    let swap = site.until(&swap, "ready", |swap| swap["cards"][0]["status"] == "ready").await;
+    assert_eq!(tell(&site, card(&swap), json!({"type": "installed", "eid": OTHER_EID, "via": "qr"})).await, "recorded");
+    assert_eq!(stands(&site, card(&swap)).await["rules"], json!({"suspendAtMonthMb": 100}));
+    assert_eq!(tell(&site, card(&swap), json!({"type": "usage", "usedMb": 101, "country": "ES"})).await, "recorded");
+    until(&site, &subscription, "suspended", |subscription| subscription["status"] == "suspended").await;
+    // The old card carries nothing any more.
+    let old = stands(&site, card(&order)).await;
+    assert_eq!((&old["status"], &old["plan"], &old["monthMb"]), (&json!("archived"), &Value::Null, &json!(0)));
+    assert_eq!((&old["partnerId"], &old["endUser"]), (&json!(PARTNER), &json!("ana@example.com")));
+    audit(&site).await;
+    site.stop().await;
+}
+
+#[tokio::test]
+async fn a_card_from_stock_leaves_it_and_comes_back() {
+    let site = Site::start().await;
+    let before = site.available(POOL).await;
+    let blank = found(&site, &format!("poolId={POOL}&status=blank")).await;
+    // The one that would be sold next, by its slot.
+    let mut slots = Vec::new();
+    for iccid in &blank {
+        slots.push((sim(&site, iccid).await.slot.unwrap(), iccid));
+    }
+    let next = slots.iter().min().unwrap().1.as_str();
+    for _ in 0..2 {
+        let archived = asking(&site, next, "archive").send().await.expect(200);
+        assert_eq!((&archived["status"], &archived["orderNum"]), (&json!("archived"), &Value::Null));
+    }
+    assert_eq!(site.available(POOL).await, before - 1);
+    let order = delivered(&site, &by_balance(PLAN)).await;
+    assert_ne!(card(&order), next, "it is not sold");
+    // Its slot was drawn and was dead, which counts until the sweep has passed it.
+    drained(&site).await;
+    assert_eq!(site.available(POOL).await, before - 2);
+
+    pause(&site, "sweep", true).await;
+    assert_eq!(asking(&site, next, "restore").send().await.expect(200)["status"], "pending");
+    let again = asking(&site, next, "restore").send().await.problem(409, "not_possible", None);
+    assert_eq!(again["reason"], "not_archived");
+    assert_eq!(asking(&site, next, "archive").send().await.problem(409, "not_possible", None)["reason"], "in_progress");
+    pause(&site, "sweep", false).await;
+    drained(&site).await;
+    assert_eq!(stands(&site, next).await["status"], "blank");
+    assert_eq!(site.available(POOL).await, before - 1);
+
+    // What is left can all be sold, and nothing else.
+    site.sell_out(PLAN, POOL).await;
+    assert_eq!(site.order(&by_balance(PLAN)).await["voidReason"], "sold_out");
+    audit(&site).await;
+    site.stop().await;
+}
+
+#[tokio::test]
+async fn of_a_buyer_and_a_manager_at_once_one_has_the_card() {
+    let site = Site::start().await;
+    for first in [0, 1, 0, 1] {
+        let blank = found(&site, &format!("poolId={POOL}&status=blank")).await;
+        let mut wanted = by_balance(PLAN);
+        wanted["iccids"] = json!([blank[0]]);
+        let calls = vec![site.ordering(&wanted), asking(&site, &blank[0], "archive")];
+        let answers = crate::acts::at_once(calls, first).await;
+        let order = answers[0].expect(201);
+        if order["status"] == 0 {
+            let refused = answers[1].problem(409, "not_possible", None);
+            assert!(matches!(refused["reason"].as_str().unwrap(), "in_progress" | "in_use"), "{refused}");
+        } else {
+            assert_eq!((&order["voidReason"], &answers[1].expect(200)["status"]), (&json!("sold_out"), &json!("archived")));
+        }
+    }
+    drained(&site).await;
+    audit(&site).await;
+    site.stop().await;
+}
+
+#[tokio::test]
+async fn a_card_that_is_done_with_is_archived_until_a_plan_is_added() {
+    let site = Site::start().await;
+    let order = delivered(&site, &by_balance(PLAN)).await;
+    let (iccid, subscription) = (card(&order), subscription_of(&order));
+    let in_use = asking(&site, iccid, "archive").send().await.problem(409, "not_possible", None);
+    assert_eq!(in_use["reason"], "in_use");
+    used(&site, iccid).await;
+    assert_eq!(tell(&site, iccid, json!({"type": "used_up"})).await, "recorded");
+    assert_eq!(stands(&site, iccid).await["status"], "suspended");
+    assert_eq!(asking(&site, iccid, "archive").send().await.expect(200)["status"], "archived");
+    assert_eq!(asking(&site, iccid, "restore").send().await.expect(200)["status"], "suspended");
+    asking(&site, iccid, "archive").send().await.expect(200);
+    // It still is what it was to its subscription.
+    let added =
+        changing(&site, &subscription, "top-ups", &json!({"planId": PLAN, "payment": "balance"})).send().await.expect(201);
+    site.settled(&added).await;
+    assert_eq!(stands(&site, iccid).await["status"], "active");
+    assert_eq!(asking(&site, iccid, "archive").send().await.problem(409, "not_possible", None)["reason"], "in_use");
+
+    // One that the operator refused, and that is tried again.
+    crate::acts::operator(&site, "refuse", 1).await;
+    let failed = site.order(&by_balance(PLAN)).await;
+    let failed = site.until(&failed, "failed", |order| order["fulfilment"] == "failed").await;
+    let refused = failed["iccids"][0].as_str().unwrap();
+    sim_is(&site, refused, SimState::SetAside).await;
+    assert_eq!(stands(&site, refused).await["status"], "invalid");
+    assert_eq!(asking(&site, refused, "archive").send().await.expect(200)["status"], "archived");
+    audit(&site).await;
+    site.stop().await;
+}
+
+#[tokio::test]
+async fn cards_are_found_by_what_is_known_of_them() {
+    let site = Site::start().await;
+    let order = delivered(&site, &by_balance(PLAN)).await;
+    let mut ben = by_balance("sandbox-5gb-30d");
+    ben["subscriber"]["email"] = "ben@example.com".into();
+    let bens = delivered(&site, &ben).await;
+    let theirs = site.ordering(&crate::api::draft("nordic-2gb-14d")).by(By::OtherPartner).send().await.expect(201);
+    site.pay(&theirs).await;
+    let theirs = site.settled(&theirs).await;
+    let (ours, bens, theirs) = (card(&order).to_owned(), card(&bens).to_owned(), card(&theirs).to_owned());
+    assert_eq!(tell(&site, &ours, json!({"type": "installed", "eid": EID, "via": "qr"})).await, "recorded");
+    assert_eq!(tell(&site, &ours, json!({"type": "session", "inSession": true, "country": "ES"})).await, "recorded");
+    editing(&site, &bens, &json!({"labels": ["vip", "two words"]})).send().await.expect(200);
+    let sorted = |cards: &[&String]| {
+        let mut cards: Vec<String> = cards.iter().map(|card| (*card).clone()).collect();
+        cards.sort();
+        cards
+    };
+    for (query, expected) in [
+        (format!("iccid={ours}"), sorted(&[&ours])),
+        (format!("iccid={ours}&status=blank"), vec![]),
+        ("email=BEN@example.com".to_owned(), sorted(&[&bens])),
+        ("email=ana@example.com".to_owned(), sorted(&[&ours, &theirs])),
+        ("email=ana@example.com&partnerId=other-travel".to_owned(), sorted(&[&theirs])),
+        (format!("partnerId={PARTNER}"), sorted(&[&ours, &bens])),
+        (format!("planId={PLAN}"), sorted(&[&ours])),
+        ("simType=prepaid".to_owned(), sorted(&[&ours, &bens, &theirs])),
+        ("simType=paygo".to_owned(), vec![]),
+        ("inSession=yes".to_owned(), sorted(&[&ours])),
+        ("inSession=no".to_owned(), vec![]),
+        ("label=vip".to_owned(), sorted(&[&bens])),
+        ("label=two%20words&operator=sandbox".to_owned(), sorted(&[&bens])),
+        ("label=vip&operator=meridian".to_owned(), vec![]),
+        ("operator=meridian&status=activation_ready".to_owned(), sorted(&[&theirs])),
+        ("imsiProfile=7&partnerId=other-travel&formFactor=esim".to_owned(), sorted(&[&theirs])),
+        ("formFactor=physical&inSession=yes".to_owned(), vec![]),
+    ] {
+        assert_eq!(found(&site, &query).await, expected, "{query}");
+    }
+    let blank = found(&site, "formFactor=physical&operator=sandbox&status=blank&limit=3").await;
+    assert_eq!(blank.len(), 10);
+    assert_eq!(num(&order), stands(&site, &ours).await["orderNum"]);
+    site.stop().await;
+}
