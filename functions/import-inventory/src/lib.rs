@@ -74,7 +74,7 @@ impl App {
                     .with("errors", errors.map(|error| error.to_json()).collect()));
             }
             if !refused {
-                self.store.begin_import(&id, lines, verdict.good, &verdict.errors, now).await?;
+                self.store.begin_import(&id, lines, verdict.good, &verdict.errors, manager).await?;
             }
         }
         let import = self.store.run_import(&id, until).await?;

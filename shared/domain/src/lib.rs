@@ -23,6 +23,7 @@ macro_rules! wire_names {
     };
 }
 
+mod audit;
 mod catalogue;
 mod eid;
 mod email;
@@ -39,6 +40,7 @@ mod refundable;
 mod subscription;
 mod time;
 
+pub use crate::audit::Action;
 pub use crate::catalogue::{
     AddOn, AddOnError, AddOnKind, FlowType, FormFactor, MAX_DATA_ADD_ONS, Plan, PoolId, ProfileCost, RefundPolicy,
 };

@@ -2,6 +2,7 @@
 //! leaves in the same transaction that puts its cards into slots. Whoever finds a chunk can carry on: the request that brought
 //! the file, or any sweep after it.
 
+use crate::audit::Act;
 use crate::item::{Item, from_item, number, text, text_of, to_item};
 use crate::sims::Sim;
 use crate::stock::{CARDS_PER_TRANSACTION, NewCard, Slotted, built};
@@ -10,7 +11,7 @@ use crate::{Store, StoreError, keys};
 use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem, Update};
 use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
-use simdock_domain::{Iccid, PoolId, Timestamp};
+use simdock_domain::{Action, Iccid, PoolId, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
@@ -36,6 +37,8 @@ pub struct Import {
     pub errors: Vec<ImportError>,
     /// When it came in.
     pub created_at: Timestamp,
+    /// Who brought it; imports of earlier versions do not tell.
+    pub by: Option<String>,
 }
 
 /// How far an import is.
@@ -82,6 +85,12 @@ struct Verdict {
     lines: usize,
     accepted: usize,
     created: Timestamp,
+    /// Who brought the file; imports of earlier versions do not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    by: Option<String>,
+    /// How many cards are in stock by it, once it is finished.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    added: Option<usize>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -137,6 +146,7 @@ impl Store {
             added: verdict.accepted.saturating_sub(late + waiting),
             errors,
             created_at: verdict.created,
+            by: verdict.by,
         }))
     }
 
@@ -152,7 +162,7 @@ impl Store {
         lines: usize,
         good: Vec<ImportLine>,
         errors: &[ImportError],
-        now: Timestamp,
+        by: &str,
     ) -> Result<(), StoreError> {
         if self.verdict(id).await?.is_some() {
             return Ok(());
@@ -186,13 +196,23 @@ impl Store {
             }
         }
         let own = keys::import_parts(id, &attempt);
-        let mut verdict = to_item(&Verdict { status: ImportStatus::Running, parts: own.clone(), lines, accepted, created: now })?;
+        let verdict = Verdict {
+            status: ImportStatus::Running,
+            parts: own.clone(),
+            lines,
+            accepted,
+            created: self.clock.now(),
+            by: Some(by.to_owned()),
+            added: None,
+        };
+        let mut verdict = to_item(&verdict)?;
         verdict.extend(keys::import(id));
         let verdict = Put::builder().table_name(&self.tables.pools).set_item(Some(verdict));
         let verdict = verdict.condition_expression("attribute_not_exists(pk)");
         let items = vec![
             TransactWriteItem::builder().put(built(verdict.build())?).build(),
             self.put_pool_item(keys::running_import(id))?,
+            self.audit_put(&Act { by, action: Action::ImportBegun, target: id, details: Some(format!("{accepted} of {lines} lines")) })?,
         ];
         match self.transact(items).await {
             Ok(()) => Ok(()),
@@ -249,10 +269,12 @@ impl Store {
         for pool in &pools {
             self.publish(pool).await?;
         }
-        if finished {
-            self.finish_import(id).await?;
+        let Some(import) = self.import(id).await? else { return Ok(None) };
+        if !finished || import.status == ImportStatus::Done {
+            return Ok(Some(import));
         }
-        self.import(id).await
+        self.finish_import(id, import.added).await?;
+        Ok(Some(Import { status: ImportStatus::Done, ..import }))
     }
 
     async fn stock_chunk(&self, mut chunk: Chunk) -> Result<(), StoreError> {
@@ -314,14 +336,15 @@ impl Store {
         }
     }
 
-    async fn finish_import(&self, id: &str) -> Result<(), StoreError> {
+    async fn finish_import(&self, id: &str, added: usize) -> Result<(), StoreError> {
         let verdict = Update::builder()
             .table_name(&self.tables.pools)
             .set_key(Some(keys::import(id)))
-            .update_expression("SET #status = :done")
+            .update_expression("SET #status = :done, added = :added")
             .condition_expression("#status = :running")
             .expression_attribute_names("#status", "status")
             .expression_attribute_values(":done", text("done"))
+            .expression_attribute_values(":added", number(added))
             .expression_attribute_values(":running", text("running"));
         let registry = Delete::builder().table_name(&self.tables.pools).set_key(Some(keys::running_import(id)));
         let items = vec![

@@ -4,6 +4,8 @@
 //! found out is a [`StoreError`], and asking again is always safe. `infra/TABLES.md` lists the keys, the access patterns and
 //! the conditions that hold each invariant.
 
+mod api_keys;
+mod audit;
 mod cache;
 mod error;
 mod imports;
@@ -11,6 +13,7 @@ mod in_step;
 mod inspect;
 mod item;
 mod keys;
+mod ledger;
 mod list;
 mod orders;
 mod partners;
@@ -25,13 +28,16 @@ mod sweep;
 mod transaction;
 mod write;
 
+pub use api_keys::{EndKey, Key, Principal, StoredKey};
+pub use audit::{ADMINISTRATOR, Act, AuditEntry, AuditPosition, AuditQuery};
 pub use error::{Conflict, StoreError};
 pub use imports::{Import, ImportError, ImportLine, ImportStatus};
 pub use in_step::{Activation, Facts, used};
 pub use inspect::{Bookmark, Inspected, Place, Record, Stored, Table};
+pub use ledger::{Credit, Credited, LedgerEntry, LedgerKind, LedgerPosition, LedgerQuery};
 pub use list::{ListQuery, Page, Position, PositionError};
 pub use orders::{Change, Created, order_in_image};
-pub use partners::{Key, LedgerEntry, LowBalance, Partner, Principal};
+pub use partners::{Account, Balance, LowBalance, Partner, PartnerChange};
 pub use pay::{Paid, Receipt};
 pub use plans::{Operator, Provisioning};
 pub use recover::Recovered;
@@ -53,7 +59,7 @@ pub struct Store {
     client: Client,
     tables: Tables,
     clock: Clock,
-    principals: Cache<String, Option<Principal>>,
+    principals: Cache<String, Option<Key>>,
     plan_versions: Cache<(String, u32), Option<Arc<Plan>>>,
     latest_plans: Cache<String, Option<Arc<Plan>>>,
     operators: Cache<String, Option<Operator>>,

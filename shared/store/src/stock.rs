@@ -6,6 +6,7 @@
 //!  0 ................ low ................... head ................. published ............. tail
 //! ```
 
+use crate::audit::Act;
 use crate::item::{Item, number, number_of, text, text_of, to_item};
 use crate::sims::{Sim, SimState};
 use crate::write::{SendError, TransactError, Twice, send};
@@ -13,7 +14,7 @@ use crate::{Store, StoreError, keys};
 use aws_sdk_dynamodb::types::{Delete, Put, ReturnValue, TransactWriteItem, Update};
 use futures_util::future::try_join;
 use serde::{Deserialize, Serialize};
-use simdock_domain::{ActivationCode, Iccid, Msisdn, PoolId, Profile, Timestamp};
+use simdock_domain::{Action, ActivationCode, Iccid, Msisdn, PoolId, Profile, Timestamp};
 use std::collections::BTreeSet;
 
 /// A card within this many days of its deadline is not sold any more: its buyer could not use it in peace.
@@ -188,21 +189,25 @@ impl Store {
         self.partition(keys::POOLS).await?.iter().map(pool_of).collect()
     }
 
-    /// Sets the level below which a pool is low; at 0 it never is. Answers whether there is such a pool.
-    pub async fn set_pool_alarm(&self, pool: &PoolId, level: u64) -> Result<bool, StoreError> {
-        let update = self
-            .client
-            .update_item()
+    /// Sets the level below which a pool is low; at 0 it never is. Answers whether there is such a pool. A level that is set already is
+    /// not written.
+    pub async fn set_pool_alarm(&self, pool: &PoolId, level: u64, by: &str) -> Result<bool, StoreError> {
+        let entry = self.pool_item(keys::pool(pool)).await?;
+        let before = number_of(&entry, "alarmLevel")?;
+        if entry.is_empty() || before == level {
+            return Ok(!entry.is_empty());
+        }
+        let update = Update::builder()
             .table_name(&self.tables.pools)
             .set_key(Some(keys::pool(pool)))
             .update_expression("SET alarmLevel = :level")
             .condition_expression("attribute_exists(pk)")
             .expression_attribute_values(":level", number(level));
-        match send(Twice::Harmless, || update.clone().send()).await {
-            Ok(_) => Ok(true),
-            Err(SendError::Refused(_)) => Ok(false),
-            Err(SendError::Failed(error)) => Err(error),
-        }
+        let mut write = self.transaction();
+        write.push(TransactWriteItem::builder().update(built(update.build())?).build());
+        let details = Some(format!("{before} to {level}"));
+        write.push(self.audit_put(&Act { by, action: Action::AlarmLevelSet, target: &pool.to_string(), details })?);
+        Ok(write.commit().await?.is_ok())
     }
 
     /// The level of every pool.
