@@ -1,6 +1,7 @@
 //! Everything that is read: orders, subscriptions, cards, plans, inventory levels and imports.
 
 mod query;
+mod settings;
 
 use lambda_http::http::StatusCode;
 use lambda_http::{Body, Request, Response};
@@ -41,6 +42,11 @@ impl App {
             "GET /v1/plans" => self.plans(&principal, request).await,
             "GET /v1/inventory" => self.inventory(&principal, request).await,
             "GET /v1/inventory/imports/{importId}" => self.import(&principal, request).await,
+            "GET /v1/partners" => self.partners(&principal, request).await,
+            "GET /v1/partners/{partnerId}" => self.partner(&principal, request).await,
+            "GET /v1/partners/{partnerId}/ledger" => self.ledger(&principal, request).await,
+            "GET /v1/keys" => self.keys(&principal, request).await,
+            "GET /v1/audit" => self.audit(&principal, request).await,
             _ => Err(Problem::not_found("resource")),
         }
     }

@@ -37,6 +37,7 @@ pub async fn load(package: &str, config: &Config) -> Result<Handler, StackError>
         "swap-sim" => http!(simdock_swap_sim),
         "suspend-subscription" => http!(simdock_suspend_subscription),
         "manage-order" => http!(simdock_manage_order),
+        "manage-partners" => http!(simdock_manage_partners),
         "sim-events" => http!(simdock_sim_events),
         "settle-refund" => event!(simdock_settle_refund),
         "relay" => event!(simdock_relay),

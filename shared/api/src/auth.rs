@@ -1,8 +1,11 @@
-use crate::{Problem, header};
+use crate::{Problem, header, path_parameter};
 use lambda_http::Request;
 use lambda_http::http::header::AUTHORIZATION;
 use simdock_domain::Order;
 use simdock_store::{Principal, Sim, Store};
+
+/// The longest id of a partner in bytes; a longer one might be no key that the tables take.
+const MAX_PARTNER_ID: usize = 64;
 
 /// Who asks, by the API key in `Authorization: Bearer`.
 pub async fn authenticate(store: &Store, request: &Request) -> Result<Principal, Problem> {
@@ -30,6 +33,16 @@ pub fn visible_to(principal: &Principal, order: Option<Order>) -> Result<Order, 
         Principal::Partner { partner_id } => *partner_id == order.partner_id,
     };
     order.filter(sees).ok_or_else(|| Problem::not_found("order"))
+}
+
+/// The partner that the path names, if whoever asks may see it. Another one is as if it did not exist.
+pub fn partner_id(principal: &Principal, request: &Request) -> Result<String, Problem> {
+    let id = path_parameter(request, "partnerId");
+    let sees = match principal {
+        Principal::Manager { .. } => !id.is_empty() && id.len() <= MAX_PARTNER_ID,
+        Principal::Partner { partner_id } => *partner_id == id,
+    };
+    if sees { Ok(id) } else { Err(Problem::not_found("partner")) }
 }
 
 /// A card, if whoever asks may see it: a partner those that it sold.

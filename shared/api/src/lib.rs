@@ -6,18 +6,20 @@ mod handler;
 mod problem;
 mod request;
 mod serve;
+mod settings;
 mod show;
 mod submit;
 mod view;
 
-pub use auth::{authenticate, card_visible_to, manager, visible_to};
+pub use auth::{authenticate, card_visible_to, manager, partner_id, visible_to};
 pub use fields::Fields;
 pub use handler::handle;
 pub use problem::Problem;
 pub use request::{
-    MAX_BODY, body_of, cursor, header, is_id, json_object, order_num, path_parameter, query_parameters, route, write_cursor,
+    MAX_BODY, body_of, cursor, header, idempotency_key, is_id, json_object, order_num, path_parameter, query_parameters, route, write_cursor,
 };
 pub use serve::{serve, sound};
+pub use settings::{AuditEntryView, BalanceView, CreditView, KeyView, LedgerEntryView, PartnerView, PlanDetailsView};
 pub use show::{line_of, list_entry, show, show_subscription};
 pub use submit::{
     ChangeRequest, change_draft, change_of_subscription, channel, iccids, misfit, new_order_num, postal_address, submit,
