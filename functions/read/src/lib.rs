@@ -2,6 +2,7 @@
 
 mod query;
 mod settings;
+mod stock;
 
 use lambda_http::http::StatusCode;
 use lambda_http::{Body, Request, Response};
@@ -42,6 +43,9 @@ impl App {
             "GET /v1/plans" => self.plans(&principal, request).await,
             "GET /v1/inventory" => self.inventory(&principal, request).await,
             "GET /v1/inventory/imports/{importId}" => self.import(&principal, request).await,
+            "GET /v1/plans/{planId}" => self.plan(&principal, request).await,
+            "GET /v1/inventory/{poolId}" => self.pool(&principal, request).await,
+            "GET /v1/inventory/imports" => self.imports(&principal, request).await,
             "GET /v1/partners" => self.partners(&principal, request).await,
             "GET /v1/partners/{partnerId}" => self.partner(&principal, request).await,
             "GET /v1/partners/{partnerId}/ledger" => self.ledger(&principal, request).await,

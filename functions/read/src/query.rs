@@ -3,7 +3,7 @@
 use lambda_http::Request;
 use simdock_api::{Problem, cursor, query_parameters};
 use simdock_domain::{CurrencyError, EmailAddress, EmailAddressError, Iccid, OrderType, PoolId, Status, Timestamp};
-use simdock_store::{AuditQuery, LedgerQuery, ListQuery, Principal, SimQuery, SimStatus};
+use simdock_store::{AuditQuery, ImportPosition, LedgerQuery, ListQuery, Principal, SimQuery, SimStatus};
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
@@ -116,6 +116,18 @@ pub fn ledger(request: &Request, partner_id: String) -> Result<LedgerQuery, Prob
         after: parameters.cursor()?,
         currency: parameters.take("currency", &CurrencyError.to_string(), |text| text.parse().ok())?,
     })
+}
+
+/// Which imports are asked for: so many, behind this one.
+pub fn imports(request: &Request) -> Result<(usize, Option<ImportPosition>), Problem> {
+    let mut parameters = Parameters(query_parameters(request, &["limit", "cursor"])?);
+    Ok((parameters.limit()?, parameters.cursor()?))
+}
+
+/// Which version of a plan is asked for, if not the latest.
+pub fn plan_version(request: &Request) -> Result<Option<u32>, Problem> {
+    let mut parameters = Parameters(query_parameters(request, &["version"])?);
+    parameters.take("version", "must be a whole number from 1", |text| text.parse().ok().filter(|version| *version > 0))
 }
 
 /// Whose keys are asked for: this partner's, or else the managers'.

@@ -37,6 +37,8 @@ pub async fn load(package: &str, config: &Config) -> Result<Handler, StackError>
         "swap-sim" => http!(simdock_swap_sim),
         "suspend-subscription" => http!(simdock_suspend_subscription),
         "manage-order" => http!(simdock_manage_order),
+        "manage-inventory" => http!(simdock_manage_inventory),
+        "manage-plans" => http!(simdock_manage_plans),
         "manage-partners" => http!(simdock_manage_partners),
         "sim-events" => http!(simdock_sim_events),
         "settle-refund" => event!(simdock_settle_refund),

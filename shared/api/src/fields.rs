@@ -68,12 +68,17 @@ impl Fields {
         if self.left.get(name).is_none_or(Value::is_null) { Ok(None) } else { self.whole(name, least, most).map(Some) }
     }
 
+    /// An amount in minor units that must be there, within the bounds.
+    pub fn amount(&mut self, name: &str, least: i64, most: i64) -> Result<i64, Problem> {
+        let amount = self.take(name).ok_or_else(|| Problem::missing_field(self.path(name)))?;
+        amount.as_i64().filter(|amount| (least..=most).contains(amount)).ok_or_else(|| {
+            Problem::invalid_field(self.path(name), format!("must be a whole number of minor units from {least} to {most}"))
+        })
+    }
+
     /// The object as an amount of money within the bounds, in minor units.
     pub fn money(mut self, least: i64, most: i64) -> Result<Money, Problem> {
-        let amount = self.take("amount").ok_or_else(|| Problem::missing_field(self.path("amount")))?;
-        let amount = amount.as_i64().filter(|amount| (least..=most).contains(amount)).ok_or_else(|| {
-            Problem::invalid_field(self.path("amount"), format!("must be a whole number of minor units from {least} to {most}"))
-        })?;
+        let amount = self.amount("amount", least, most)?;
         let currency = self.text("currency", 3)?;
         let currency = currency.parse().map_err(|error| Problem::invalid_field(self.path("currency"), error))?;
         self.finish()?;

@@ -19,7 +19,10 @@ pub use request::{
     MAX_BODY, body_of, cursor, header, idempotency_key, is_id, json_object, order_num, path_parameter, query_parameters, route, write_cursor,
 };
 pub use serve::{serve, sound};
-pub use settings::{AuditEntryView, BalanceView, CreditView, KeyView, LedgerEntryView, PartnerView, PlanDetailsView};
+pub use settings::{
+    AuditEntryView, BalanceView, CreditView, ImportEntryView, KeyView, LedgerEntryView, PartnerView, PlanDetailsView,
+    PoolDayView, PoolDetailsView,
+};
 pub use show::{line_of, list_entry, show, show_subscription};
 pub use submit::{
     ChangeRequest, change_draft, change_of_subscription, channel, iccids, misfit, new_order_num, postal_address, submit,

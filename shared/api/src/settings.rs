@@ -1,9 +1,11 @@
 //! What managers read of partners, keys, money and the log, and of plans and stock in full.
 
-use crate::PlanView;
+use crate::{InventoryView, PlanView};
 use serde::Serialize;
 use simdock_domain::{Currency, Money, Plan, ProfileCost, Timestamp};
-use simdock_store::{Account, AuditEntry, Balance, LedgerEntry, Principal, StoredKey};
+use simdock_store::{
+    Account, AuditEntry, Balance, ImportStatus, ImportSummary, LedgerEntry, Level, PoolDay, Principal, StoredKey,
+};
 
 /// A partner with its balances, as the API shows it.
 #[derive(Debug, Serialize)]
@@ -171,6 +173,63 @@ impl PlanDetailsView {
             swap_price: plan.swap_price,
             pauses_when_suspended: plan.pauses_when_suspended,
             versions: (1..=latest).collect(),
+        }
+    }
+}
+
+/// A pool's level with its history.
+#[derive(Debug, Serialize)]
+pub struct PoolDetailsView {
+    #[serde(flatten)]
+    level: InventoryView,
+    history: Vec<PoolDayView>,
+}
+
+/// A day of a pool's history.
+#[derive(Debug, Serialize)]
+pub struct PoolDayView {
+    day: String,
+    available: u64,
+    added: u64,
+    drawn: u64,
+}
+
+impl PoolDetailsView {
+    /// A level, and the days on which it changed.
+    pub fn new(level: Level, history: Vec<PoolDay>) -> Self {
+        let day = |PoolDay { day, available, added, drawn }| PoolDayView { day, available, added, drawn };
+        Self { level: level.into(), history: history.into_iter().map(day).collect() }
+    }
+}
+
+/// An import in a list.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ImportEntryView {
+    import_id: String,
+    status: &'static str,
+    lines: usize,
+    accepted: usize,
+    rejected: usize,
+    added: usize,
+    by: Option<String>,
+    created_at: String,
+}
+
+impl From<ImportSummary> for ImportEntryView {
+    fn from(import: ImportSummary) -> Self {
+        Self {
+            import_id: import.id,
+            status: match import.status {
+                ImportStatus::Running => "running",
+                ImportStatus::Done => "done",
+            },
+            lines: import.lines,
+            accepted: import.accepted,
+            rejected: import.rejected,
+            added: import.added,
+            by: import.by,
+            created_at: import.created_at.to_string(),
         }
     }
 }

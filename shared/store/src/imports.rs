@@ -7,12 +7,14 @@ use crate::item::{Item, from_item, number, text, text_of, to_item};
 use crate::sims::Sim;
 use crate::stock::{CARDS_PER_TRANSACTION, NewCard, Slotted, built};
 use crate::write::{SendError, TransactError, Twice, send};
-use crate::{Store, StoreError, keys};
+use crate::{Page, PositionError, Store, StoreError, keys};
 use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem, Update};
 use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 use simdock_domain::{Action, Iccid, PoolId, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::str::FromStr;
 use std::time::Instant;
 
 /// How many bad lines one item holds; far below the 400 KB that it may.
@@ -39,6 +41,49 @@ pub struct Import {
     pub created_at: Timestamp,
     /// Who brought it; imports of earlier versions do not tell.
     pub by: Option<String>,
+}
+
+/// An import in a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImportSummary {
+    /// Its id.
+    pub id: String,
+    /// How far it is.
+    pub status: ImportStatus,
+    /// How many lines the file had.
+    pub lines: usize,
+    /// How many of them were good.
+    pub accepted: usize,
+    /// How many were bad.
+    pub rejected: usize,
+    /// How many cards are in stock by now.
+    pub added: usize,
+    /// Who brought it; imports of earlier versions do not tell.
+    pub by: Option<String>,
+    /// When it came in.
+    pub created_at: Timestamp,
+}
+
+/// A place behind an import in the list. As text it is what a client hands back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImportPosition {
+    at: Timestamp,
+    id: String,
+}
+
+impl FromStr for ImportPosition {
+    type Err = PositionError;
+
+    fn from_str(text: &str) -> Result<Self, PositionError> {
+        let (at, id) = text.split_once('#').ok_or(PositionError)?;
+        Ok(Self { at: at.parse().map_err(|_| PositionError)?, id: id.to_owned() })
+    }
+}
+
+impl fmt::Display for ImportPosition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}#{}", self.at, self.id)
+    }
 }
 
 /// How far an import is.
@@ -148,6 +193,60 @@ impl Store {
             created_at: verdict.created,
             by: verdict.by,
         }))
+    }
+
+    /// A page of the imports, newest first.
+    pub async fn imports(
+        &self,
+        limit: usize,
+        after: Option<&ImportPosition>,
+    ) -> Result<Page<ImportSummary, ImportPosition>, StoreError> {
+        let start = after.map(|after| {
+            let mut key = keys::import(&after.id);
+            key.insert("created".to_owned(), number(after.at.unix()));
+            key
+        });
+        let query = self
+            .client
+            .query()
+            .table_name(&self.tables.pools)
+            .index_name("byCreated")
+            .scan_index_forward(false)
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
+            .key_condition_expression("sk = :verdict")
+            .expression_attribute_values(":verdict", text(keys::VERDICT))
+            .set_exclusive_start_key(start);
+        let answer = send(Twice::Harmless, || query.clone().send()).await.map_err(SendError::unconditional)?;
+        let found = answer.items.unwrap_or_default();
+        let mut verdicts = BTreeMap::new();
+        if !found.is_empty() {
+            let wanted = found.iter().map(|item| Ok(keys::part(text_of(item, "pk")?, keys::VERDICT)));
+            for item in self.batch_get(&self.tables.pools, wanted.collect::<Result<_, StoreError>>()?).await? {
+                verdicts.insert(text_of(&item, "pk")?.to_owned(), from_item::<Verdict>(item)?);
+            }
+        }
+        let mut items = Vec::with_capacity(found.len());
+        let mut last = None;
+        for item in &found {
+            let pk = text_of(item, "pk")?;
+            let Some(verdict) = verdicts.remove(pk) else { continue };
+            let id = pk.trim_start_matches("import#").to_owned();
+            last = Some(ImportPosition { at: verdict.created, id: id.clone() });
+            items.extend(self.summary(id, verdict).await?);
+        }
+        Ok(Page { items, next: last.filter(|_| answer.last_evaluated_key.is_some()) })
+    }
+
+    /// An import without its lines, which are read only where the verdict alone does not tell how many came to what.
+    async fn summary(&self, id: String, verdict: Verdict) -> Result<Option<ImportSummary>, StoreError> {
+        let Verdict { status, lines, created: created_at, by, added, .. } = verdict;
+        if let Some(added) = added {
+            let (accepted, rejected) = (added, lines.saturating_sub(added));
+            return Ok(Some(ImportSummary { id, status, lines, accepted, rejected, added, by, created_at }));
+        }
+        let Some(import) = self.import(&id).await? else { return Ok(None) };
+        let Import { status, accepted, added, .. } = import;
+        Ok(Some(ImportSummary { id, status, lines, accepted, rejected: import.errors.len(), added, by, created_at }))
     }
 
     async fn verdict(&self, id: &str) -> Result<Option<Verdict>, StoreError> {

@@ -36,19 +36,32 @@ pub fn pool(pool: &PoolId) -> Item {
     pair(POOLS, pool.to_string())
 }
 
+/// Table `pools`: the partition of what is known of a pool.
+pub fn pool_pk(pool: &PoolId) -> String {
+    format!("pool#{pool}")
+}
+
+/// Table `pools`: what the sort keys of a pool's history begin with.
+pub const POOL_DAYS: &str = "day#";
+
+/// Table `pools`: a pool's history of a day.
+pub fn pool_day(pool: &PoolId, at: Timestamp) -> Item {
+    pair(pool_pk(pool), format!("{POOL_DAYS}{}", day(at)))
+}
+
 /// Table `pools`: the counter that tickets are drawn from.
 pub fn counter(pool: &PoolId) -> Item {
-    pair(format!("pool#{pool}"), "counter")
+    pair(pool_pk(pool), "counter")
 }
 
 /// Table `pools`: where the next slot will be added.
 pub fn tail(pool: &PoolId) -> Item {
-    pair(format!("pool#{pool}"), "tail")
+    pair(pool_pk(pool), "tail")
 }
 
 /// Table `pools`: how far the sweep has looked for leaked tickets.
 pub fn marks(pool: &PoolId) -> Item {
-    pair(format!("pool#{pool}"), "marks")
+    pair(pool_pk(pool), "marks")
 }
 
 /// Table `pools`: the partition of a slot.
@@ -84,9 +97,12 @@ pub fn running_import(id: &str) -> Item {
     pair(RUNNING_IMPORTS, id)
 }
 
+/// Table `pools`: the sort key of imports' verdicts, and the key of `byCreated`.
+pub const VERDICT: &str = "verdict";
+
 /// Table `pools`: an import's verdict.
 pub fn import(id: &str) -> Item {
-    pair(format!("import#{id}"), "verdict")
+    pair(format!("import#{id}"), VERDICT)
 }
 
 /// Table `pools`: the partition of what one attempt at an import wrote down.
@@ -249,9 +265,9 @@ pub fn tag(partner_id: &str, other_order_id: &str) -> String {
     format!("{partner_id}#{other_order_id}")
 }
 
-/// Key of `byDay`: the day, in UTC, on which an order was created.
-pub fn day(created_at: Timestamp) -> String {
-    let mut text = created_at.to_string();
+/// Key of `byDay`, and of pools' histories: a day, in UTC.
+pub fn day(at: Timestamp) -> String {
+    let mut text = at.to_string();
     text.truncate("2026-11-22".len());
     text
 }
@@ -294,7 +310,7 @@ mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
     const PAGE: &str = include_str!("../../../infra/TABLES.md");
-    const SOURCES: [&str; 18] = [
+    const SOURCES: [&str; 19] = [
         include_str!("api_keys.rs"),
         include_str!("audit.rs"),
         include_str!("imports.rs"),
@@ -302,6 +318,7 @@ mod tests {
         include_str!("inspect.rs"),
         include_str!("recover.rs"),
         include_str!("ledger.rs"),
+        include_str!("levels.rs"),
         include_str!("list.rs"),
         include_str!("orders.rs"),
         include_str!("partners.rs"),
@@ -347,6 +364,7 @@ mod tests {
             ("counter of a pool", counter(&of)),
             ("tail of a pool", tail(&of)),
             ("marks of a pool", marks(&of)),
+            ("day of a pool", pool_day(&of, "2026-11-22T10:30:00Z".parse().unwrap())),
             ("slot", slot(&of, 1234)),
             ("returned card", returned(&of, &iccid)),
             ("running import", running_import(&id)),

@@ -58,6 +58,11 @@ impl Store {
         Ok(plan)
     }
 
+    /// The number of the version of a plan that is sold now.
+    pub async fn latest_version(&self, id: &str) -> Result<Option<u32>, StoreError> {
+        self.plan_item(keys::plan_entry(id)).await?.as_ref().map(version).transpose()
+    }
+
     /// Every plan, in the version that is sold now.
     pub async fn plans(&self) -> Result<Vec<Arc<Plan>>, StoreError> {
         let mut plans = Vec::new();
