@@ -4,6 +4,7 @@
 
 mod desk;
 mod reads;
+mod settings;
 mod subscriptions;
 
 use crate::api::openapi::Contract;
@@ -196,6 +197,7 @@ fn every_event_is_used() {
         .chain(subscriptions::names())
         .chain(desk::names())
         .chain(reads::names())
+        .chain(settings::names())
         .map(str::to_owned)
         .collect();
     assert_eq!(files, used);
