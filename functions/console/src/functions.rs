@@ -40,6 +40,10 @@ functions! {
     suspend_subscription: simdock_suspend_subscription,
     swap_sim: simdock_swap_sim,
     manage_order: simdock_manage_order,
+    manage_sim: simdock_manage_sim,
+    manage_inventory: simdock_manage_inventory,
+    manage_partners: simdock_manage_partners,
+    manage_plans: simdock_manage_plans,
     import_inventory: simdock_import_inventory,
     read: simdock_read,
 }
@@ -62,6 +66,16 @@ impl Functions {
             | "POST /v1/orders/{orderNum}/emails"
             | "POST /v1/orders/{orderNum}/retry"
             | "POST /v1/orders/{orderNum}/notes" => self.manage_order(request).await,
+            "PATCH /v1/sims/{iccid}" | "POST /v1/sims/{iccid}/archive" | "POST /v1/sims/{iccid}/restore" => {
+                self.manage_sim(request).await
+            }
+            "PATCH /v1/inventory/{poolId}" => self.manage_inventory(request).await,
+            "POST /v1/partners"
+            | "PATCH /v1/partners/{partnerId}"
+            | "POST /v1/partners/{partnerId}/credits"
+            | "POST /v1/keys"
+            | "POST /v1/keys/{keyId}/revocation" => self.manage_partners(request).await,
+            "PUT /v1/plans/{planId}" => self.manage_plans(request).await,
             "POST /v1/inventory/imports" => self.import_inventory(request).await,
             _ => self.read(request).await,
         }

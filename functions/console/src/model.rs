@@ -228,7 +228,7 @@ pub struct Plan {
     #[serde(default)]
     pub profiles: Vec<Profile>,
     #[serde(default)]
-    pub partners: Option<Vec<String>>,
+    pub partners: Vec<String>,
     #[serde(default)]
     pub complimentary_with: Vec<String>,
     #[serde(default)]

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use simdock_domain::Money;
 use simdock_local::{Options, Stack};
 use simdock_payments::{Secret, sign_standard, sign_stripe};
-use simdock_store::{Partner, Principal, Store};
+use simdock_store::{ADMINISTRATOR, Credit, Partner, Principal, Store};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -90,11 +90,10 @@ impl Site {
         for number in 0..partners {
             let (partner_id, key) = (format!("rig-{number}"), format!("sdk_partner_rig_{number}_{:016x}", fastrand::u64(..)));
             let partner = Partner { partner_id: partner_id.clone(), display: partner_id.clone(), gift_quota: 2, gifts: 0 };
-            let now = store.clock().now();
-            store.put_partner(&partner).await.expect("a partner");
-            store.put_key(&key, &Principal::Partner { partner_id: partner_id.clone() }, now).await.expect("a key");
+            store.put_partner(&partner, ADMINISTRATOR).await.expect("a partner");
+            store.put_key(&key, &Principal::Partner { partner_id: partner_id.clone() }, None, ADMINISTRATOR).await.expect("a key");
             let credit = Money { amount: BALANCE, currency: "EUR".parse().expect("a currency") };
-            store.credit(&partner_id, credit, "credit#opening", now).await.expect("a balance");
+            store.credit(&Credit::new(&partner_id, credit, "credit#opening")).await.expect("a balance");
             keys.push(key);
         }
         let site = Self {

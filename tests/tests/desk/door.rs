@@ -1,6 +1,6 @@
 //! Who comes in, how, and what is refused to anybody else.
 
-use crate::api::{Answer, Site};
+use crate::api::{Answer, By, Site};
 use crate::browser::Browser;
 use crate::shop::{apart, at_the_desk};
 use hyper::Method;
@@ -100,16 +100,23 @@ fn pages_say_what_browsers_may_do_with_them() {
         let (cookie, _) = session(site).await;
         let page = site.get("/console/orders").header("cookie", cookie).send().await;
         let policy = page.header("content-security-policy").unwrap();
-        for rule in ["default-src 'none'", "script-src 'self'", "form-action 'self'", "frame-ancestors 'none'", "base-uri 'none'"] {
+        for rule in ["default-src 'none'", "script-src 'self'", "form-action 'self'", "frame-ancestors 'none'", "base-uri 'none'"]
+        {
             assert!(policy.contains(rule), "{policy}");
         }
         assert!(!policy.contains("unsafe"));
-        for (name, value) in [("cache-control", "no-store"), ("referrer-policy", "no-referrer"), ("x-content-type-options", "nosniff")] {
+        for (name, value) in
+            [("cache-control", "no-store"), ("referrer-policy", "no-referrer"), ("x-content-type-options", "nosniff")]
+        {
             assert_eq!(page.header(name), Some(value));
         }
         for asset in page.text().split('"').filter(|part| part.starts_with("/console/assets/")) {
             let file = site.get(asset).send().await;
-            assert_eq!((file.status, file.header("cache-control")), (200, Some("public, max-age=31536000, immutable")), "{asset}");
+            assert_eq!(
+                (file.status, file.header("cache-control")),
+                (200, Some("public, max-age=31536000, immutable")),
+                "{asset}"
+            );
         }
         assert_eq!(site.get("/console/assets/console.css").send().await.status, 404);
         // Nothing is done by reading.
@@ -121,17 +128,26 @@ fn pages_say_what_browsers_may_do_with_them() {
 fn a_key_that_ended_ends_its_session() {
     at_the_desk(async |desk| {
         let site = &desk.site;
-        let store = site.store().await;
-        let (key, now) = ("sdk_manager_for_a_day", site.stack.clock().now());
-        let manager = simdock_store::Principal::Manager { name: "temp".to_owned() };
-        store.put_key(key, &manager, now).await.unwrap();
-        let cookie = sign_in(site, key).await.header("set-cookie").unwrap().split(';').next().unwrap().to_owned();
+        let wanted = serde_json::json!({"role": "manager", "name": "temp"});
+        let made = site.post("/v1/keys").by(By::Manager).json(&wanted).send().await.expect(201);
+        let cookie = sign_in(site, made["key"].as_str().unwrap())
+            .await
+            .header("set-cookie")
+            .unwrap()
+            .split(';')
+            .next()
+            .unwrap()
+            .to_owned();
         let page = site.get("/console/orders/new").header("cookie", &cookie).send().await;
         assert_eq!(page.status, 200);
         let token = page.text().split("name=\"token\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
-        store.revoke_key(key, now).await.unwrap();
+        let path = format!("/v1/keys/{}/revocation", made["keyId"].as_str().unwrap());
+        site.post(path).by(By::Manager).json(&serde_json::json!({})).send().await.expect(200);
         // A function that has not just seen the key, as each has after a minute, knows it no more.
-        let note = site.post("/console/orders/EP00000000000000FF/note").header("cookie", &cookie).header("origin", site.stack.base_url());
+        let note = site
+            .post("/console/orders/EP00000000000000FF/note")
+            .header("cookie", &cookie)
+            .header("origin", site.stack.base_url());
         let answer = note.body("application/x-www-form-urlencoded", format!("token={token}&note=late")).send().await;
         assert_eq!((answer.status, answer.header("location")), (303, Some("/console/sign-in?back=%2Fconsole%2Forders")));
         assert!(answer.header("set-cookie").unwrap().contains("Max-Age=0"));

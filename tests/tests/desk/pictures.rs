@@ -18,7 +18,8 @@ impl Desk {
     async fn furnish(&self) -> (String, String, String) {
         let mut esim = by_post();
         (esim["planId"], esim["formFactor"]) = ("eu-5gb-30d".into(), "esim".into());
-        esim["subscriber"] = json!({"email": "ines@example.com", "name": "Inés Álvarez de la Fuente-Hernández", "language": "es"});
+        esim["subscriber"] =
+            json!({"email": "ines@example.com", "name": "Inés Álvarez de la Fuente-Hernández", "language": "es"});
         let mut unpaid = esim.clone();
         unpaid["payment"] = "card".into();
         self.site.order(&unpaid).await;

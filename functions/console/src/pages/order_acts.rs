@@ -26,10 +26,13 @@ const ACTIONS: [(&str, &str); 9] = [
 /// The actions: a form for each that is allowed now, the reason for each that is not.
 pub fn show(desk: &Desk<'_>, order: &Order, actions: &[Action], attempt: Option<Attempt<'_>>) -> Markup {
     let known = |name: &str| actions.iter().find(|action| action.action == name);
+    // What can be done stands first.
+    let mut sorted = ACTIONS;
+    sorted.sort_by_key(|(name, _)| known(name).is_none_or(|action| !action.allowed));
     let lines: Vec<&str> = order.cards.iter().filter_map(|card| card.subscription_id.as_deref()).collect();
     html! {
         div.acts {
-            @for (name, title) in ACTIONS {
+            @for (name, title) in sorted {
                 @if let Some(action) = known(name) {
                     @let fields = Fields::new(name, attempt);
                     @if action.allowed || fields.was_refused() {

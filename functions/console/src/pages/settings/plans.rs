@@ -113,7 +113,7 @@ fn facts(plan: &Plan) -> Markup {
                 (fact("APN", html! { (plan.apn) }))
                 (fact("SIM swap", html! { @match plan.swap_price { Some(price) => (price), None => "free" } }))
                 (fact("While suspended", html! { @if plan.pauses_when_suspended { "time stands still" } @else { "time goes on" } }))
-                (fact("Sold by", html! { @match &plan.partners { Some(partners) => (partners.join(", ")), None => "all partners" } }))
+                (fact("Sold by", html! { @if plan.partners.is_empty() { "all partners" } @else { (plan.partners.join(", ")) } }))
                 @if !plan.complimentary_with.is_empty() { (fact("Complimentary with", html! { (plan.complimentary_with.join(", ")) })) }
                 (fact("Countries", html! { (plan.countries.join(" ")) }))
             }
@@ -205,7 +205,7 @@ fn form(desk: &Desk<'_>, plan: Option<&Plan>, attempt: Option<Attempt<'_>>) -> M
             (fields.input("number", "refundDays", "Days for refunds").value(&text(|plan| plan.refund_policy["days"].as_u64().map(|days| days.to_string()).unwrap_or_default())).width("short"))
             (fields.text("apn", "APN").value(&text(|plan| plan.apn.clone())).required())
             (fields.text("swapPrice", "Price of a SIM swap").value(&text(|plan| plan.swap_price.map(decimal).unwrap_or_default())).hint("empty if free").width("short"))
-            (fields.text("partners", "Sold by").value(&text(|plan| plan.partners.clone().unwrap_or_default().join(" "))).hint("partners’ ids with spaces; empty for all"))
+            (fields.text("partners", "Sold by").value(&text(|plan| plan.partners.join(" "))).hint("partners’ ids with spaces; empty for all"))
             (fields.text("complimentaryWith", "Complimentary with").value(&text(|plan| plan.complimentary_with.join(" "))).hint("plans that entitle to it"))
         }
         fieldset {
