@@ -8,7 +8,9 @@ use simdock_domain::{
     decide, short_hash,
 };
 use simdock_runtime::{Clock, Config};
-use simdock_store::{Activation, Facts, ImportLine, NewCard, Operator, Paid, Provisioning, Receipt, Sim, Store, StoreError};
+use simdock_store::{
+    ADMINISTRATOR, Activation, Facts, ImportLine, NewCard, Operator, Paid, Provisioning, Receipt, Sim, Store, StoreError,
+};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -34,7 +36,7 @@ impl World {
         let engine = Engine::start().await;
         let offset = Arc::<AtomicI64>::default();
         let store = store(engine.url(), &engine, Clock::shifted(Arc::clone(&offset))).await;
-        store.put_plan(&plan()).await.expect("the plan is written").expect("the plan is new");
+        store.put_plan(&plan(), ADMINISTRATOR).await.expect("the plan is written").expect("the plan is new");
         let operator_id = pool().operator;
         let operator = Operator { display: operator_id.clone(), operator_id, provisioning: Provisioning::Http };
         store.put_operator(&operator).await.expect("the operator is written");
@@ -259,7 +261,7 @@ pub async fn stock(store: &Store, cards: Vec<NewCard>) {
     let lines: Vec<ImportLine> = (2..).zip(cards).map(|(line, card)| ImportLine { line, card }).collect();
     let count = lines.len();
     let id = Store::import_id("admin", "", &format!("{:?}", lines.iter().map(|line| &line.card.iccid).collect::<Vec<_>>()));
-    store.begin_import(&id, count, lines, &[], store.clock().now()).await.expect("the import is written down");
+    store.begin_import(&id, count, lines, &[], ADMINISTRATOR).await.expect("the import is written down");
     let until = Instant::now() + Duration::from_mins(1);
     let import = store.run_import(&id, until).await.expect("the import runs").expect("the import exists");
     assert_eq!(import.added, count, "cards in stock");

@@ -223,6 +223,35 @@ fn several(value: &Value) -> Vec<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
+
+    /// What a role allows, one thing each: an action, on what, under which partition keys.
+    fn single(statements: &[Statement]) -> BTreeSet<(String, String, String)> {
+        let all = |statement: &Statement| statement.leading_keys.clone().unwrap_or_else(|| vec!["*".to_owned()]);
+        let mut single = BTreeSet::new();
+        for statement in statements {
+            for (action, resource) in
+                statement.actions.iter().flat_map(|action| statement.resources.iter().map(move |on| (action, on)))
+            {
+                single.extend(all(statement).into_iter().map(|key| (action.clone(), resource.clone(), key)));
+            }
+        }
+        single.retain(|(action, _, _)| !action.starts_with("logs:"));
+        single
+    }
+
+    #[test]
+    fn the_console_may_what_the_functions_may_that_it_calls() {
+        const MANIFEST: &str = include_str!("../../functions/console/Cargo.toml");
+        let roles = Roles::deployed();
+        let names = MANIFEST.lines().filter_map(|line| line.strip_prefix("simdock-")?.strip_suffix(".workspace = true"));
+        let held: BTreeSet<_> = names.filter_map(|name| roles.statements.get(name)).flat_map(|role| single(role)).collect();
+        let console = single(&roles.statements["console"]);
+        let whole = |(action, resource, _): &(String, String, String)| (action.clone(), resource.clone(), "*".to_owned());
+        let missing: Vec<_> = held.iter().filter(|one| !console.contains(*one) && !console.contains(&whole(one))).collect();
+        let beyond: Vec<_> = console.difference(&held).collect();
+        assert!(missing.is_empty() && beyond.is_empty(), "missing {missing:#?}, beyond {beyond:#?}");
+    }
 
     #[test]
     fn what_a_role_does_not_allow_is_refused() {

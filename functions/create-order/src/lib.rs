@@ -30,6 +30,9 @@ impl App {
         let num = new_order_num(request, "POST /v1/orders", &principal)?;
         let (fields, canonical) = json_object(request)?;
         let (partner_id, plan_id, draft) = read_draft(fields, &principal)?;
+        if matches!(principal, Principal::Manager { .. }) && self.store.partner(&partner_id).await?.is_none() {
+            return Err(Problem::invalid_field("partnerId", "names no partner"));
+        }
         let plan = self.store.latest_plan(&plan_id).await?.filter(|plan| plan.sold_by(&partner_id));
         let plan = plan.ok_or_else(|| Problem::plan_not_found(&plan_id))?;
         if let Some(gift) = &draft.gift {
@@ -71,12 +74,9 @@ fn read_draft(mut fields: Fields, principal: &Principal) -> Result<(String, Stri
     let partner_id = match (principal, fields.optional_text("partnerId", 64)?) {
         (Principal::Partner { partner_id }, None) => partner_id.clone(),
         (Principal::Partner { .. }, Some(_)) => return Err(Problem::forbidden("Only managers may name a partner.")),
-        (Principal::Manager { .. }, Some(partner_id)) if gift.is_some() => partner_id,
-        (Principal::Manager { .. }, _) => {
-            return Err(Problem::forbidden(
-                "An order belongs to a partner: send a partner's key. Managers order complimentary ones, with partnerId.",
-            ));
-        }
+        // An order belongs to a partner: it is the partner's balance, plans and gifts that it is made of.
+        (Principal::Manager { .. }, Some(partner_id)) => partner_id,
+        (Principal::Manager { .. }, None) => return Err(Problem::missing_field("partnerId")),
     };
     let channel = channel(&mut fields)?;
     let mut subscriber = fields.object("subscriber")?;

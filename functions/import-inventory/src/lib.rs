@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 
 /// The largest file in bytes.
 const MAX_FILE: usize = 5 * 1024 * 1024;
+/// What is wrong with a file that has a header only.
+const NO_LINES: &str = "The file has no lines below its header.";
 /// How long one request puts cards into stock; the sweep does the rest.
 const BUDGET: Duration = Duration::from_secs(18);
 
@@ -37,13 +39,10 @@ impl App {
         let until = Instant::now() + BUDGET;
         let principal = authenticate(&self.store, request).await?;
         let manager = manager(&principal)?;
-        let mut parameters = query_parameters(request, &["skipInvalid", "operator", "imsiProfile", "formFactor"])?;
+        let mut parameters = query_parameters(request, &["dryRun", "skipInvalid", "operator", "imsiProfile", "formFactor"])?;
+        let dry_run = flag(parameters.remove("dryRun"), "dryRun")?;
         let options = format!("{parameters:?}");
-        let skip_invalid = match parameters.remove("skipInvalid").as_deref() {
-            None | Some("false") => false,
-            Some("true") => true,
-            Some(_) => return Err(Problem::invalid_field("skipInvalid", "must be true or false")),
-        };
+        let skip_invalid = flag(parameters.remove("skipInvalid"), "skipInvalid")?;
         let form_factor = match parameters.remove("formFactor") {
             None => FormFactor::Esim,
             Some(text) => text.parse().map_err(|_| Problem::invalid_field("formFactor", "must be esim or physical"))?,
@@ -53,6 +52,13 @@ impl App {
         let file = body_of(request, "text/csv", MAX_FILE)?;
         let file = std::str::from_utf8(file).map_err(|_| Problem::invalid_csv("The file is not UTF-8."))?;
 
+        if dry_run {
+            let verdict = judge(&self.store, file, &defaults, self.store.clock().now()).await?;
+            if verdict.good.is_empty() && verdict.errors.is_empty() {
+                return Err(Problem::invalid_csv(NO_LINES));
+            }
+            return Ok(json(StatusCode::OK, &ImportView::checked(verdict.good.len(), verdict.errors)));
+        }
         let id = Store::import_id(manager, &options, file);
         // The same file again is the same import, as far as it got.
         if self.store.import(&id).await?.is_none() {
@@ -60,7 +66,7 @@ impl App {
             let verdict = judge(&self.store, file, &defaults, now).await?;
             let lines = verdict.good.len() + verdict.errors.len();
             if lines == 0 {
-                return Err(Problem::invalid_csv("The file has no lines below its header."));
+                return Err(Problem::invalid_csv(NO_LINES));
             }
             let refused = verdict.good.is_empty() || (!skip_invalid && !verdict.errors.is_empty());
             // The same file may have come in between: its cards are in stock by it then, and the answer is its own.
@@ -74,7 +80,7 @@ impl App {
                     .with("errors", errors.map(|error| error.to_json()).collect()));
             }
             if !refused {
-                self.store.begin_import(&id, lines, verdict.good, &verdict.errors, now).await?;
+                self.store.begin_import(&id, lines, verdict.good, &verdict.errors, manager).await?;
             }
         }
         let import = self.store.run_import(&id, until).await?;
@@ -84,5 +90,14 @@ impl App {
             ImportStatus::Done => StatusCode::CREATED,
         };
         Ok(json(status, &ImportView::from(import)))
+    }
+}
+
+/// A parameter that is true or false.
+fn flag(text: Option<String>, name: &str) -> Result<bool, Problem> {
+    match text.as_deref() {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(_) => Err(Problem::invalid_field(name, "must be true or false")),
     }
 }

@@ -1,6 +1,8 @@
 //! Everything that is read: orders, subscriptions, cards, plans, inventory levels and imports.
 
 mod query;
+mod settings;
+mod stock;
 
 use futures_util::future::try_join_all;
 use lambda_http::http::StatusCode;
@@ -46,6 +48,14 @@ impl App {
             "GET /v1/plans" => self.plans(&principal, request).await,
             "GET /v1/inventory" => self.inventory(&principal, request).await,
             "GET /v1/inventory/imports/{importId}" => self.import(&principal, request).await,
+            "GET /v1/plans/{planId}" => self.plan(&principal, request).await,
+            "GET /v1/inventory/{poolId}" => self.pool(&principal, request).await,
+            "GET /v1/inventory/imports" => self.imports(&principal, request).await,
+            "GET /v1/partners" => self.partners(&principal, request).await,
+            "GET /v1/partners/{partnerId}" => self.partner(&principal, request).await,
+            "GET /v1/partners/{partnerId}/ledger" => self.ledger(&principal, request).await,
+            "GET /v1/keys" => self.keys(&principal, request).await,
+            "GET /v1/audit" => self.audit(&principal, request).await,
             _ => Err(Problem::not_found("resource")),
         }
     }

@@ -2,8 +2,8 @@
 
 use lambda_http::Request;
 use simdock_api::{Problem, cursor, query_parameters};
-use simdock_domain::{EmailAddress, EmailAddressError, Iccid, OrderType, PoolId, SimType, Status, Timestamp};
-use simdock_store::{InSession, LineQuery, ListQuery, Principal, SimQuery, SimStatus};
+use simdock_domain::{CurrencyError, EmailAddress, EmailAddressError, Iccid, OrderType, PoolId, SimType, Status, Timestamp};
+use simdock_store::{AuditQuery, ImportPosition, InSession, LedgerQuery, LineQuery, ListQuery, Principal, SimQuery, SimStatus};
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
@@ -148,6 +148,55 @@ pub fn sims(request: &Request) -> Result<SimQuery, Problem> {
         pool: parameters
             .take("poolId", "must be a pool such as meridian.7.esim", |text| PoolId::try_from(text.to_owned()).ok())?,
         status: parameters.take("status", &format!("must be one of {}", statuses.join(", ")), SimStatus::from_name)?,
+    })
+}
+
+/// Which partners are asked for: so many, behind this one.
+pub fn partners(request: &Request) -> Result<(usize, Option<String>), Problem> {
+    let mut parameters = Parameters(query_parameters(request, &["limit", "cursor"])?);
+    let after: Option<String> = parameters.cursor()?;
+    if after.as_ref().is_some_and(String::is_empty) {
+        return Err(Problem::invalid_cursor());
+    }
+    Ok((parameters.limit()?, after))
+}
+
+/// Which entries of a partner's ledger are asked for.
+pub fn ledger(request: &Request, partner_id: String) -> Result<LedgerQuery, Problem> {
+    let mut parameters = Parameters(query_parameters(request, &["limit", "cursor", "currency"])?);
+    Ok(LedgerQuery {
+        partner_id,
+        limit: parameters.limit()?,
+        after: parameters.cursor()?,
+        currency: parameters.take("currency", &CurrencyError.to_string(), |text| text.parse().ok())?,
+    })
+}
+
+/// Which imports are asked for: so many, behind this one.
+pub fn imports(request: &Request) -> Result<(usize, Option<ImportPosition>), Problem> {
+    let mut parameters = Parameters(query_parameters(request, &["limit", "cursor"])?);
+    Ok((parameters.limit()?, parameters.cursor()?))
+}
+
+/// Which version of a plan is asked for, if not the latest.
+pub fn plan_version(request: &Request) -> Result<Option<u32>, Problem> {
+    let mut parameters = Parameters(query_parameters(request, &["version"])?);
+    parameters.take("version", "must be a whole number from 1", |text| text.parse().ok().filter(|version| *version > 0))
+}
+
+/// Whose keys are asked for: this partner's, or else the managers'.
+pub fn keys(request: &Request) -> Result<Option<String>, Problem> {
+    Parameters(query_parameters(request, &["partnerId"])?).short("partnerId")
+}
+
+/// What of the log is asked for.
+pub fn audit(request: &Request) -> Result<AuditQuery, Problem> {
+    let mut parameters = Parameters(query_parameters(request, &["limit", "cursor", "from", "to"])?);
+    Ok(AuditQuery {
+        from: parameters.time("from")?,
+        until: parameters.time("to")?,
+        limit: parameters.limit()?,
+        after: parameters.cursor()?,
     })
 }
 

@@ -287,7 +287,7 @@ impl App {
 
     /// Tells of pools and balances that are low, for as long as they are. Alarms go by the field `alarm`.
     async fn levels(&self, swept: &mut Swept) {
-        match self.store.levels().await {
+        match self.store.note_levels(self.store.clock().now()).await {
             Ok(levels) => {
                 let level = |Level { pool, available, .. }: &Level| {
                     Measured::of(Metric::PoolAvailable, i64::try_from(*available).unwrap_or(i64::MAX), pool.to_string())

@@ -5,7 +5,7 @@ use crate::ids::token;
 use serde::Deserialize;
 use simdock_domain::{Money, Plan, PoolId};
 use simdock_runtime::{Clock, Config};
-use simdock_store::{Operator, Partner, Principal, Store};
+use simdock_store::{ADMINISTRATOR, Credit, Credited, Operator, Partner, PartnerChange, Principal, Store};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -25,6 +25,8 @@ pub enum Task {
         /// What it is for; the same reference counts once.
         reference: String,
     },
+    /// List the partners and API keys that were made before there were lists of them.
+    Register,
     /// Say below how many cards a pool is low.
     PoolAlarm {
         /// Which pool.
@@ -63,12 +65,13 @@ impl Catalogue {
             store.put_operator(operator).await.context("operator")?;
         }
         for partner in &self.partners {
-            store.put_partner(partner).await.context("partner")?;
-            store.set_gift_quota(&partner.partner_id, partner.gift_quota).await.context("gift quota")?;
+            store.put_partner(partner, ADMINISTRATOR).await.context("partner")?;
+            let quota = PartnerChange { gift_quota: Some(partner.gift_quota), ..PartnerChange::default() };
+            store.change_partner(&partner.partner_id, &quota, ADMINISTRATOR).await.context("gift quota")?;
         }
         let mut refused = Vec::new();
         for plan in &self.plans {
-            if store.put_plan(plan).await.context("plan")?.is_err() {
+            if store.put_plan(plan, ADMINISTRATOR).await.context("plan")?.is_err() {
                 refused.push(format!("{} version {}", plan.plan_id, plan.version));
             }
         }
@@ -88,7 +91,6 @@ pub fn stage_config(stage: &str, clock: Clock) -> Config {
 /// Carries a task out on the tables of a stage, in the account and region of the environment.
 pub async fn administer(stage: &str, task: Task) -> Result<(), StackError> {
     let store = Store::new(&stage_config(stage, Clock::system())).await.context("the environment")?;
-    let now = store.clock().now();
     match task {
         Task::Load(path) => {
             let text = std::fs::read_to_string(&path).context(format!("the catalogue {}", path.display()))?;
@@ -108,26 +110,38 @@ pub async fn administer(stage: &str, task: Task) -> Result<(), StackError> {
                 Principal::Manager { .. } => "manager",
             };
             let key = format!("sdk_{role}_{}", token());
-            store.put_key(&key, &principal, now).await.context("API key")?;
+            store.put_key(&key, &principal, None, ADMINISTRATOR).await.context("API key")?;
             println!("{key}");
             Ok(())
         }
         Task::Credit { partner_id, amount, reference } => {
-            let new = store.credit(&partner_id, amount, &format!("credit#{reference}"), now).await.context("credit")?;
+            let reference = format!("credit#{reference}");
+            let before = match store.credit(&Credit::new(&partner_id, amount, &reference)).await.context("credit")? {
+                Credited::Now => "",
+                Credited::Before(_) => " (this reference was credited before)",
+                Credited::TooLow => return Err(StackError::new("that is more than the balance has")),
+            };
             let balance = store.balance(&partner_id, amount.currency).await.context("balance")?;
-            let before = if new { "" } else { " (this reference was credited before)" };
             println!("The balance of {partner_id} is {balance}{before}.");
             Ok(())
         }
+        Task::Register => {
+            let (partners, keys) = store.register_all().await.context("the partners table")?;
+            println!("{partners} partners and {keys} API keys are listed.");
+            Ok(())
+        }
         Task::PoolAlarm { pool, level } => {
-            if !store.set_pool_alarm(&pool, level).await.context("alarm level")? {
+            if !store.set_pool_alarm(&pool, level, ADMINISTRATOR).await.context("alarm level")? {
                 return Err(StackError::new(format!("there is no pool {pool}; importing its first card makes it")));
             }
             println!("Pool {pool} is low with fewer than {level} cards.");
             Ok(())
         }
         Task::BalanceAlarm { partner_id, level } => {
-            store.set_balance_alarm(&partner_id, level).await.context("alarm level")?;
+            let watch = PartnerChange { alarm_levels: vec![level], ..PartnerChange::default() };
+            if !store.change_partner(&partner_id, &watch, ADMINISTRATOR).await.context("alarm level")? {
+                return Err(StackError::new(format!("there is no partner {partner_id}; load makes partners")));
+            }
             println!("The balance of {partner_id} is low below {level}.");
             Ok(())
         }

@@ -24,6 +24,7 @@ Simdock on this machine, without an AWS account.
                            Ends with 0 if nothing is wrong, 1 if something is, 2 if it could not look
   simdock load --stage S FILE                          puts a catalogue into a deployed stage
   simdock key --stage S --partner ID | --manager NAME  makes an API key for it
+  simdock register --stage S                           lists partners and keys that an earlier version made
   simdock credit --stage S --partner ID --amount N --currency C --reference R
                                                        adds N minor units to a partner's balance
   simdock alarm --stage S --pool P --level N           raises an alarm while a pool has fewer than N cards
@@ -80,7 +81,7 @@ pub struct Settings {
 pub fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Command, StackError> {
     let mut arguments = arguments.into_iter().peekable();
     match arguments.peek().map(String::as_str) {
-        Some("load" | "key" | "credit" | "alarm") => parse_task(arguments),
+        Some("load" | "key" | "register" | "credit" | "alarm") => parse_task(arguments),
         Some("doctor") => parse_doctor(arguments.skip(1)),
         _ => parse_run(arguments),
     }
@@ -108,6 +109,7 @@ fn parse_task(mut arguments: impl Iterator<Item = String>) -> Result<Command, St
             Ok(name) => Task::Key(Principal::Manager { name }),
             Err(_) => Task::Key(Principal::Partner { partner_id: take("--partner")? }),
         },
+        "register" => Task::Register,
         "alarm" => {
             let level = take("--level")?;
             match take("--pool") {
@@ -349,6 +351,7 @@ mod tests {
     fn tasks_on_a_stage_are_read() {
         let manager = Principal::Manager { name: "kim".to_owned() };
         assert_eq!(of("key --stage dev --manager kim").unwrap(), Command::Administer("dev".to_owned(), Task::Key(manager)));
+        assert_eq!(of("register --stage dev").unwrap(), Command::Administer("dev".to_owned(), Task::Register));
         assert_eq!(of("load --stage dev c.json").unwrap(), Command::Administer("dev".to_owned(), Task::Load("c.json".into())));
         let pool = PoolId::try_from("meridian.7.esim".to_owned()).unwrap();
         let alarm = of("alarm --stage dev --pool meridian.7.esim --level 50").unwrap();

@@ -23,6 +23,9 @@ pub struct Keys {
     pub standard_secret: String,
     /// Signs requests to the sandbox operator.
     pub carrier_secret: String,
+    /// Signs the console's sessions. One that a directory of before the console lacks is made anew at each start.
+    #[serde(default = "webhook_secret")]
+    pub console_secret: String,
 }
 
 impl Keys {
@@ -34,6 +37,7 @@ impl Keys {
             stripe_secret: webhook_secret(),
             standard_secret: webhook_secret(),
             carrier_secret: webhook_secret(),
+            console_secret: webhook_secret(),
         }
     }
 }

@@ -92,12 +92,19 @@ fn matches(segments: &[Segment], path: &str) -> Option<Map<String, Value>> {
     let mut parameters = Map::new();
     let mut parts = path.strip_prefix('/')?.split('/');
     for segment in segments {
+        if let Segment::Rest(name) = segment {
+            let rest = parts.collect::<Vec<_>>().join("/");
+            return (!rest.is_empty()).then(|| {
+                parameters.insert(name.clone(), percent_decode(&rest, false).into());
+                parameters
+            });
+        }
         match (segment, parts.next()?) {
             (Segment::Fixed(fixed), part) if fixed == part => {}
             (Segment::Parameter(name), part) if !part.is_empty() => {
                 parameters.insert(name.clone(), percent_decode(part, false).into());
             }
-            (Segment::Fixed(_) | Segment::Parameter(_), _) => return None,
+            (Segment::Fixed(_) | Segment::Parameter(_) | Segment::Rest(_), _) => return None,
         }
     }
     parts.next().is_none().then_some(parameters)
@@ -340,6 +347,7 @@ Resources:
         A: {Type: HttpApi, Properties: {Method: GET, Path: '/v1/orders/{orderNum}'}}
         B: {Type: HttpApi, Properties: {Method: GET, Path: /v1/orders/export}}
         C: {Type: HttpApi, Properties: {Method: ANY, Path: /v1/orders/export}}
+        D: {Type: HttpApi, Properties: {Method: ANY, Path: '/v1/{rest+}'}}
 ";
         let spec = Template::parse(template, &BTreeMap::new(), "").unwrap().functions.remove(0);
         let function = Function::new(
@@ -351,9 +359,12 @@ Resources:
         assert_eq!(found("GET", "/v1/orders/export").unwrap(), "GET /v1/orders/export");
         assert_eq!(found("DELETE", "/v1/orders/export").unwrap(), "ANY /v1/orders/export");
         assert_eq!(found("GET", "/v1/orders/EP1").unwrap(), "GET /v1/orders/{orderNum}");
-        for (method, path) in
-            [("GET", "/v1/orders"), ("GET", "/v1/orders/"), ("POST", "/v1/orders/EP1"), ("GET", "/v1/orders/EP1/x")]
-        {
+        for (method, path) in [("GET", "/v1/orders"), ("POST", "/v1/orders/EP1"), ("GET", "/v1/orders/EP1/x")] {
+            assert_eq!(found(method, path).unwrap(), "ANY /v1/{rest+}", "{method} {path}");
+        }
+        let rest = gateway.find("GET", "/v1/orders/EP1/a%20b").unwrap().2;
+        assert_eq!(rest["rest"], "orders/EP1/a b");
+        for (method, path) in [("GET", "/v1"), ("GET", "/v1/"), ("GET", "/v2/orders")] {
             assert_eq!(found(method, path), None, "{method} {path}");
         }
     }

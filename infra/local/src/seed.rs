@@ -10,7 +10,7 @@ use lambda_http::{Body, Request, RequestExt};
 use serde_json::Value;
 use simdock_domain::{FormFactor, Iccid, Money, PoolId};
 use simdock_runtime::Config;
-use simdock_store::{Principal, Store};
+use simdock_store::{ADMINISTRATOR, Credit, PartnerChange, Principal, Store};
 use std::collections::HashMap;
 use std::fmt::Write;
 use std::path::Path;
@@ -40,7 +40,6 @@ const STOCK: &[(&str, &str, FormFactor, u64)] = &[
 /// operator and IMSI profile are Meridian's profile 7. Cards that came in before are left as they are, so the file may grow.
 pub async fn seed(config: &Config, keys: &Keys, inventory: Option<&Path>) -> Result<(), StackError> {
     let store = Store::new(config).await.context("the tables")?;
-    let now = store.clock().now();
     // A version that was changed since stays as it was sold.
     Catalogue::parse(include_str!("catalogue.json"))?.load(&store).await?;
     let partner = |id: &str| Principal::Partner { partner_id: id.to_owned() };
@@ -48,11 +47,12 @@ pub async fn seed(config: &Config, keys: &Keys, inventory: Option<&Path>) -> Res
     let principals =
         [(&keys.partner_key, partner(PARTNER)), (&keys.other_partner_key, partner(OTHER_PARTNER)), (&keys.manager_key, manager)];
     for (key, principal) in &principals {
-        store.put_key(key, principal, now).await.context("API key")?;
+        store.put_key(key, principal, None, ADMINISTRATOR).await.context("API key")?;
     }
     let balance = Money { amount: BALANCE, currency: "EUR".parse().context("currency")? };
-    store.credit(PARTNER, balance, "credit#opening", now).await.context("balance")?;
-    store.set_balance_alarm(PARTNER, Money { amount: LOW_BALANCE, ..balance }).await.context("alarm level")?;
+    store.credit(&Credit::new(PARTNER, balance, "credit#opening")).await.context("balance")?;
+    let watch = PartnerChange { alarm_levels: vec![Money { amount: LOW_BALANCE, ..balance }], ..PartnerChange::default() };
+    store.change_partner(PARTNER, &watch, ADMINISTRATOR).await.context("alarm level")?;
 
     let file = match inventory {
         None => demo_stock()?,
@@ -62,7 +62,7 @@ pub async fn seed(config: &Config, keys: &Keys, inventory: Option<&Path>) -> Res
     for (operator, profile, form_factor, _) in STOCK {
         let pool = PoolId::new(operator, profile, *form_factor).map_err(StackError::new)?;
         // With an inventory of one's own, not every pool is there.
-        store.set_pool_alarm(&pool, LOW_STOCK).await.context("alarm level")?;
+        store.set_pool_alarm(&pool, LOW_STOCK, ADMINISTRATOR).await.context("alarm level")?;
     }
     Ok(())
 }

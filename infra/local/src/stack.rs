@@ -303,6 +303,7 @@ fn parameters(keys: &Keys, services_url: &str, (stripe_url, stripe_key): &(Strin
             ("StripeUrl", stripe_url),
             ("StandardWebhookSecrets", &keys.standard_secret),
             ("Carriers", &carriers.to_string()),
+            ("ConsoleSecret", &keys.console_secret),
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned())),
     )

@@ -1,5 +1,6 @@
 use crate::Problem;
 use serde_json::{Map, Value};
+use simdock_domain::Money;
 
 /// The fields of a JSON object, taken one by one. Each complaint names the field by its path; what nobody took is refused by
 /// name at the end.
@@ -65,6 +66,38 @@ impl Fields {
             value.as_u64().and_then(|number| u32::try_from(number).ok()).filter(|number| (least..=most).contains(number));
         let out = || Problem::invalid_field(self.path(name), format!("must be a whole number from {least} to {most}"));
         number.map(Some).ok_or_else(out)
+    }
+
+    /// An amount in minor units that must be there, within the bounds.
+    pub fn amount(&mut self, name: &str, least: i64, most: i64) -> Result<i64, Problem> {
+        let amount = self.take(name).ok_or_else(|| Problem::missing_field(self.path(name)))?;
+        amount.as_i64().filter(|amount| (least..=most).contains(amount)).ok_or_else(|| {
+            Problem::invalid_field(self.path(name), format!("must be a whole number of minor units from {least} to {most}"))
+        })
+    }
+
+    /// The object as an amount of money within the bounds, in minor units.
+    pub fn money(mut self, least: i64, most: i64) -> Result<Money, Problem> {
+        let amount = self.amount("amount", least, most)?;
+        let currency = self.text("currency", 3)?;
+        let currency = currency.parse().map_err(|error| Problem::invalid_field(self.path("currency"), error))?;
+        self.finish()?;
+        Ok(Money { amount, currency })
+    }
+
+    /// A list of up to `most` objects.
+    pub fn objects(&mut self, name: &str, most: usize) -> Result<Option<Vec<Self>>, Problem> {
+        let path = self.path(name);
+        let Some(value) = self.take(name) else { return Ok(None) };
+        let Value::Array(values) = value else { return Err(Problem::invalid_field(path, "must be a list of objects")) };
+        if values.len() > most {
+            return Err(Problem::invalid_field(path, format!("may have {most} entries at most")));
+        }
+        let object = |(place, value)| match value {
+            Value::Object(left) => Ok(Self { left, path: format!("{path}[{place}]") }),
+            _ => Err(Problem::invalid_field(format!("{path}[{place}]"), "must be an object")),
+        };
+        values.into_iter().enumerate().map(object).collect::<Result<_, _>>().map(Some)
     }
 
     /// True or false, or what it is when not given.

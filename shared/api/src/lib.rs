@@ -9,21 +9,27 @@ mod problem;
 mod refused;
 mod request;
 mod serve;
+mod settings;
 mod show;
 mod submit;
 mod view;
 
 pub use actions::{ActionView, order_actions, subscription_actions};
-pub use auth::{authenticate, card_visible_to, manager, visible_to};
+pub use auth::{Session, authenticate, card_visible_to, manager, partner_id, visible_to};
 pub use fields::Fields;
 pub use gifts::eligible;
 pub use handler::handle;
 pub use problem::Problem;
 pub use refused::{Cancellation, misfit, not_installed, refused, service_refused, subscription_to_renew};
 pub use request::{
-    MAX_BODY, body_of, cursor, header, is_id, json_object, order_num, path_parameter, query_parameters, route, write_cursor,
+    MAX_BODY, body_of, cursor, header, idempotency_key, is_id, json_object, order_num, path_parameter, query_parameters, route,
+    write_cursor,
 };
 pub use serve::{serve, sound};
+pub use settings::{
+    AuditEntryView, BalanceView, CreditView, ImportEntryView, KeyView, LedgerEntryView, PartnerView, PlanDetailsView,
+    PoolDayView, PoolDetailsView,
+};
 pub use show::{line_of, list_entry, show, show_sim, show_subscription, show_with};
 pub use submit::{
     ChangeRequest, change_draft, change_of_subscription, channel, iccids, new_order_num, postal_address, submit, subscription_of,

@@ -157,6 +157,12 @@ impl Problem {
         Self::new(StatusCode::CONFLICT, "not_possible", "Not possible now", detail).with("reason", reason.into())
     }
 
+    /// The plan has another version by now than the one that was to be replaced.
+    pub fn version_conflict(latest: u32) -> Self {
+        let detail = format!("The plan's latest version is {latest}. Read it, and put your change on that.");
+        Self::new(StatusCode::CONFLICT, "version_conflict", "Version conflict", detail).about("basedOn")
+    }
+
     /// The card is bound to another phone.
     pub fn other_device(detail: &str) -> Self {
         Self::new(StatusCode::CONFLICT, "other_device", "Bound to another phone", detail)

@@ -268,14 +268,14 @@ pub struct InventoryView {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ImportView {
-    import_id: String,
+    import_id: Option<String>,
     status: &'static str,
     lines: usize,
     accepted: usize,
     rejected: usize,
     added: usize,
     errors: Vec<ErrorView>,
-    created_at: String,
+    created_at: Option<String>,
 }
 
 /// How many bad lines of an import are shown: an answer of Lambda has 6 MB at most.
@@ -774,7 +774,7 @@ impl From<Level> for InventoryView {
 impl From<Import> for ImportView {
     fn from(import: Import) -> Self {
         Self {
-            import_id: import.id,
+            import_id: Some(import.id),
             status: match import.status {
                 ImportStatus::Running => "running",
                 ImportStatus::Done => "done",
@@ -784,7 +784,23 @@ impl From<Import> for ImportView {
             rejected: import.errors.len(),
             added: import.added,
             errors: import.errors.into_iter().take(MAX_ERRORS).map(ErrorView::from).collect(),
-            created_at: import.created_at.to_string(),
+            created_at: Some(import.created_at.to_string()),
+        }
+    }
+}
+
+impl ImportView {
+    /// A file that was judged only.
+    pub fn checked(accepted: usize, errors: Vec<ImportError>) -> Self {
+        Self {
+            import_id: None,
+            status: "checked",
+            lines: accepted + errors.len(),
+            accepted,
+            rejected: errors.len(),
+            added: 0,
+            errors: errors.into_iter().take(MAX_ERRORS).map(ErrorView::from).collect(),
+            created_at: None,
         }
     }
 }

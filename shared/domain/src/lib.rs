@@ -23,7 +23,9 @@ macro_rules! wire_names {
     };
 }
 
+mod audit;
 mod catalogue;
+mod country;
 mod eid;
 mod email;
 mod iccid;
@@ -34,14 +36,17 @@ mod msisdn;
 mod order;
 mod order_num;
 mod place;
+mod plan_rules;
 mod profile;
 mod refundable;
 mod subscription;
 mod time;
 
+pub use crate::audit::Action;
 pub use crate::catalogue::{
     AddOn, AddOnError, AddOnKind, FlowType, FormFactor, MAX_DATA_ADD_ONS, Plan, PoolId, ProfileCost, RefundPolicy, SimType,
 };
+pub use crate::country::is_country;
 pub use crate::eid::{Eid, EidError};
 pub use crate::email::{EmailAddress, EmailAddressError};
 pub use crate::iccid::{Iccid, IccidError};
@@ -60,6 +65,7 @@ pub use crate::order::{
 };
 pub use crate::order_num::{OrderNum, OrderNumError, short_hash};
 pub use crate::place::{ChangeDraft, Draft, PAY_WINDOW, PlaceError, SubscriptionChange};
+pub use crate::plan_rules::{Known, MOST_NAMED, MOST_PRICE, PlanFault};
 pub use crate::profile::{Profile, ProfileState, Via};
 pub use crate::refundable::{NotRefundable, Refundable, Used};
 pub use crate::subscription::{

@@ -2,16 +2,19 @@
 //! leaves in the same transaction that puts its cards into slots. Whoever finds a chunk can carry on: the request that brought
 //! the file, or any sweep after it.
 
+use crate::audit::Act;
 use crate::item::{Item, from_item, number, text, text_of, to_item};
 use crate::sims::Sim;
 use crate::stock::{CARDS_PER_TRANSACTION, NewCard, Slotted, built};
 use crate::write::{SendError, TransactError, Twice, send};
-use crate::{Store, StoreError, keys};
+use crate::{Page, PositionError, Store, StoreError, keys};
 use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem, Update};
 use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
-use simdock_domain::{Iccid, PoolId, Timestamp};
+use simdock_domain::{Action, Iccid, PoolId, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::str::FromStr;
 use std::time::Instant;
 
 /// How many bad lines one item holds; far below the 400 KB that it may.
@@ -36,6 +39,51 @@ pub struct Import {
     pub errors: Vec<ImportError>,
     /// When it came in.
     pub created_at: Timestamp,
+    /// Who brought it; imports of earlier versions do not tell.
+    pub by: Option<String>,
+}
+
+/// An import in a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImportSummary {
+    /// Its id.
+    pub id: String,
+    /// How far it is.
+    pub status: ImportStatus,
+    /// How many lines the file had.
+    pub lines: usize,
+    /// How many of them were good.
+    pub accepted: usize,
+    /// How many were bad.
+    pub rejected: usize,
+    /// How many cards are in stock by now.
+    pub added: usize,
+    /// Who brought it; imports of earlier versions do not tell.
+    pub by: Option<String>,
+    /// When it came in.
+    pub created_at: Timestamp,
+}
+
+/// A place behind an import in the list. As text it is what a client hands back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImportPosition {
+    at: Timestamp,
+    id: String,
+}
+
+impl FromStr for ImportPosition {
+    type Err = PositionError;
+
+    fn from_str(text: &str) -> Result<Self, PositionError> {
+        let (at, id) = text.split_once('#').ok_or(PositionError)?;
+        Ok(Self { at: at.parse().map_err(|_| PositionError)?, id: id.to_owned() })
+    }
+}
+
+impl fmt::Display for ImportPosition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}#{}", self.at, self.id)
+    }
 }
 
 /// How far an import is.
@@ -82,6 +130,12 @@ struct Verdict {
     lines: usize,
     accepted: usize,
     created: Timestamp,
+    /// Who brought the file; imports of earlier versions do not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    by: Option<String>,
+    /// How many cards are in stock by it, once it is finished.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    added: Option<usize>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -137,7 +191,62 @@ impl Store {
             added: verdict.accepted.saturating_sub(late + waiting),
             errors,
             created_at: verdict.created,
+            by: verdict.by,
         }))
+    }
+
+    /// A page of the imports, newest first.
+    pub async fn imports(
+        &self,
+        limit: usize,
+        after: Option<&ImportPosition>,
+    ) -> Result<Page<ImportSummary, ImportPosition>, StoreError> {
+        let start = after.map(|after| {
+            let mut key = keys::import(&after.id);
+            key.insert("created".to_owned(), number(after.at.unix()));
+            key
+        });
+        let query = self
+            .client
+            .query()
+            .table_name(&self.tables.pools)
+            .index_name("byCreated")
+            .scan_index_forward(false)
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
+            .key_condition_expression("sk = :verdict")
+            .expression_attribute_values(":verdict", text(keys::VERDICT))
+            .set_exclusive_start_key(start);
+        let answer = send(Twice::Harmless, || query.clone().send()).await.map_err(SendError::unconditional)?;
+        let found = answer.items.unwrap_or_default();
+        let mut verdicts = BTreeMap::new();
+        if !found.is_empty() {
+            let wanted = found.iter().map(|item| Ok(keys::part(text_of(item, "pk")?, keys::VERDICT)));
+            for item in self.batch_get(&self.tables.pools, wanted.collect::<Result<_, StoreError>>()?).await? {
+                verdicts.insert(text_of(&item, "pk")?.to_owned(), from_item::<Verdict>(item)?);
+            }
+        }
+        let mut items = Vec::with_capacity(found.len());
+        let mut last = None;
+        for item in &found {
+            let pk = text_of(item, "pk")?;
+            let Some(verdict) = verdicts.remove(pk) else { continue };
+            let id = pk.trim_start_matches("import#").to_owned();
+            last = Some(ImportPosition { at: verdict.created, id: id.clone() });
+            items.extend(self.summary(id, verdict).await?);
+        }
+        Ok(Page { items, next: last.filter(|_| answer.last_evaluated_key.is_some()) })
+    }
+
+    /// An import without its lines, which are read only where the verdict alone does not tell how many came to what.
+    async fn summary(&self, id: String, verdict: Verdict) -> Result<Option<ImportSummary>, StoreError> {
+        let Verdict { status, lines, created: created_at, by, added, .. } = verdict;
+        if let Some(added) = added {
+            let (accepted, rejected) = (added, lines.saturating_sub(added));
+            return Ok(Some(ImportSummary { id, status, lines, accepted, rejected, added, by, created_at }));
+        }
+        let Some(import) = self.import(&id).await? else { return Ok(None) };
+        let Import { status, accepted, added, .. } = import;
+        Ok(Some(ImportSummary { id, status, lines, accepted, rejected: import.errors.len(), added, by, created_at }))
     }
 
     async fn verdict(&self, id: &str) -> Result<Option<Verdict>, StoreError> {
@@ -152,7 +261,7 @@ impl Store {
         lines: usize,
         good: Vec<ImportLine>,
         errors: &[ImportError],
-        now: Timestamp,
+        by: &str,
     ) -> Result<(), StoreError> {
         if self.verdict(id).await?.is_some() {
             return Ok(());
@@ -186,13 +295,28 @@ impl Store {
             }
         }
         let own = keys::import_parts(id, &attempt);
-        let mut verdict = to_item(&Verdict { status: ImportStatus::Running, parts: own.clone(), lines, accepted, created: now })?;
+        let verdict = Verdict {
+            status: ImportStatus::Running,
+            parts: own.clone(),
+            lines,
+            accepted,
+            created: self.clock.now(),
+            by: Some(by.to_owned()),
+            added: None,
+        };
+        let mut verdict = to_item(&verdict)?;
         verdict.extend(keys::import(id));
         let verdict = Put::builder().table_name(&self.tables.pools).set_item(Some(verdict));
         let verdict = verdict.condition_expression("attribute_not_exists(pk)");
         let items = vec![
             TransactWriteItem::builder().put(built(verdict.build())?).build(),
             self.put_pool_item(keys::running_import(id))?,
+            self.audit_put(&Act {
+                by,
+                action: Action::ImportBegun,
+                target: id,
+                details: Some(format!("{accepted} of {lines} lines")),
+            })?,
         ];
         match self.transact(items).await {
             Ok(()) => Ok(()),
@@ -249,10 +373,12 @@ impl Store {
         for pool in &pools {
             self.publish(pool).await?;
         }
-        if finished {
-            self.finish_import(id).await?;
+        let Some(import) = self.import(id).await? else { return Ok(None) };
+        if !finished || import.status == ImportStatus::Done {
+            return Ok(Some(import));
         }
-        self.import(id).await
+        self.finish_import(id, import.added).await?;
+        Ok(Some(Import { status: ImportStatus::Done, ..import }))
     }
 
     async fn stock_chunk(&self, mut chunk: Chunk) -> Result<(), StoreError> {
@@ -314,14 +440,15 @@ impl Store {
         }
     }
 
-    async fn finish_import(&self, id: &str) -> Result<(), StoreError> {
+    async fn finish_import(&self, id: &str, added: usize) -> Result<(), StoreError> {
         let verdict = Update::builder()
             .table_name(&self.tables.pools)
             .set_key(Some(keys::import(id)))
-            .update_expression("SET #status = :done")
+            .update_expression("SET #status = :done, added = :added")
             .condition_expression("#status = :running")
             .expression_attribute_names("#status", "status")
             .expression_attribute_values(":done", text("done"))
+            .expression_attribute_values(":added", number(added))
             .expression_attribute_values(":running", text("running"));
         let registry = Delete::builder().table_name(&self.tables.pools).set_key(Some(keys::running_import(id)));
         let items = vec![

@@ -36,19 +36,32 @@ pub fn pool(pool: &PoolId) -> Item {
     pair(POOLS, pool.to_string())
 }
 
+/// Table `pools`: the partition of what is known of a pool.
+pub fn pool_pk(pool: &PoolId) -> String {
+    format!("pool#{pool}")
+}
+
+/// Table `pools`: what the sort keys of a pool's history begin with.
+pub const POOL_DAYS: &str = "day#";
+
+/// Table `pools`: a pool's history of a day.
+pub fn pool_day(pool: &PoolId, at: Timestamp) -> Item {
+    pair(pool_pk(pool), format!("{POOL_DAYS}{}", day(at)))
+}
+
 /// Table `pools`: the counter that tickets are drawn from.
 pub fn counter(pool: &PoolId) -> Item {
-    pair(format!("pool#{pool}"), "counter")
+    pair(pool_pk(pool), "counter")
 }
 
 /// Table `pools`: where the next slot will be added.
 pub fn tail(pool: &PoolId) -> Item {
-    pair(format!("pool#{pool}"), "tail")
+    pair(pool_pk(pool), "tail")
 }
 
 /// Table `pools`: how far the sweep has looked for leaked tickets.
 pub fn marks(pool: &PoolId) -> Item {
-    pair(format!("pool#{pool}"), "marks")
+    pair(pool_pk(pool), "marks")
 }
 
 /// Table `pools`: the partition of a slot.
@@ -84,9 +97,12 @@ pub fn running_import(id: &str) -> Item {
     pair(RUNNING_IMPORTS, id)
 }
 
+/// Table `pools`: the sort key of imports' verdicts, and the key of `byCreated`.
+pub const VERDICT: &str = "verdict";
+
 /// Table `pools`: an import's verdict.
 pub fn import(id: &str) -> Item {
-    pair(format!("import#{id}"), "verdict")
+    pair(format!("import#{id}"), VERDICT)
 }
 
 /// Table `pools`: the partition of what one attempt at an import wrote down.
@@ -114,30 +130,44 @@ pub fn late_errors(parts: &str, chunk: &str, line: usize) -> Item {
     pair(parts, format!("errors#{chunk}#{line:06}"))
 }
 
-/// Table `partners`: who holds an API key; the key itself is kept nowhere.
-pub fn api_key(key: &str) -> Item {
+/// Table `partners`: who holds an API key, by the partition that the key's hash makes.
+pub fn api_key(pk: &str) -> Item {
+    pair(pk, "key")
+}
+
+/// Table `partners`: the partition of an API key, made of its SHA-256; the key itself is kept nowhere.
+pub fn hashed(key: &str) -> String {
     use sha2::{Digest, Sha256};
     let hash = Sha256::digest(key.as_bytes());
-    let hex = hash.iter().fold(String::with_capacity(64), |hex, byte| hex + &format!("{byte:02x}"));
-    pair(format!("key#{hex}"), "key")
+    hash.iter().fold("key#".to_owned(), |hex, byte| hex + &format!("{byte:02x}"))
+}
+
+/// Table `partners`: the partition of a partner and its balances.
+pub fn partner_pk(id: &str) -> String {
+    format!("partner#{id}")
 }
 
 /// Table `partners`: a partner.
 pub fn partner(id: &str) -> Item {
-    pair(format!("partner#{id}"), "partner")
+    pair(partner_pk(id), "partner")
 }
 
 /// Table `partners`: a partner's prepaid balance in a currency.
 pub fn balance(partner_id: &str, currency: Currency) -> Item {
-    pair(format!("partner#{partner_id}"), format!("balance#{currency}"))
+    pair(partner_pk(partner_id), format!("balance#{currency}"))
 }
 
 /// Table `partners`: the registry of balances that somebody watches, one item each.
 pub const WATCHED: &str = "watched";
 
+/// Table `partners`: what a partner's balances in the registry begin with.
+pub fn watched_by(partner_id: &str) -> String {
+    format!("{partner_id}#")
+}
+
 /// Table `partners`: a balance in the registry.
 pub fn watched(partner_id: &str, currency: Currency) -> Item {
-    pair(WATCHED, format!("{partner_id}#{currency}"))
+    pair(WATCHED, format!("{}{currency}", watched_by(partner_id)))
 }
 
 /// Table `partners`: the partition of a partner's ledger.
@@ -148,6 +178,53 @@ pub fn ledger(partner_id: &str) -> String {
 /// Table `partners`: an entry of the ledger; `reference` names what moved the money, once.
 pub fn ledger_entry(partner_id: &str, reference: &str) -> Item {
     pair(ledger(partner_id), reference)
+}
+
+/// Table `partners`: the registry of partners, one item each.
+pub const PARTNERS: &str = "partners";
+
+/// Table `partners`: a partner in the registry.
+pub fn partner_entry(id: &str) -> Item {
+    pair(PARTNERS, id)
+}
+
+/// Table `partners`: the registry of API keys, one item each.
+pub const KEYS: &str = "keys";
+
+/// Table `partners`: an API key in the registry, which names the key's hash.
+pub fn key_entry(key_id: &str) -> Item {
+    pair(KEYS, key_id)
+}
+
+/// The id of an API key, by the partition that its hash is kept under: tells one key from others, and nothing of it.
+pub fn key_id(pk: &str) -> String {
+    format!("KY{}", short_hash(&["key", pk]))
+}
+
+/// Table `partners`: how many managers' keys have no end.
+pub fn managers() -> Item {
+    pair("managers", "counter")
+}
+
+/// Table `partners`: the partition of the audit log of a month, in UTC.
+pub fn audit(at: Timestamp) -> String {
+    format!("audit#{}", month(at))
+}
+
+/// Table `partners`: an entry of the audit log; `chance` tells apart what happens within a second.
+pub fn audit_entry(at: Timestamp, chance: u32) -> Item {
+    pair(audit(at), format!("{at}#{chance:08x}"))
+}
+
+/// When the month of a point in time begins, in UTC.
+pub fn month_begin(at: Timestamp) -> Timestamp {
+    format!("{}-01T00:00:00Z", month(at)).parse().unwrap_or(at)
+}
+
+fn month(at: Timestamp) -> String {
+    let mut text = at.to_string();
+    text.truncate("2026-11".len());
+    text
 }
 
 /// Table `partners`: the order that a provider's payment belongs to.
@@ -188,9 +265,9 @@ pub fn tag(partner_id: &str, other_order_id: &str) -> String {
     format!("{partner_id}#{other_order_id}")
 }
 
-/// Key of `byDay`: the day, in UTC, on which an order was created.
-pub fn day(created_at: Timestamp) -> String {
-    let mut text = created_at.to_string();
+/// Key of `byDay`, and of pools' histories: a day, in UTC.
+pub fn day(at: Timestamp) -> String {
+    let mut text = at.to_string();
     text.truncate("2026-11-22".len());
     text
 }
@@ -239,12 +316,16 @@ mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
     const PAGE: &str = include_str!("../../../infra/TABLES.md");
-    const SOURCES: [&str; 17] = [
+    const SOURCES: [&str; 20] = [
+        include_str!("api_keys.rs"),
+        include_str!("audit.rs"),
         include_str!("imports.rs"),
         include_str!("in_step.rs"),
         include_str!("inspect.rs"),
         include_str!("recover.rs"),
         include_str!("lines.rs"),
+        include_str!("ledger.rs"),
+        include_str!("levels.rs"),
         include_str!("list.rs"),
         include_str!("orders.rs"),
         include_str!("partners.rs"),
@@ -291,6 +372,7 @@ mod tests {
             ("counter of a pool", counter(&of)),
             ("tail of a pool", tail(&of)),
             ("marks of a pool", marks(&of)),
+            ("day of a pool", pool_day(&of, "2026-11-22T10:30:00Z".parse().unwrap())),
             ("slot", slot(&of, 1234)),
             ("returned card", returned(&of, &iccid)),
             ("running import", running_import(&id)),
@@ -298,10 +380,14 @@ mod tests {
             ("chunk of an import", import_chunk(&id, attempt, 2)),
             ("errors of an import", import_errors(&id, attempt, 0)),
             ("late errors of an import", late_errors(&import_parts(&id, attempt), "chunk#000002", 105)),
-            ("API key", api_key("example")),
+            ("API key", api_key(&hashed("example"))),
             ("partner", partner("acme")),
             ("balance", balance("acme", "EUR".parse().unwrap())),
             ("watched balance", watched("acme", "EUR".parse().unwrap())),
+            ("partner in the registry", partner_entry("acme")),
+            ("API key in the registry", key_entry(&key_id(&hashed("example")))),
+            ("counter of managers' keys", managers()),
+            ("audit entry", audit_entry("2026-11-22T10:30:00Z".parse().unwrap(), 0x00c0_ffee)),
             ("ledger entry", ledger_entry("acme", "EP0123456789ABCDEF#payment")),
             ("payment", payment("stripe", "pi_3PxA")),
             ("gift", gift("acme", "SUY7YCW29EC2NQGQ6H")),

@@ -4,6 +4,8 @@
 //! found out is a [`StoreError`], and asking again is always safe. `infra/TABLES.md` lists the keys, the access patterns and
 //! the conditions that hold each invariant.
 
+mod api_keys;
+mod audit;
 mod cache;
 mod error;
 mod imports;
@@ -11,6 +13,8 @@ mod in_step;
 mod inspect;
 mod item;
 mod keys;
+mod ledger;
+mod levels;
 mod lines;
 mod list;
 mod orders;
@@ -27,21 +31,26 @@ mod sweep;
 mod transaction;
 mod write;
 
+pub use api_keys::{EndKey, Key, Principal, StoredKey};
+pub use audit::{ADMINISTRATOR, Act, AuditEntry, AuditPosition, AuditQuery};
 pub use error::{Conflict, StoreError};
-pub use imports::{Import, ImportError, ImportLine, ImportStatus};
+pub use imports::{Import, ImportError, ImportLine, ImportPosition, ImportStatus, ImportSummary};
 pub use in_step::{Activation, Facts, used};
 pub use inspect::{Bookmark, Inspected, Place, Record, Stored, Table};
+pub use keys::hashed as hashed_key;
+pub use ledger::{Credit, Credited, LedgerEntry, LedgerKind, LedgerPosition, LedgerQuery};
+pub use levels::{Level, PoolDay};
 pub use lines::{LinePosition, LineQuery};
 pub use list::{ListQuery, Page, Position, PositionError, Waiting};
 pub use orders::{Change, Created, order_in_image};
-pub use partners::{Key, LedgerEntry, LowBalance, Partner, Principal};
+pub use partners::{Account, Balance, LowBalance, Partner, PartnerChange};
 pub use pay::{Paid, Receipt};
 pub use plans::{Operator, Provisioning};
 pub use recover::Recovered;
 pub use shelf::{Archiving, Kept, Restoring, SimEdit};
 pub use sim_status::{InSession, SimStatus};
 pub use sims::{Sim, SimQuery, SimReport, SimRules, SimState};
-pub use stock::{Level, NewCard};
+pub use stock::NewCard;
 pub use sweep::{Overdue, OverdueCursor};
 
 use aws_sdk_dynamodb::Client;
@@ -57,7 +66,7 @@ pub struct Store {
     client: Client,
     tables: Tables,
     clock: Clock,
-    principals: Cache<String, Option<Principal>>,
+    principals: Cache<String, Option<Key>>,
     plan_versions: Cache<(String, u32), Option<Arc<Plan>>>,
     latest_plans: Cache<String, Option<Arc<Plan>>>,
     operators: Cache<String, Option<Operator>>,

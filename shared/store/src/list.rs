@@ -72,7 +72,7 @@ pub struct Position {
     num: Option<OrderNum>,
 }
 
-/// The text is not a place in a list of orders.
+/// The text is not a place in a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PositionError;
 

@@ -1,41 +1,18 @@
+//! Partners, their money, and what they may do.
+
+use crate::audit::Act;
 use crate::item::{Item, from_item, number, number_of, text, text_of, to_item};
 use crate::stock::built;
-use crate::write::{SendError, TransactError, Twice, send};
-use crate::{Conflict, Store, StoreError, keys};
+use crate::write::{SendError, Twice, send};
+use crate::{Page, Store, StoreError, keys};
 use aws_sdk_dynamodb::types::{Put, TransactWriteItem, Update};
+use futures_util::future::{join_all, try_join};
 use serde::{Deserialize, Serialize};
-use simdock_domain::{Currency, Money, Order, OrderNum, Timestamp};
+use simdock_domain::{Action, Currency, Money, OrderNum};
+use std::collections::BTreeMap;
 
-/// Whom an API key speaks for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "role", rename_all = "snake_case")]
-pub enum Principal {
-    /// A partner; it sees only what is its own.
-    Partner {
-        /// Which.
-        #[serde(rename = "partnerId")]
-        partner_id: String,
-    },
-    /// An order manager; sees everything.
-    Manager {
-        /// The name that stands in the history.
-        name: String,
-    },
-}
-
-/// An API key as it is kept: by its hash.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Key {
-    /// Whom it speaks for.
-    #[serde(flatten)]
-    pub principal: Principal,
-    /// When it was made.
-    pub created_at: Timestamp,
-    /// When it stopped being good.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub revoked_at: Option<Timestamp>,
-}
+/// How many partners are read at once.
+const AT_ONCE: usize = 8;
 
 /// A partner.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,15 +30,40 @@ pub struct Partner {
     pub gifts: u32,
 }
 
-/// Money that moved on a partner's balance.
+/// A partner and its money.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LedgerEntry {
-    /// What moved it, once: an order's payment, a credit.
-    pub reference: String,
-    /// When.
-    pub at: Timestamp,
-    /// How much; below zero is a debit.
+pub struct Account {
+    /// The partner.
+    pub partner: Partner,
+    /// Its balances, and the currencies that somebody watches, by currency.
+    pub balances: Vec<Balance>,
+}
+
+/// A partner's prepaid money in a currency.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Balance {
+    /// How much there is.
     pub amount: Money,
+    /// Somebody wants to know when there is less than this, in minor units.
+    pub alarm_level: i64,
+}
+
+/// What is to be different about a partner.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PartnerChange {
+    /// Another name that people read.
+    pub display: Option<String>,
+    /// Another number of complimentary orders that it may make in all; those that it made before count.
+    pub gift_quota: Option<u32>,
+    /// Levels below which its balances are low, one for each currency; at 0 it never is.
+    pub alarm_levels: Vec<Money>,
+}
+
+impl Balance {
+    /// Whether it is below its alarm level.
+    pub fn is_low(&self) -> bool {
+        self.amount.amount < self.alarm_level
+    }
 }
 
 /// A balance that is below the level at which somebody wants to know.
@@ -76,62 +78,153 @@ pub struct LowBalance {
 }
 
 impl Store {
-    /// Whom an API key speaks for, as it was at most a minute ago; `None` if it is unknown or revoked.
-    pub async fn principal(&self, key: &str) -> Result<Option<Principal>, StoreError> {
-        let item_key = keys::api_key(key);
-        // The cache, too, holds the hash rather than the key.
-        let (hash, now) = (text_of(&item_key, "pk")?.to_owned(), self.clock.now());
-        if let Some(known) = self.principals.get(&hash, now) {
-            return Ok(known);
-        }
-        let found = self.partner_item(item_key).await?.map(from_item::<Key>).transpose()?;
-        let principal = found.filter(|key| key.revoked_at.is_none()).map(|key| key.principal);
-        self.principals.put(hash, principal.clone(), now);
-        Ok(principal)
-    }
-
-    /// Makes an API key good. A key that is there already is left as it is.
-    pub async fn put_key(&self, key: &str, principal: &Principal, now: Timestamp) -> Result<(), StoreError> {
-        let mut item = to_item(&Key { principal: principal.clone(), created_at: now, revoked_at: None })?;
-        item.extend(keys::api_key(key));
-        self.put_once(item).await
-    }
-
-    /// Ends an API key. Functions that checked it just now go by it for up to a minute more.
-    pub async fn revoke_key(&self, key: &str, now: Timestamp) -> Result<(), StoreError> {
-        let update = self
-            .client
-            .update_item()
-            .table_name(&self.tables.partners)
-            .set_key(Some(keys::api_key(key)))
-            .update_expression("SET revokedAt = if_not_exists(revokedAt, :now)")
-            .condition_expression("attribute_exists(pk)")
-            .expression_attribute_values(":now", number(now.unix()));
-        match send(Twice::Harmless, || update.clone().send()).await {
-            Ok(_) | Err(SendError::Refused(_)) => Ok(()),
-            Err(SendError::Failed(error)) => Err(error),
-        }
-    }
-
-    /// Makes a partner exist. One that is there already is left as it is.
-    pub async fn put_partner(&self, partner: &Partner) -> Result<(), StoreError> {
+    /// Makes a partner exist; answers whether it is new. One that is there already is left as it is, except that the registry learns
+    /// of it.
+    pub async fn put_partner(&self, partner: &Partner, by: &str) -> Result<bool, StoreError> {
+        let id = &partner.partner_id;
         let mut item = to_item(partner)?;
-        item.extend(keys::partner(&partner.partner_id));
-        self.put_once(item).await
+        item.extend(keys::partner(id));
+        let put = Put::builder().table_name(&self.tables.partners).set_item(Some(item));
+        let put = put.condition_expression("attribute_not_exists(pk)");
+        let entry = Put::builder().table_name(&self.tables.partners).set_item(Some(keys::partner_entry(id)));
+        let details = Some(format!("{}, {} gifts", partner.display, partner.gift_quota));
+        let mut write = self.transaction();
+        write.push(TransactWriteItem::builder().put(built(put.build())?).build());
+        write.push(TransactWriteItem::builder().put(built(entry.build())?).build());
+        write.push(self.audit_put(&Act { by, action: Action::PartnerCreated, target: id, details })?);
+        let new = write.commit().await?.is_ok();
+        if !new {
+            self.adopt_partner(id).await?;
+        }
+        Ok(new)
     }
 
-    /// Sets how many complimentary orders a partner may make in all. Those that it made before count.
-    pub async fn set_gift_quota(&self, partner_id: &str, quota: u32) -> Result<(), StoreError> {
-        let update = self
-            .client
-            .update_item()
-            .table_name(&self.tables.partners)
-            .set_key(Some(keys::partner(partner_id)))
-            .update_expression("SET giftQuota = :quota")
-            .condition_expression("attribute_exists(pk)")
-            .expression_attribute_values(":quota", number(quota));
-        send(Twice::Harmless, || update.clone().send()).await.map_err(SendError::unconditional)?;
+    /// Lets the registry know of a partner that was made before there was one.
+    pub(crate) async fn adopt_partner(&self, id: &str) -> Result<(), StoreError> {
+        let put = self.client.put_item().table_name(&self.tables.partners).set_item(Some(keys::partner_entry(id)));
+        send(Twice::Harmless, || put.clone().send()).await.map_err(SendError::unconditional)?;
         Ok(())
+    }
+
+    /// Changes what is different about a partner; answers whether there is such a partner. What is as it should be is not written.
+    pub async fn change_partner(&self, id: &str, change: &PartnerChange, by: &str) -> Result<bool, StoreError> {
+        let Some(Account { partner, balances }) = self.account(id).await? else { return Ok(false) };
+        let mut details = Vec::new();
+        let mut write = self.transaction();
+        let update = Update::builder().table_name(&self.tables.partners).set_key(Some(keys::partner(id)));
+        let mut update = update.condition_expression("attribute_exists(pk)");
+        let mut set = Vec::new();
+        if let Some(display) = change.display.as_ref().filter(|display| **display != partner.display) {
+            details.push(format!("display {display}"));
+            set.push("display = :display");
+            update = update.expression_attribute_values(":display", text(display));
+        }
+        if let Some(quota) = change.gift_quota.filter(|quota| *quota != partner.gift_quota) {
+            details.push(format!("giftQuota {} to {quota}", partner.gift_quota));
+            set.push("giftQuota = :quota");
+            update = update.expression_attribute_values(":quota", number(quota));
+        }
+        if !set.is_empty() {
+            let update = update.update_expression(format!("SET {}", set.join(", ")));
+            write.push(TransactWriteItem::builder().update(built(update.build())?).build());
+        }
+        for level in &change.alarm_levels {
+            let before = balances.iter().find(|balance| balance.amount.currency == level.currency);
+            if before.map_or(0, |balance| balance.alarm_level) != level.amount {
+                details.push(format!("alarm level {level}"));
+                let mut item = keys::watched(id, level.currency);
+                item.insert("partnerId".to_owned(), text(id));
+                item.insert("currency".to_owned(), text(level.currency.as_str()));
+                item.insert("alarmLevel".to_owned(), number(level.amount));
+                let put = Put::builder().table_name(&self.tables.partners).set_item(Some(item));
+                write.push(TransactWriteItem::builder().put(built(put.build())?).build());
+            }
+        }
+        if details.is_empty() {
+            return Ok(true);
+        }
+        let details = Some(details.join(", "));
+        write.push(self.audit_put(&Act { by, action: Action::PartnerChanged, target: id, details })?);
+        Ok(write.commit().await?.is_ok())
+    }
+
+    /// A partner and its money.
+    pub async fn account(&self, id: &str) -> Result<Option<Account>, StoreError> {
+        let (items, watched) = try_join(
+            self.query_all(&self.tables.partners, &keys::partner_pk(id), None),
+            self.query_all(&self.tables.partners, keys::WATCHED, Some(&keys::watched_by(id))),
+        )
+        .await?;
+        let mut partner = None;
+        let mut balances: BTreeMap<Currency, Balance> = BTreeMap::new();
+        let none = |currency| Balance { amount: Money { amount: 0, currency }, alarm_level: 0 };
+        for item in items {
+            match text_of(&item, "sk")?.strip_prefix("balance#") {
+                None => partner = Some(from_item(item)?),
+                Some(code) => {
+                    let currency = code.parse().map_err(|_| StoreError::Broken("a balance in no currency".to_owned()))?;
+                    balances.entry(currency).or_insert(none(currency)).amount.amount = signed(&item, "balance")?;
+                }
+            }
+        }
+        for item in watched {
+            let currency = currency(&item)?;
+            balances.entry(currency).or_insert(none(currency)).alarm_level = signed(&item, "alarmLevel")?;
+        }
+        Ok(partner.map(|partner| Account { partner, balances: balances.into_values().collect() }))
+    }
+
+    /// A page of the partners, by id, behind `after`; and the id behind which the next page begins.
+    pub async fn accounts(&self, limit: usize, after: Option<&str>) -> Result<Page<Account, String>, StoreError> {
+        let call = self
+            .client
+            .query()
+            .table_name(&self.tables.partners)
+            .consistent_read(true)
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
+            .key_condition_expression("pk = :pk")
+            .expression_attribute_values(":pk", text(keys::PARTNERS))
+            .set_exclusive_start_key(after.map(keys::partner_entry));
+        let answer = send(Twice::Harmless, || call.clone().send()).await.map_err(SendError::unconditional)?;
+        let entries = answer.items.unwrap_or_default();
+        let ids: Vec<&str> = entries.iter().map(|entry| text_of(entry, "sk")).collect::<Result<_, _>>()?;
+        let mut items = Vec::with_capacity(ids.len());
+        for some in ids.chunks(AT_ONCE) {
+            for account in join_all(some.iter().map(|id| self.account(id))).await {
+                items.extend(account?);
+            }
+        }
+        let next = answer.last_evaluated_key.map(|key| text_of(&key, "sk").map(str::to_owned)).transpose()?;
+        Ok(Page { items, next })
+    }
+
+    /// Lets the registries know of every partner and every API key that was made before there were registries; answers how many of each
+    /// there are. Doing it again changes nothing.
+    pub async fn register_all(&self) -> Result<(usize, usize), StoreError> {
+        let (mut partners, mut api_keys) = (0, 0);
+        let mut start: Option<Item> = None;
+        loop {
+            let scan = self.client.scan().table_name(&self.tables.partners).consistent_read(true);
+            let scan = scan.set_exclusive_start_key(start.clone());
+            let answer = send(Twice::Harmless, || scan.clone().send()).await.map_err(SendError::unconditional)?;
+            for item in answer.items.unwrap_or_default() {
+                match (text_of(&item, "pk")?.split_once('#'), text_of(&item, "sk")?) {
+                    (Some(("partner", id)), "partner") => {
+                        self.adopt_partner(id).await?;
+                        partners += 1;
+                    }
+                    (Some(("key", _)), "key") => {
+                        self.adopt_key(text_of(&item, "pk")?).await?;
+                        api_keys += 1;
+                    }
+                    _ => {}
+                }
+            }
+            start = answer.last_evaluated_key;
+            if start.is_none() {
+                return Ok((partners, api_keys));
+            }
+        }
     }
 
     /// Reads a partner.
@@ -152,17 +245,6 @@ impl Store {
         Ok(Money { amount: signed(&item, "balance")?, currency })
     }
 
-    /// Sets the level below which a partner's balance in the level's currency is low; at 0 it never is.
-    pub async fn set_balance_alarm(&self, partner_id: &str, level: Money) -> Result<(), StoreError> {
-        let mut item = keys::watched(partner_id, level.currency);
-        item.insert("partnerId".to_owned(), text(partner_id));
-        item.insert("currency".to_owned(), text(level.currency.as_str()));
-        item.insert("alarmLevel".to_owned(), number(level.amount));
-        let put = self.client.put_item().table_name(&self.tables.partners).set_item(Some(item));
-        send(Twice::Harmless, || put.clone().send()).await.map_err(SendError::unconditional)?;
-        Ok(())
-    }
-
     /// The balances that are below their alarm level.
     pub async fn low_balances(&self) -> Result<Vec<LowBalance>, StoreError> {
         let mut low = Vec::new();
@@ -177,90 +259,10 @@ impl Store {
         Ok(low)
     }
 
-    /// Adds to a partner's balance, once per reference; answers whether this was the time.
-    pub async fn credit(&self, partner_id: &str, amount: Money, reference: &str, now: Timestamp) -> Result<bool, StoreError> {
-        let balance = Update::builder()
-            .table_name(&self.tables.partners)
-            .set_key(Some(keys::balance(partner_id, amount.currency)))
-            .update_expression("ADD balance :amount")
-            .expression_attribute_values(":amount", number(amount.amount));
-        let items = vec![
-            TransactWriteItem::builder().update(built(balance.build())?).build(),
-            self.ledger_put(partner_id, amount, reference, now)?,
-        ];
-        match self.transact(items).await {
-            Ok(()) => Ok(true),
-            Err(TransactError::Refused(_)) => Ok(false),
-            Err(TransactError::Failed(error)) => Err(error),
-        }
-    }
-
-    /// Gives money back to the balance that it came from, together with the order that says so, once per refund.
-    pub async fn refund_to_balance(
-        &self,
-        next: &Order,
-        refund_id: &str,
-        amount: Money,
-        now: Timestamp,
-    ) -> Result<Result<(), Conflict>, StoreError> {
-        let balance = Update::builder()
-            .table_name(&self.tables.partners)
-            .set_key(Some(keys::balance(&next.partner_id, amount.currency)))
-            .update_expression("ADD balance :amount")
-            .expression_attribute_values(":amount", number(amount.amount));
-        let mut write = self.transaction();
-        write.order(next)?;
-        write.push(TransactWriteItem::builder().update(built(balance.build())?).build());
-        write.push(self.ledger_put(&next.partner_id, amount, &format!("{}#{refund_id}", next.num), now)?);
-        write.commit().await
-    }
-
-    /// The ledger's entry of money that moves, for a transaction: once per reference.
-    pub(crate) fn ledger_put(
-        &self,
-        partner_id: &str,
-        amount: Money,
-        reference: &str,
-        now: Timestamp,
-    ) -> Result<TransactWriteItem, StoreError> {
-        let mut entry = keys::ledger_entry(partner_id, reference);
-        entry.insert("at".to_owned(), number(now.unix()));
-        entry.insert("amount".to_owned(), number(amount.amount));
-        entry.insert("currency".to_owned(), text(amount.currency.as_str()));
-        let put = Put::builder().table_name(&self.tables.partners).set_item(Some(entry));
-        Ok(TransactWriteItem::builder().put(built(put.condition_expression("attribute_not_exists(pk)").build())?).build())
-    }
-
-    /// Everything that moved on a partner's balances, by reference.
-    pub async fn ledger(&self, partner_id: &str) -> Result<Vec<LedgerEntry>, StoreError> {
-        let items = self.query_all(&self.tables.partners, &keys::ledger(partner_id), None).await?;
-        let entry = |item: &Item| {
-            Ok(LedgerEntry {
-                reference: text_of(item, "sk")?.to_owned(),
-                at: Timestamp::from_unix(signed(item, "at")?),
-                amount: Money { amount: signed(item, "amount")?, currency: currency(item)? },
-            })
-        };
-        items.iter().map(entry).collect()
-    }
-
     /// Reads an item of the table by its key.
     pub(crate) async fn partner_item(&self, key: Item) -> Result<Option<Item>, StoreError> {
         let get = self.client.get_item().table_name(&self.tables.partners).set_key(Some(key.clone())).consistent_read(true);
         Ok(send(Twice::Harmless, || get.clone().send()).await.map_err(SendError::unconditional)?.item)
-    }
-
-    async fn put_once(&self, item: Item) -> Result<(), StoreError> {
-        let put = self
-            .client
-            .put_item()
-            .table_name(&self.tables.partners)
-            .set_item(Some(item.clone()))
-            .condition_expression("attribute_not_exists(pk)");
-        match send(Twice::Harmless, || put.clone().send()).await {
-            Ok(_) | Err(SendError::Refused(_)) => Ok(()),
-            Err(SendError::Failed(error)) => Err(error),
-        }
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::item::{number, number_of, text, text_of};
 use crate::stock::{Draw, Ticket, built};
 use crate::write::{SendError, TransactError, Twice, send};
-use crate::{Provisioning, Sim, SimState, Store, StoreError, keys};
+use crate::{LedgerEntry, Provisioning, Sim, SimState, Store, StoreError, keys};
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update};
 use futures_util::future::join;
@@ -464,7 +464,7 @@ impl Store {
         let taken = Money { amount: -price.amount, ..price };
         Ok([
             TransactWriteItem::builder().update(built(balance.build())?).build(),
-            self.ledger_put(&order.partner_id, taken, &format!("{}#payment", order.num), now)?,
+            self.ledger_put(&order.partner_id, &LedgerEntry::new(format!("{}#payment", order.num), now, taken))?,
         ])
     }
 

@@ -1,9 +1,11 @@
+use crate::audit::Act;
 use crate::item::{Item, from_item, number, number_of, text_of, to_item};
-use crate::write::{SendError, Twice, send};
+use crate::stock::built;
+use crate::write::{SendError, TransactError, Twice, send};
 use crate::{Conflict, Store, StoreError, keys};
 use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
 use serde::{Deserialize, Serialize};
-use simdock_domain::Plan;
+use simdock_domain::{Action, Plan};
 use std::sync::Arc;
 
 /// An operator that issues cards.
@@ -56,6 +58,11 @@ impl Store {
         Ok(plan)
     }
 
+    /// The number of the version of a plan that is sold now.
+    pub async fn latest_version(&self, id: &str) -> Result<Option<u32>, StoreError> {
+        self.plan_item(keys::plan_entry(id)).await?.as_ref().map(version).transpose()
+    }
+
     /// Every plan, in the version that is sold now.
     pub async fn plans(&self) -> Result<Vec<Arc<Plan>>, StoreError> {
         let mut plans = Vec::new();
@@ -67,7 +74,7 @@ impl Store {
 
     /// Puts the next version of a plan on sale. The version must follow the last one by one; writing the same version with the
     /// same content again changes nothing.
-    pub async fn put_plan(&self, plan: &Plan) -> Result<Result<(), Conflict>, StoreError> {
+    pub async fn put_plan(&self, plan: &Plan, by: &str) -> Result<Result<(), Conflict>, StoreError> {
         let mut item = to_item(plan)?;
         item.extend(keys::plan_version(&plan.plan_id, plan.version));
         let mut entry = keys::plan_entry(&plan.plan_id);
@@ -81,11 +88,13 @@ impl Store {
             next => latest.condition_expression("version = :before").expression_attribute_values(":before", number(next - 1)),
         };
         let put = |put: Put| TransactWriteItem::builder().put(put).build();
-        let items = vec![put(crate::stock::built(version.build())?), put(crate::stock::built(latest.build())?)];
+        let details = Some(format!("version {}, {}", plan.version, plan.price));
+        let act = Act { by, action: Action::PlanPut, target: &plan.plan_id, details };
+        let items = vec![put(built(version.build())?), put(built(latest.build())?), self.audit_put(&act)?];
         match self.transact(items).await {
             Ok(()) => Ok(Ok(())),
-            Err(crate::write::TransactError::Failed(error)) => Err(error),
-            Err(crate::write::TransactError::Refused(_)) => {
+            Err(TransactError::Failed(error)) => Err(error),
+            Err(TransactError::Refused(_)) => {
                 let there = self.plan_item(keys::plan_version(&plan.plan_id, plan.version)).await?;
                 let same = there.map(from_item::<Plan>).transpose()?.is_some_and(|there| there == *plan);
                 Ok(if same { Ok(()) } else { Err(Conflict) })

@@ -6,14 +6,15 @@
 //!  0 ................ low ................... head ................. published ............. tail
 //! ```
 
+use crate::audit::Act;
 use crate::item::{Item, number, number_of, text, text_of, to_item};
+use crate::levels::Noted;
 use crate::sims::{Sim, SimRules, SimState};
 use crate::write::{SendError, TransactError, Twice, send};
 use crate::{Store, StoreError, keys};
 use aws_sdk_dynamodb::types::{Delete, Put, ReturnValue, TransactWriteItem, Update};
-use futures_util::future::try_join;
 use serde::{Deserialize, Serialize};
-use simdock_domain::{ActivationCode, Iccid, Msisdn, PoolId, Profile, Timestamp};
+use simdock_domain::{Action, ActivationCode, Iccid, Msisdn, PoolId, Profile, Timestamp};
 use std::collections::BTreeSet;
 
 /// A card within this many days of its deadline is not sold any more: its buyer could not use it in peace.
@@ -34,28 +35,6 @@ pub struct NewCard {
     pub msisdn: Option<Msisdn>,
     /// Until when the profile can be installed.
     pub activate_before: Option<Timestamp>,
-}
-
-/// The level of a pool.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Level {
-    /// Which.
-    pub pool: PoolId,
-    /// Cards that can be bought now.
-    pub available: u64,
-    /// Cards ever added, those put back counted again.
-    pub added: u64,
-    /// Tickets ever drawn.
-    pub drawn: u64,
-    /// Somebody wants to know when fewer than this many can be bought.
-    pub alarm_level: u64,
-}
-
-impl Level {
-    /// Whether the pool is below its alarm level.
-    pub fn is_low(&self) -> bool {
-        self.available < self.alarm_level
-    }
 }
 
 /// A card that was drawn, and the slot it stands in.
@@ -173,10 +152,12 @@ impl Store {
             key.extend(names.iter().map(|name| ((*name).to_owned(), number(0))));
             key
         };
+        let mut marks = zero(keys::marks(pool), &["low", "seen"]);
+        marks.insert("noted".to_owned(), serde_dynamo::to_attribute_value(Noted::NOTHING)?);
         let items = [
             zero(keys::counter(pool), &["available", "head", "published"]),
             zero(keys::tail(pool), &["tail"]),
-            zero(keys::marks(pool), &["low", "seen"]),
+            marks,
             // Last, so that a pool in the registry is whole.
             registry,
         ];
@@ -200,38 +181,25 @@ impl Store {
         self.partition(keys::POOLS).await?.iter().map(pool_of).collect()
     }
 
-    /// Sets the level below which a pool is low; at 0 it never is. Answers whether there is such a pool.
-    pub async fn set_pool_alarm(&self, pool: &PoolId, level: u64) -> Result<bool, StoreError> {
-        let update = self
-            .client
-            .update_item()
+    /// Sets the level below which a pool is low; at 0 it never is. Answers whether there is such a pool. A level that is set already is
+    /// not written.
+    pub async fn set_pool_alarm(&self, pool: &PoolId, level: u64, by: &str) -> Result<bool, StoreError> {
+        let entry = self.pool_item(keys::pool(pool)).await?;
+        let before = number_of(&entry, "alarmLevel")?;
+        if entry.is_empty() || before == level {
+            return Ok(!entry.is_empty());
+        }
+        let update = Update::builder()
             .table_name(&self.tables.pools)
             .set_key(Some(keys::pool(pool)))
             .update_expression("SET alarmLevel = :level")
             .condition_expression("attribute_exists(pk)")
             .expression_attribute_values(":level", number(level));
-        match send(Twice::Harmless, || update.clone().send()).await {
-            Ok(_) => Ok(true),
-            Err(SendError::Refused(_)) => Ok(false),
-            Err(SendError::Failed(error)) => Err(error),
-        }
-    }
-
-    /// The level of every pool.
-    pub async fn levels(&self) -> Result<Vec<Level>, StoreError> {
-        let mut levels = Vec::new();
-        for entry in self.partition(keys::POOLS).await? {
-            let pool = pool_of(&entry)?;
-            let (counter, marks) = try_join(self.pool_item(keys::counter(&pool)), self.pool_item(keys::marks(&pool))).await?;
-            levels.push(Level {
-                available: number_of(&counter, "available")?.saturating_sub(number_of(&marks, "dead")?),
-                added: number_of(&counter, "published")?,
-                drawn: number_of(&counter, "head")?,
-                alarm_level: number_of(&entry, "alarmLevel")?,
-                pool,
-            });
-        }
-        Ok(levels)
+        let mut write = self.transaction();
+        write.push(TransactWriteItem::builder().update(built(update.build())?).build());
+        let details = Some(format!("{before} to {level}"));
+        write.push(self.audit_put(&Act { by, action: Action::AlarmLevelSet, target: &pool.to_string(), details })?);
+        Ok(write.commit().await?.is_ok())
     }
 
     /// All items of a partition of `pools`.
@@ -481,7 +449,7 @@ impl Store {
     }
 }
 
-fn pool_of(entry: &Item) -> Result<PoolId, StoreError> {
+pub(crate) fn pool_of(entry: &Item) -> Result<PoolId, StoreError> {
     text_of(entry, "pool")?.to_owned().try_into().map_err(StoreError::Broken)
 }
 

@@ -6,6 +6,7 @@ use simdock_domain::{Order, OrderNum, Plan, short_hash};
 use simdock_local::{Handler, http_handler};
 use simdock_payments::{Secret, sign_stripe};
 use simdock_runtime::Context;
+use simdock_store::ADMINISTRATOR;
 use simdock_tests::{Faults, PARTNER, Proxy, World, config, draft, plan, pool};
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,7 +44,7 @@ pub async fn crowd(buyers: u32, units: u32) -> Crowd {
     let everything = plan();
     let profiles = everything.profiles.iter().filter(|profile| profile.imsi_profile == pool().imsi_profile).cloned().collect();
     let plan = Plan { plan_id: "one-pool".to_owned(), profiles, ..everything };
-    world.store.put_plan(&plan).await.expect("the plan is written").expect("the plan is new");
+    world.store.put_plan(&plan, ADMINISTRATOR).await.expect("the plan is written").expect("the plan is new");
     let mut orders = Vec::new();
     for number in 0..buyers {
         let num = OrderNum::derive(PARTNER, "POST /v1/orders", &number.to_string());

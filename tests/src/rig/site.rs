@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use simdock_domain::Money;
 use simdock_local::{Options, Stack};
 use simdock_payments::{Secret, sign_standard, sign_stripe};
-use simdock_store::{Partner, Principal, Store};
+use simdock_store::{ADMINISTRATOR, Credit, Partner, Principal, Store};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -34,7 +34,6 @@ pub struct Site {
     http: HttpClient,
     last: AtomicU64,
     surprises: Mutex<Vec<String>>,
-    store: Store,
     /// API keys that are no good any more.
     ended: Mutex<Vec<String>>,
     _tables: Arc<OnceLock<Proxy>>,
@@ -91,13 +90,15 @@ impl Site {
         let store = Store::new(&stack.config()).await.expect("a store");
         let mut keys = Vec::new();
         for number in 0..partners {
-            let (partner_id, key) = (partner_id(number), new_key(number));
+            let (partner_id, key) = (partner_id(number), format!("sdk_partner_rig_{number}_{:016x}", fastrand::u64(..)));
             let partner = Partner { partner_id: partner_id.clone(), display: partner_id.clone(), gift_quota: 2, gifts: 0 };
-            let now = store.clock().now();
-            store.put_partner(&partner).await.expect("a partner");
-            store.put_key(&key, &Principal::Partner { partner_id: partner_id.clone() }, now).await.expect("a key");
+            store.put_partner(&partner, ADMINISTRATOR).await.expect("a partner");
+            store
+                .put_key(&key, &Principal::Partner { partner_id: partner_id.clone() }, None, ADMINISTRATOR)
+                .await
+                .expect("a key");
             let credit = Money { amount: BALANCE, currency: "EUR".parse().expect("a currency") };
-            store.credit(&partner_id, credit, "credit#opening", now).await.expect("a balance");
+            store.credit(&Credit::new(&partner_id, credit, "credit#opening")).await.expect("a balance");
             keys.push(key);
         }
         let site = Self {
@@ -106,7 +107,6 @@ impl Site {
             http: wire::client(),
             last: AtomicU64::new(0),
             surprises: Mutex::default(),
-            store,
             ended: Mutex::default(),
             _tables: tables,
         };
@@ -128,14 +128,22 @@ impl Site {
         self.surprises.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// A partner's next API key; the one before it is ended.
+    /// A partner's next API key; all that it had are ended, also those whose making was never answered.
     pub async fn rotate(&self, number: u64, before: &str) -> String {
-        let (key, now) = (new_key(number), self.store.clock().now());
-        let principal = Principal::Partner { partner_id: partner_id(number) };
-        self.store.put_key(&key, &principal, now).await.expect("a key");
-        self.store.revoke_key(before, now).await.expect("a revocation");
+        let partner = partner_id(number);
+        let made =
+            self.send(Method::POST, "/v1/keys", As::Manager, &json!({"role": "partner", "partnerId": partner}).to_string());
+        let made = made.await.body;
+        let Some(key) = made["key"].as_str() else { return before.to_owned() };
+        let known = self.send(Method::GET, &format!("/v1/keys?partnerId={partner}"), As::Manager, "").await.body;
+        for other in known["items"].as_array().into_iter().flatten() {
+            if other["status"] == "good" && other["keyId"] != made["keyId"] {
+                let path = format!("/v1/keys/{}/revocation", other["keyId"].as_str().unwrap_or_default());
+                self.send(Method::POST, &path, As::Manager, "{}").await;
+            }
+        }
         self.ended.lock().unwrap_or_else(PoisonError::into_inner).push(before.to_owned());
-        key
+        key.to_owned()
     }
 
     /// API keys that were ended and are good all the same; to be asked when that was long ago.
@@ -282,10 +290,6 @@ impl Site {
 
 fn partner_id(number: u64) -> String {
     format!("rig-{number}")
-}
-
-fn new_key(number: u64) -> String {
-    format!("sdk_partner_rig_{number}_{:016x}", fastrand::u64(..))
 }
 
 /// Whether a queue holds what was given up.

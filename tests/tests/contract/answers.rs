@@ -3,6 +3,7 @@
 mod cards;
 mod desk;
 mod reads;
+mod settings;
 mod subscriptions;
 
 use crate::api::openapi::Contract;
@@ -27,7 +28,7 @@ const FLEETING: &[&str] = &["Email.status = sending"];
 async fn every_documented_answer_is_given_and_no_other() {
     let contract = Arc::new(Contract::load());
     // Boxed, since all of them together are more than a thread's stack likes to hold.
-    let all: [LocalBoxFuture<'_, ()>; 10] = [
+    let all: [LocalBoxFuture<'_, ()>; 11] = [
         requests(&contract).boxed_local(),
         orders(&contract).boxed_local(),
         refunds(&contract).boxed_local(),
@@ -35,6 +36,7 @@ async fn every_documented_answer_is_given_and_no_other() {
         cards::cards(&contract).boxed_local(),
         desk::desk(&contract).boxed_local(),
         reads::reads(&contract).boxed_local(),
+        settings::settings(&contract).boxed_local(),
         time(&contract).boxed_local(),
         trouble(&contract).boxed_local(),
         slow_import(&contract).boxed_local(),
@@ -464,6 +466,8 @@ async fn trouble(contract: &Arc<Contract>) {
         let asked = contract.operations().into_iter().map(async |operation| {
             let path = operation.path.replace("{orderNum}", "EPZYXWVTSRQPNMKJHG").replace("{importId}", "IM0");
             let path = path.replace("{subscriptionId}", "SUZYXWVTSRQPNMKJHG").replace("{iccid}", "8934501234567890125");
+            let path = path.replace("{partnerId}", "acme").replace("{keyId}", "KY0123456789ABCDEF");
+            let path = path.replace("{planId}", "eu-5gb-30d").replace("{poolId}", "meridian.7.esim");
             let call = match operation.id.as_str() {
                 "createOrder" => site.ordering(&draft("eu-5gb-30d")),
                 "importInventory" => site.post(path).by(By::Manager).csv(csv(0, 1)),
@@ -495,6 +499,8 @@ async fn slow_import(contract: &Arc<Contract>) {
     between.set(Way::After(Duration::ZERO));
     let path = format!("/v1/inventory/imports/{}", running["importId"].as_str().unwrap());
     assert_eq!(site.get(&path).by(By::Manager).send().await.expect(200)["status"], "running");
+    let imports = site.get("/v1/inventory/imports").by(By::Manager).send().await.expect(200);
+    assert_eq!((&imports["items"][0]["status"], &imports["items"][0]["lines"]), (&json!("running"), &json!(600)));
     site.local("sweep", json!({})).await;
     let done = site.get(&path).by(By::Manager).send().await.expect(200);
     assert_eq!((&done["status"], &done["added"]), (&json!("done"), &json!(600)));

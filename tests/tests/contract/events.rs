@@ -5,6 +5,7 @@
 mod cards;
 mod desk;
 mod reads;
+mod settings;
 mod subscriptions;
 
 use crate::api::openapi::Contract;
@@ -198,6 +199,7 @@ fn every_event_is_used() {
         .chain(cards::names())
         .chain(desk::names())
         .chain(reads::names())
+        .chain(settings::names())
         .map(str::to_owned)
         .collect();
     assert_eq!(files, used);

@@ -49,6 +49,21 @@ const FUNCTIONS: &[(&str, &str)] = &[
     ("importInventory", "import-inventory"),
     ("getImport", "read"),
     ("receivePaymentWebhook", "payment-webhook"),
+    ("getPlan", "read"),
+    ("putPlan", "manage-plans"),
+    ("getInventory", "read"),
+    ("changeInventory", "manage-inventory"),
+    ("listImports", "read"),
+    ("listPartners", "read"),
+    ("createPartner", "manage-partners"),
+    ("getPartner", "read"),
+    ("changePartner", "manage-partners"),
+    ("getLedger", "read"),
+    ("creditPartner", "manage-partners"),
+    ("listKeys", "read"),
+    ("createKey", "manage-partners"),
+    ("endKey", "manage-partners"),
+    ("getAuditLog", "read"),
 ];
 
 #[tokio::test]

@@ -29,13 +29,20 @@ impl Victim {
         let card = &order["cards"][0];
         let import = site.post("/v1/inventory/imports?operator=meridian&imsiProfile=7").by(By::Manager).csv(csv(0, 1));
         let import = import.send().await.expect(201);
-        let parameters = BTreeMap::from([
+        let mut parameters = BTreeMap::from([
             ("orderNum", (num(&order).to_owned(), "EPZYXWVTSRQPNMKJHG")),
             ("subscriptionId", (text(&card["subscriptionId"]), "SUZYXWVTSRQPNMKJHG")),
             ("iccid", (text(&card["iccid"]), "8934501234567890125")),
+            ("partnerId", ("demo-travel".to_owned(), "nobodys-travel")),
             ("importId", (text(&import["importId"]), "IMZYXWVTSRQPNMKJHG")),
         ]);
         let mut secrets: Vec<String> = parameters.values().map(|(own, _)| own.clone()).collect();
+        // Everybody's, or nobody's.
+        parameters.extend([
+            ("planId", ("eu-5gb-30d".to_owned(), "none")),
+            ("poolId", ("meridian.7.esim".to_owned(), "meridian.99.esim")),
+            ("keyId", ("KY0123456789ABCDEF".to_owned(), "KYZYXWVTSRQPNMKJHG")),
+        ]);
         secrets.extend([text(&card["code"]), text(&card["activationCode"])]);
         secrets.extend(["victim@example.com", "Viktoria", "Victims line", "victim-1007", "demo-travel"].map(str::to_owned));
         Self { parameters, secrets }

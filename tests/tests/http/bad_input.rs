@@ -2,7 +2,7 @@
 
 use crate::api::{By, Site, csv, draft, num, unique};
 use serde_json::{Value, json};
-use simdock_store::Principal;
+use simdock_store::{ADMINISTRATOR, Principal};
 
 /// A good order with something done to it.
 fn but(change: impl FnOnce(&mut Value)) -> Value {
@@ -142,8 +142,8 @@ async fn nobody_gets_in_without_a_key() {
     let store = site.store().await;
     let revoked = format!("revoked-{}", unique());
     let partner = Principal::Partner { partner_id: crate::api::PARTNER.to_owned() };
-    store.put_key(&revoked, &partner, crate::api::begin()).await.unwrap();
-    store.revoke_key(&revoked, crate::api::begin()).await.unwrap();
+    let ended = store.put_key(&revoked, &partner, None, ADMINISTRATOR).await.unwrap();
+    store.end_key(&ended.id, crate::api::begin(), ADMINISTRATOR).await.unwrap();
     let before = site.tables().await;
     let good = site.stack.keys().partner_key.clone();
     let values = [

@@ -1,7 +1,7 @@
 use crate::{available, within};
 use futures_util::future::join_all;
 use simdock_domain::{Money, Order, PaymentMethod, Provider, Status, VoidReason};
-use simdock_store::{LedgerEntry, LowBalance, Paid, Receipt};
+use simdock_store::{ADMINISTRATOR, Credit, Credited, LedgerEntry, LowBalance, Paid, Partner, PartnerChange, Receipt};
 use simdock_tests::{Faults, PARTNER, Proxy, World, audit, draft, eur, order};
 
 /// An order that is to be paid from the balance.
@@ -18,7 +18,7 @@ fn from_balance(order: &Order) -> Receipt {
 }
 
 async fn credit(world: &World, amount: i64) {
-    assert!(world.store.credit(PARTNER, eur(amount), "credit-1", world.now()).await.expect("the credit"));
+    assert_eq!(world.store.credit(&Credit::new(PARTNER, eur(amount), "credit-1")).await.expect("the credit"), Credited::Now);
 }
 
 async fn balance(world: &World) -> i64 {
@@ -30,8 +30,9 @@ async fn a_credit_counts_once() {
     let world = World::new().await;
     assert_eq!(balance(&world).await, 0);
     credit(&world, 5000).await;
-    assert!(!world.store.credit(PARTNER, eur(5000), "credit-1", world.now()).await.unwrap());
-    assert!(world.store.credit(PARTNER, eur(1), "credit-2", world.now()).await.unwrap());
+    let again = world.store.credit(&Credit::new(PARTNER, eur(5000), "credit-1")).await.unwrap();
+    assert!(matches!(again, Credited::Before(entry) if entry.amount == eur(5000)));
+    assert_eq!(world.store.credit(&Credit::new(PARTNER, eur(1), "credit-2")).await.unwrap(), Credited::Now);
     assert_eq!(balance(&world).await, 5001);
     audit(&world.engine).await;
 }
@@ -40,18 +41,24 @@ async fn a_credit_counts_once() {
 async fn a_balance_is_low_below_the_level_that_somebody_set() {
     let world = World::new().await;
     let low = async || world.store.low_balances().await.unwrap();
+    let acme = Partner { partner_id: PARTNER.to_owned(), display: "Acme".to_owned(), gift_quota: 0, gifts: 0 };
+    assert!(world.store.put_partner(&acme, ADMINISTRATOR).await.unwrap());
+    let watch = async |level: Money| {
+        let change = PartnerChange { alarm_levels: vec![level], ..PartnerChange::default() };
+        assert!(world.store.change_partner(PARTNER, &change, ADMINISTRATOR).await.unwrap());
+    };
     credit(&world, 5000).await;
     assert_eq!(low().await, []);
-    world.store.set_balance_alarm(PARTNER, eur(5000)).await.unwrap();
+    watch(eur(5000)).await;
     assert_eq!(low().await, []);
     // A currency that the partner has nothing of, and a level that is raised.
     let yen = Money { amount: 1, currency: "JPY".parse().unwrap() };
-    world.store.set_balance_alarm(PARTNER, yen).await.unwrap();
-    world.store.set_balance_alarm(PARTNER, eur(5001)).await.unwrap();
+    watch(yen).await;
+    watch(eur(5001)).await;
     let below = |balance, alarm_level| LowBalance { partner_id: PARTNER.to_owned(), balance, alarm_level };
     assert_eq!(low().await, [below(eur(5000), eur(5001)), below(Money { amount: 0, ..yen }, yen)]);
-    world.store.set_balance_alarm(PARTNER, Money { amount: 0, ..yen }).await.unwrap();
-    assert!(world.store.credit(PARTNER, eur(1), "credit-2", world.now()).await.unwrap());
+    watch(Money { amount: 0, ..yen }).await;
+    assert_eq!(world.store.credit(&Credit::new(PARTNER, eur(1), "credit-2")).await.unwrap(), Credited::Now);
     assert_eq!(low().await, []);
 }
 
@@ -72,8 +79,9 @@ async fn an_order_is_debited_and_the_ledger_says_so() {
         assert!(now.seconds_since(entry.at) < 60);
         entry.at = now;
     }
-    let debit = LedgerEntry { reference: format!("{}#payment", order.num), at: now, amount: eur(-2900) };
-    assert_eq!(ledger, [debit, LedgerEntry { reference: "credit-1".to_owned(), at: now, amount: eur(5000) }]);
+    let debit = LedgerEntry::new(format!("{}#payment", order.num), now, eur(-2900));
+    let credit = LedgerEntry { by: Some(ADMINISTRATOR.to_owned()), ..LedgerEntry::new("credit-1", now, eur(5000)) };
+    assert_eq!(ledger, [debit, credit]);
     audit(&world.engine).await;
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use simdock_audit::Rule;
 use simdock_domain::{Order, PaymentMethod, Provider, Subscription, SubscriptionChange};
 use simdock_local::examine;
-use simdock_store::{Paid, Partner, Receipt};
+use simdock_store::{ADMINISTRATOR, Credit, Credited, Paid, Partner, Receipt};
 use simdock_tests::{PARTNER, World, draft, eur, iccid, order, pool, receipt};
 use std::collections::BTreeSet;
 
@@ -32,8 +32,8 @@ impl Patient {
     async fn new() -> Self {
         let world = World::with_cards(8).await;
         let partner = Partner { partner_id: PARTNER.to_owned(), display: "Acme".to_owned(), gift_quota: 0, gifts: 0 };
-        world.store.put_partner(&partner).await.expect("the partner is written");
-        assert!(world.store.credit(PARTNER, eur(10_000), "credit#1", world.now()).await.expect("the credit"));
+        world.store.put_partner(&partner, ADMINISTRATOR).await.expect("the partner is written");
+        assert_eq!(world.store.credit(&Credit::new(PARTNER, eur(10_000), "credit#1")).await.expect("the credit"), Credited::Now);
         let (main, subscription) = world.subscription("main").await;
         let renewal = world.change("renewal", &subscription, SubscriptionChange::Renewal { add_on_ids: Vec::new() }).await;
         let renewal = pay(&world, &renewal, receipt(&renewal)).await;

@@ -3,7 +3,9 @@
 use crate::within;
 use futures_util::future::join_all;
 use simdock_domain::{Command, MailKind, Order, OrderNum, PaymentMethod, ProfileState, Provider, decide};
-use simdock_store::{Change, Created, Facts, ImportLine, ImportStatus, Paid, Receipt, Store, StoreError};
+use simdock_store::{
+    ADMINISTRATOR, Change, Created, Credit, Credited, Facts, ImportLine, ImportStatus, Paid, Receipt, Store, StoreError,
+};
 use simdock_tests::{
     Fault, Faults, PARTNER, Proxy, World, activations, audit, card, cards, draft, eur, eventually, order, pool, receipt, sims_of,
     stock,
@@ -70,7 +72,7 @@ async fn a_bad_day(seed: u64, forget_tokens: bool) {
     let world = World::with_cards(20).await;
     let proxy = Proxy::start(&world.engine, seed, bad_day(forget_tokens)).await;
     let store = world.store_through(&proxy).await;
-    let credited = eventually(async || store.credit(PARTNER, eur(20_000), "credit", world.now()).await).await;
+    let credited = eventually(async || store.credit(&Credit::new(PARTNER, eur(20_000), "credit")).await).await;
     let orders: Vec<Order> = (0..24)
         .map(|number| {
             let mut draft = draft(1 + number % 2);
@@ -80,7 +82,7 @@ async fn a_bad_day(seed: u64, forget_tokens: bool) {
         .collect();
     let lines: Vec<_> = (2..).zip(cards(&pool(), 100..260)).map(|(line, card)| ImportLine { line, card }).collect();
     let import = async {
-        eventually(async || store.begin_import("IM1", 160, lines.clone(), &[], world.now()).await).await;
+        eventually(async || store.begin_import("IM1", 160, lines.clone(), &[], ADMINISTRATOR).await).await;
         eventually(async || store.run_import("IM1", Instant::now() + Duration::from_mins(1)).await).await
     };
     let sweeps = async {
@@ -91,7 +93,7 @@ async fn a_bad_day(seed: u64, forget_tokens: bool) {
     let all = futures_util::future::join3(join_all(orders.iter().map(|order| live(&store, order))), import, sweeps);
     let (lived, import, ()) = within(80, all).await;
     // An answer that was lost makes the second try the one that finds it done.
-    assert!(credited || forget_tokens);
+    assert!(credited == Credited::Now || forget_tokens);
     let import = import.expect("the import exists");
     assert_eq!((import.status, import.added, import.errors.len()), (ImportStatus::Done, 160, 0));
     for order in &lived {
@@ -214,8 +216,8 @@ async fn a_credit_is_given_once_whatever_becomes_of_the_answer() {
         let store = world.store_through(&proxy).await;
         for way in WAYS {
             proxy.next("TransactWriteItems", [way]);
-            let first = store.credit(PARTNER, eur(100), &format!("{way:?}"), world.now()).await.unwrap();
-            assert!(first || forget_tokens, "{way:?}");
+            let first = store.credit(&Credit::new(PARTNER, eur(100), &format!("{way:?}"))).await.unwrap();
+            assert!(first == Credited::Now || forget_tokens, "{way:?}");
         }
         assert_eq!(store.balance(PARTNER, eur(0).currency).await.unwrap(), eur(500));
         audit(&world.engine).await;
@@ -232,7 +234,7 @@ async fn an_import_is_written_down_once_whatever_becomes_of_the_answer() {
             let id = format!("IM{serial}");
             let line = ImportLine { line: 2, card: card(&pool(), serial) };
             proxy.next("TransactWriteItems", [way]);
-            store.begin_import(&id, 1, vec![line], &[], world.now()).await.unwrap();
+            store.begin_import(&id, 1, vec![line], &[], ADMINISTRATOR).await.unwrap();
             proxy.next("TransactWriteItems", [way]);
             let import = store.run_import(&id, Instant::now() + Duration::from_secs(20)).await.unwrap().unwrap();
             assert_eq!((import.status, import.added, import.errors.len()), (ImportStatus::Done, 1, 0), "{way:?}");
@@ -264,7 +266,7 @@ async fn transactions_that_meet_wait_for_each_other() {
     let proxy = Proxy::start(&world.engine, 1, Faults::default()).await;
     let store = world.store_through(&proxy).await;
     // All debit one balance.
-    eventually(async || store.credit(PARTNER, eur(14_500), "credit", world.now()).await).await;
+    eventually(async || store.credit(&Credit::new(PARTNER, eur(14_500), "credit")).await).await;
     let lived = join_all((0..10).map(async |number| {
         let mut draft = draft(1);
         draft.payment_method = PaymentMethod::Balance;

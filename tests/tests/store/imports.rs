@@ -1,6 +1,6 @@
 use crate::{available, within};
 use futures_util::future::{join, join_all};
-use simdock_store::{Import, ImportError, ImportLine, ImportStatus, NewCard, Store, StoreError};
+use simdock_store::{ADMINISTRATOR, Import, ImportError, ImportLine, ImportStatus, NewCard, Store, StoreError};
 use simdock_tests::{Fault, Faults, Proxy, World, audit, card, cards, iccid, pool, second_pool, stock};
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ fn soon() -> Instant {
 
 async fn begin(world: &World, id: &str, cards: Vec<NewCard>) {
     let lines = lines(cards);
-    world.store.begin_import(id, lines.len(), lines, &[], world.now()).await.expect("the import is written down");
+    world.store.begin_import(id, lines.len(), lines, &[], ADMINISTRATOR).await.expect("the import is written down");
 }
 
 async fn run(store: &Store, id: &str) -> Import {
@@ -40,7 +40,7 @@ async fn an_import_puts_good_lines_into_stock_and_reports_bad_ones() {
     };
     let errors: Vec<_> = (1000..2500).map(bad).collect();
     let now = world.now();
-    world.store.begin_import("IM1", 1565, lines(good.clone()), &errors, now).await.unwrap();
+    world.store.begin_import("IM1", 1565, lines(good.clone()), &errors, ADMINISTRATOR).await.unwrap();
     let before = world.store.import("IM1").await.unwrap().unwrap();
     assert_eq!(standing(&before), (ImportStatus::Running, 65, 0));
     assert_eq!(world.store.running_imports().await.unwrap(), ["IM1"]);
@@ -90,7 +90,7 @@ async fn the_same_import_twice_at_once_is_one() {
     let stores = join_all((0..3).map(|_| world.store_through(&proxy))).await;
     let whole = async |store: &Store| {
         let lines = lines(cards(&pool(), 0..200));
-        store.begin_import("IM1", 200, lines, &[], world.now()).await.unwrap();
+        store.begin_import("IM1", 200, lines, &[], ADMINISTRATOR).await.unwrap();
         run(store, "IM1").await
     };
     let imports = within(60, join_all(stores.iter().map(whole))).await;

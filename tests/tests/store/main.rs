@@ -2,6 +2,7 @@
 
 mod backlog;
 mod balance;
+mod desk;
 mod doctor;
 mod faults;
 mod imports;

@@ -5,7 +5,7 @@ use simdock_domain::{
     Draft, FormFactor, Fulfilment, Iccid, Job, MailKind, Money, Order, Provider, ReturnReason, Status, SubscriptionChange,
     VoidReason, due, mails_due, outstanding,
 };
-use simdock_store::{Paid, Receipt, SimState};
+use simdock_store::{ADMINISTRATOR, Paid, Receipt, SimState};
 use simdock_tests::{Faults, Proxy, World, audit, card, cards, eur, iccid, order, plan, pool, receipt, second_pool, stock};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -235,7 +235,7 @@ async fn an_order_that_costs_nothing_is_paid_at_once() {
     let world = World::with_cards(1).await;
     let mut gift = plan();
     (gift.plan_id, gift.price) = ("gift".to_owned(), eur(0));
-    world.store.put_plan(&gift).await.unwrap().unwrap();
+    world.store.put_plan(&gift, ADMINISTRATOR).await.unwrap().unwrap();
     let mut created = order("gift", simdock_tests::draft(1), world.now());
     created.plan_id = "gift".to_owned();
     created.lines[0].amount = 0;

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use simdock_domain::{
     Command, EndReason, Iccid, LineState, Order, OrderNum, PaymentMethod, Provider, RefundPolicy, Used, decide, decide_all,
 };
-use simdock_store::{Activation, Conflict, Facts, Receipt, Sim, SimState, Store, StoreError};
+use simdock_store::{Activation, Conflict, Credit, Facts, Receipt, Sim, SimState, Store, StoreError};
 use simdock_tests::{Fault, Faults, PARTNER, Proxy, World, audit, draft, eur, eventually, iccid, order, sims_of};
 
 /// How many lines are revoked at once: each takes up to three items of a transaction, and the order one.
@@ -18,7 +18,7 @@ async fn cancelling(world: &World, key: &str, count: u32, lines: Vec<usize>) -> 
     (draft.payment_method, draft.send_email) = (PaymentMethod::Balance, false);
     let order = order(key, draft, world.now());
     world.store.create_order(&order).await.expect("the order is written");
-    world.store.credit(PARTNER, order.price(), &format!("credit#{key}"), world.now()).await.expect("the credit");
+    world.store.credit(&Credit::new(PARTNER, order.price(), &format!("credit#{key}"))).await.expect("the credit");
     let receipt = Receipt { provider: Provider::Balance, payment_id: order.num.to_string(), received: order.price() };
     world.store.receive_payment(&order.num, &receipt).await.expect("the payment");
     let all: Vec<usize> = (0..count as usize).collect();

@@ -96,6 +96,8 @@ pub enum Segment {
     Fixed(String),
     /// Any one part, given to the function under this name.
     Parameter(String),
+    /// All that is left of the path, at least one part, given to the function under this name.
+    Rest(String),
 }
 
 /// A mapping from a queue to a function.
@@ -612,15 +614,21 @@ fn stream_table(arn: &str) -> Result<String, StackError> {
 
 fn segments(path: &str) -> Result<Vec<Segment>, StackError> {
     let path = path.strip_prefix('/').ok_or_else(|| StackError::new(format!("the path {path} does not begin with a slash")))?;
-    path.split('/')
+    let segments: Vec<_> = path
+        .split('/')
         .map(|segment| match segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
-            Some(greedy) if greedy.ends_with('+') => {
-                Err(StackError::new(format!("the local stack does not understand the greedy path part {segment}")))
+            Some(name) => {
+                name.strip_suffix('+').map_or_else(|| Segment::Parameter(name.to_owned()), |name| Segment::Rest(name.to_owned()))
             }
-            Some(name) => Ok(Segment::Parameter(name.to_owned())),
-            None => Ok(Segment::Fixed(segment.to_owned())),
+            None => Segment::Fixed(segment.to_owned()),
         })
-        .collect()
+        .collect();
+    match segments.iter().position(|segment| matches!(segment, Segment::Rest(_))) {
+        Some(index) if index + 1 < segments.len() => {
+            Err(StackError::new(format!("the greedy part of {path} is not its last, where API Gateway takes one")))
+        }
+        _ => Ok(segments),
+    }
 }
 
 fn rate(expression: &str) -> Result<Duration, StackError> {
@@ -734,7 +742,7 @@ Resources:
             (function("{Type: SQS, Properties: {Queue: 'arn:aws:sqs:::q', FilterCriteria: {}}}"), "FilterCriteria"),
             (function("{Type: S3, Properties: {}}"), "S3"),
             (function("{Type: Schedule, Properties: {Schedule: cron(0 * * * ? *)}}"), "cron"),
-            (function("{Type: HttpApi, Properties: {Method: get, Path: '/{proxy+}'}}"), "{proxy+}"),
+            (function("{Type: HttpApi, Properties: {Method: get, Path: '/{proxy+}/x'}}"), "{proxy+}"),
             (function("{Type: EventBridgeRule, Properties: {Pattern: {source: [{prefix: aws}]}}}"), "prefix"),
         ] {
             let problem = Template::parse(&template, &BTreeMap::new(), "http://x").unwrap_err().to_string();

@@ -1,0 +1,174 @@
+//! The console as a client of the API: the requests that a partner's own client would send over HTTP, handed to the functions'
+//! handlers in this process.
+
+use crate::functions::Functions;
+use crate::http::Form;
+use lambda_http::http::header::CONTENT_TYPE;
+use lambda_http::http::{HeaderValue, Request as HttpRequest, StatusCode};
+use lambda_http::request::RequestContext;
+use lambda_http::{Body, RequestExt};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use simdock_api::Session;
+use std::collections::HashMap;
+
+/// A client that asks in the name of a session.
+#[derive(Debug)]
+pub struct Api<'a> {
+    functions: &'a Functions,
+    session: Session,
+    /// The gateway's request that all of this is done for: its id stands in the log of each function.
+    context: RequestContext,
+}
+
+/// A request that is not sent yet.
+#[derive(Debug)]
+pub struct Call<'a> {
+    api: &'a Api<'a>,
+    route: &'static str,
+    path: HashMap<String, Vec<String>>,
+    query: HashMap<String, Vec<String>>,
+    key: Option<String>,
+    body: Option<(&'static str, String)>,
+}
+
+/// What the API refused, as its problem+json says it.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Refusal {
+    /// The HTTP status.
+    pub status: u16,
+    /// What programs go by.
+    #[serde(default)]
+    pub code: String,
+    /// For people.
+    #[serde(default)]
+    pub detail: String,
+    /// The field that it is about, by its path in the body.
+    pub field: Option<String>,
+    /// Of an import: how many lines the file has.
+    #[serde(default)]
+    pub lines: usize,
+    /// Of an import: how many of them cannot go in.
+    #[serde(default)]
+    pub rejected: usize,
+    /// Of an import: why.
+    #[serde(default)]
+    pub errors: Vec<crate::model::LineError>,
+}
+
+impl<'a> Api<'a> {
+    /// A client for one request to the console.
+    pub fn new(functions: &'a Functions, session: Session, context: RequestContext) -> Self {
+        Self { functions, session, context }
+    }
+
+    /// Begins a request to a route of the API, named as `openapi.yaml` does: `GET /v1/orders/{orderNum}`.
+    pub fn call(&'a self, route: &'static str) -> Call<'a> {
+        Call { api: self, route, path: HashMap::new(), query: HashMap::new(), key: None, body: None }
+    }
+}
+
+impl Call<'_> {
+    /// A parameter of the path.
+    pub fn path(mut self, name: &str, value: &str) -> Self {
+        self.path.insert(name.to_owned(), vec![value.to_owned()]);
+        self
+    }
+
+    /// A parameter of the query; an empty one is left out.
+    pub fn query(mut self, name: &str, value: &str) -> Self {
+        if !value.is_empty() {
+            self.query.insert(name.to_owned(), vec![value.to_owned()]);
+        }
+        self
+    }
+
+    /// The idempotency key that came with a form.
+    pub fn key(mut self, form: &Form) -> Self {
+        self.key = Some(form.text("key").to_owned());
+        self
+    }
+
+    /// A JSON body.
+    pub fn json(mut self, body: Map<String, Value>) -> Self {
+        self.body = Some(("application/json", Value::Object(body).to_string()));
+        self
+    }
+
+    /// A CSV body.
+    pub fn csv(mut self, file: &str) -> Self {
+        self.body = Some(("text/csv", file.to_owned()));
+        self
+    }
+
+    /// Sends it, and reads what comes back.
+    pub async fn send<T: DeserializeOwned>(self) -> Result<T, Refusal> {
+        let Self { api, route, path, query, key, body } = self;
+        let (method, at) = route.split_once(' ').unwrap_or_default();
+        let mut request = HttpRequest::builder().method(method).uri(at.replace(['{', '}'], ""));
+        let mut text = String::new();
+        if let Some((content_type, body)) = body {
+            request = request.header(CONTENT_TYPE, content_type);
+            text = body;
+        }
+        let mut request = request.body(Body::Text(text)).map_err(|error| Refusal::ours(error.to_string()))?;
+        if let Some(key) = key {
+            let key = HeaderValue::from_str(&key).map_err(|error| Refusal::ours(error.to_string()))?;
+            request.headers_mut().insert("Idempotency-Key", key);
+        }
+        let mut context = api.context.clone();
+        if let RequestContext::ApiGatewayV2(context) = &mut context {
+            context.route_key = Some(route.to_owned());
+        }
+        request.extensions_mut().insert(context);
+        request.extensions_mut().insert(api.session.clone());
+        let request = request.with_path_parameters(path).with_query_string_parameters(query);
+        let response = api.functions.answer(route, request).await;
+        let status = response.status();
+        if status.is_success() {
+            return serde_json::from_slice(response.body()).map_err(|error| {
+                tracing::error!(route, %error, "the answer of the API cannot be read");
+                Refusal::ours(error.to_string())
+            });
+        }
+        let refusal = serde_json::from_slice(response.body());
+        Err(refusal.unwrap_or_else(|error| Refusal { status: status.as_u16(), ..Refusal::ours(error.to_string()) }))
+    }
+}
+
+impl Refusal {
+    fn ours(detail: String) -> Self {
+        let status = StatusCode::INTERNAL_SERVER_ERROR.as_u16();
+        Self { status, code: "internal".to_owned(), detail, ..Self::default() }
+    }
+
+    /// There is no such page, or nothing of that name.
+    pub fn not_found() -> Self {
+        let detail = "There is no such page.".to_owned();
+        Self { status: StatusCode::NOT_FOUND.as_u16(), code: "not_found".to_owned(), detail, ..Self::default() }
+    }
+
+    /// A form that no page of this session sent.
+    pub fn elsewhere() -> Self {
+        let detail = "This form did not come from a page of your session, so nothing was done. Open the page again and send it from there.";
+        Self {
+            status: StatusCode::FORBIDDEN.as_u16(),
+            code: "elsewhere".to_owned(),
+            detail: detail.to_owned(),
+            ..Self::default()
+        }
+    }
+
+    /// Something about a field that the console itself refuses.
+    pub fn about(field: &str, detail: impl Into<String>) -> Self {
+        let status = StatusCode::BAD_REQUEST.as_u16();
+        Self { status, code: "invalid_field".to_owned(), detail: detail.into(), field: Some(field.to_owned()), ..Self::default() }
+    }
+
+    /// Whether it is about what was typed, so that the form is shown again.
+    pub fn is_about_input(&self) -> bool {
+        matches!(self.status, 400 | 403 | 404 | 409 | 413 | 422)
+    }
+}

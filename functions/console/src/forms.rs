@@ -1,0 +1,230 @@
+//! Forms: labelled fields that keep what was typed and say what is wrong with it.
+
+use crate::Desk;
+use crate::api::Refusal;
+use crate::http::Form;
+use crate::session::random_key;
+use maud::{Markup, Render, html};
+
+/// A form that was sent and refused.
+#[derive(Clone, Copy, Debug)]
+pub struct Attempt<'a> {
+    /// Which form of the page.
+    pub form: &'a str,
+    /// What was typed.
+    pub values: &'a Form,
+    /// Why it was refused.
+    pub refusal: &'a Refusal,
+}
+
+/// The fields of one form of a page.
+#[derive(Clone, Copy, Debug)]
+pub struct Fields<'a> {
+    name: &'a str,
+    attempt: Option<Attempt<'a>>,
+}
+
+/// A labelled field.
+#[derive(Clone, Debug)]
+pub struct Field<'a> {
+    id: String,
+    name: &'a str,
+    label: &'a str,
+    kind: Kind<'a>,
+    value: String,
+    hint: &'a str,
+    error: Option<String>,
+    required: bool,
+    width: &'a str,
+}
+
+#[derive(Clone, Debug)]
+enum Kind<'a> {
+    Input(&'a str),
+    Area,
+    Choice(Vec<(String, String)>),
+}
+
+impl<'a> Fields<'a> {
+    /// Fields of the form with this name, filled in as they were if it was refused.
+    pub fn new(name: &'a str, attempt: Option<Attempt<'a>>) -> Self {
+        Self { name, attempt: attempt.filter(|attempt| attempt.form == name) }
+    }
+
+    /// Whether this form was just refused.
+    pub fn was_refused(&self) -> bool {
+        self.attempt.is_some()
+    }
+
+    /// What was typed into a field before, if the form was refused.
+    pub fn typed(&self, name: &str) -> Option<&'a str> {
+        self.attempt.map(|attempt| attempt.values.raw(name))
+    }
+
+    /// Whether a box was ticked before, or is ticked at first.
+    pub fn ticked(&self, name: &str, value: &str, at_first: bool) -> bool {
+        self.attempt.map_or(at_first, |attempt| attempt.values.all(name).any(|ticked| ticked == value))
+    }
+
+    fn field(&self, name: &'a str, label: &'a str, kind: Kind<'a>) -> Field<'a> {
+        let refusal = self.attempt.map(|attempt| attempt.refusal);
+        let about =
+            |field: &&String| field.as_str() == name || field.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'));
+        let error = refusal.filter(|refusal| refusal.field.as_ref().is_some_and(|field| about(&field)));
+        Field {
+            id: format!("{}-{name}", self.name),
+            name,
+            label,
+            kind,
+            value: self.typed(name).unwrap_or_default().to_owned(),
+            hint: "",
+            error: error.map(|refusal| refusal.detail.clone()),
+            required: false,
+            width: "",
+        }
+    }
+
+    /// A line of text.
+    pub fn text(&self, name: &'a str, label: &'a str) -> Field<'a> {
+        self.field(name, label, Kind::Input("text"))
+    }
+
+    /// An input of another type.
+    pub fn input(&self, kind: &'a str, name: &'a str, label: &'a str) -> Field<'a> {
+        self.field(name, label, Kind::Input(kind))
+    }
+
+    /// Several lines of text.
+    pub fn area(&self, name: &'a str, label: &'a str) -> Field<'a> {
+        self.field(name, label, Kind::Area)
+    }
+
+    /// One of several values, each with its label.
+    pub fn choice(&self, name: &'a str, label: &'a str, options: impl IntoIterator<Item = (String, String)>) -> Field<'a> {
+        self.field(name, label, Kind::Choice(options.into_iter().collect()))
+    }
+
+    /// A postal address.
+    pub fn address(&self, name: &'a str, names: &'a [String; 5], known: Option<&crate::model::Address>) -> Markup {
+        let known = known.cloned().unwrap_or_default();
+        html! {
+            div.fields data-part=(name) {
+                (self.area(&names[0], "Street and number").value(&known.lines.join("\n")).hint("up to three lines"))
+                (self.text(&names[1], "Postal code").value(known.postal_code.as_deref().unwrap_or_default()).width("short"))
+                (self.text(&names[2], "City").value(&known.city))
+                (self.text(&names[3], "Region").value(known.region.as_deref().unwrap_or_default()))
+                (self.text(&names[4], "Country").value(&known.country).hint("two letters, such as ES").width("short"))
+            }
+        }
+    }
+
+    /// A box to tick.
+    pub fn tick(&self, name: &str, value: &str, label: &Markup, at_first: bool) -> Markup {
+        let id = format!("{}-{name}-{value}", self.name);
+        html! {
+            label.tick for=(id) {
+                input #(id) type="checkbox" name=(name) value=(value) checked[self.ticked(name, value, at_first)];
+                span { (label) }
+            }
+        }
+    }
+
+    /// The whole form. What is wrong stands at its head, for those whom no field's colour tells.
+    pub fn form(&self, desk: &Desk<'_>, action: &str, content: &Markup, button: &str) -> Markup {
+        self.form_with(desk, action, content, &html! { button type="submit" { (button) } })
+    }
+
+    /// The same with buttons of its own.
+    pub fn form_with(&self, desk: &Desk<'_>, action: &str, content: &Markup, buttons: &Markup) -> Markup {
+        html! {
+            form #(self.name) method="post" action=(action) {
+                @if let Some(attempt) = self.attempt { (refused(attempt.refusal)) }
+                input type="hidden" name="token" value=(desk.signed_in.token);
+                // Sent twice, as by a second click, it is the same request.
+                input type="hidden" name="key" value=(random_key());
+                (content)
+                div.buttons { (buttons) }
+            }
+        }
+    }
+
+    /// The names of an address's fields, which have to live as long as they.
+    pub fn address_names(name: &str) -> [String; 5] {
+        ["lines", "postalCode", "city", "region", "country"].map(|part| format!("{name}.{part}"))
+    }
+}
+
+/// What was refused, and why.
+pub fn refused(refusal: &Refusal) -> Markup {
+    html! { div.refused role="alert" { strong { "Not done. " } (refusal.detail) } }
+}
+
+impl Field<'_> {
+    /// What it holds unless something else was typed.
+    pub fn value(mut self, value: &str) -> Self {
+        if self.value.is_empty() {
+            value.clone_into(&mut self.value);
+        }
+        self
+    }
+
+    /// It has to be filled in.
+    pub fn required(mut self) -> Self {
+        self.required = true;
+        self
+    }
+}
+
+impl<'a> Field<'a> {
+    /// A word on what it takes.
+    pub fn hint(mut self, hint: &'a str) -> Self {
+        self.hint = hint;
+        self
+    }
+
+    /// `short` or `long`.
+    pub fn width(mut self, width: &'a str) -> Self {
+        self.width = width;
+        self
+    }
+}
+
+impl Render for Field<'_> {
+    fn render(&self) -> Markup {
+        let (hint_id, error_id) = (format!("{}-hint", self.id), format!("{}-error", self.id));
+        let mut described = Vec::new();
+        if !self.hint.is_empty() {
+            described.push(hint_id.as_str());
+        }
+        if self.error.is_some() {
+            described.push(error_id.as_str());
+        }
+        let described = (!described.is_empty()).then(|| described.join(" "));
+        let invalid = self.error.is_some().then_some("true");
+        html! {
+            div class={ "field " (self.width) } {
+                label for=(self.id) { (self.label) @if !self.required && !matches!(self.kind, Kind::Choice(_)) { span.optional { " optional" } } }
+                @match &self.kind {
+                    Kind::Input(kind) => {
+                        input #(self.id) type=(kind) name=(self.name) value=(self.value) required[self.required] autocomplete="off"
+                            aria-describedby=[described.as_ref()] aria-invalid=[invalid];
+                    }
+                    Kind::Area => {
+                        textarea #(self.id) name=(self.name) rows="3" required[self.required]
+                            aria-describedby=[described.as_ref()] aria-invalid=[invalid] { (self.value) }
+                    }
+                    Kind::Choice(options) => {
+                        select #(self.id) name=(self.name) required[self.required]
+                            aria-describedby=[described.as_ref()] aria-invalid=[invalid] {
+                            @for (value, label) in options {
+                                option value=(value) selected[*value == self.value] { (label) }
+                            }
+                        }
+                    }
+                }
+                @if !self.hint.is_empty() { p.hint #(hint_id) { (self.hint) } }
+                @if let Some(error) = &self.error { p.error #(error_id) { (error) } }
+            }
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! What all pages have around them.
+
+use crate::Desk;
+use crate::api::Refusal;
+use crate::assets::Asset;
+use crate::http::{Visit, encoded, page, redirect};
+use crate::model::Waiting;
+use crate::session::SignedIn;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use lambda_http::http::StatusCode;
+use lambda_http::http::header::{HeaderValue, SET_COOKIE};
+use lambda_http::{Body, Response};
+use maud::{DOCTYPE, Markup, html};
+
+/// The cookie with what the page after this one says once.
+pub const FLASH: &str = "flash";
+/// How long it waits for that page, in seconds.
+const FLASH_SECONDS: i64 = 60;
+
+/// The part of the console that a page belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Section {
+    Orders,
+    Sims,
+    Inventory,
+    Subscribers,
+    Settings,
+}
+
+impl Section {
+    const ALL: [Self; 5] = [Self::Orders, Self::Sims, Self::Inventory, Self::Subscribers, Self::Settings];
+
+    fn entry(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Orders => ("Orders", "/console/orders"),
+            Self::Sims => ("SIMs", "/console/sims"),
+            Self::Inventory => ("Inventory", "/console/inventory"),
+            Self::Subscribers => ("Subscribers", "/console/subscribers"),
+            Self::Settings => ("Settings", "/console/settings"),
+        }
+    }
+}
+
+impl Desk<'_> {
+    /// A page of the console.
+    pub async fn page(&self, section: Section, title: &str, content: Markup) -> Response<Body> {
+        self.page_with(StatusCode::OK, section, title, content).await
+    }
+
+    /// A page whose form was refused, with what is wrong at its fields.
+    pub async fn page_with(&self, status: StatusCode, section: Section, title: &str, content: Markup) -> Response<Body> {
+        let waiting = self.waiting().await;
+        page(
+            status,
+            whole(title, html! { (head_bar(self.visit, self.signed_in, section, waiting.as_ref())) (main(self.visit, content)) }),
+        )
+    }
+
+    /// What waits for a manager; nothing where that cannot be told now, since no page should fail for it.
+    async fn waiting(&self) -> Option<Waiting> {
+        self.api.call("GET /v1/attention").send().await.ok()
+    }
+
+    /// The badge alone, which the script asks for again now and then.
+    pub async fn badge(&self) -> Response<Body> {
+        page(StatusCode::OK, badge(self.waiting().await.as_ref()))
+    }
+
+    /// Sends the browser on to a page that says something once.
+    pub fn done(&self, to: &str, said: &str) -> Response<Body> {
+        let mut response = redirect(to);
+        let value = URL_SAFE_NO_PAD.encode(said);
+        response.headers_mut().append(SET_COOKIE, self.visit.set_cookie(FLASH, &value, FLASH_SECONDS));
+        response
+    }
+}
+
+/// A page that says why there is no other.
+pub fn failure(whose: Option<(&Visit, &SignedIn)>, refusal: &Refusal) -> Response<Body> {
+    let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let title = match refusal.status {
+        404 => "There is nothing here",
+        403 => "Not done",
+        500.. => "That did not work",
+        _ => "That cannot be shown",
+    };
+    let content = html! {
+        div.blank {
+            h1 { (title) }
+            p { (refusal.detail) }
+            p { a.button href="/console/orders" { "To the orders" } }
+        }
+    };
+    page(
+        status,
+        match whose {
+            Some((visit, signed_in)) => whole(
+                title,
+                html! {
+                    (head_bar(visit, signed_in, Section::Orders, None)) (main(visit, content))
+                },
+            ),
+            None => bare(title, content),
+        },
+    )
+}
+
+/// A page without navigation, for who is not signed in.
+pub fn bare(title: &str, content: Markup) -> Markup {
+    whole(title, html! { main #main .bare { (content) } })
+}
+
+fn whole(title: &str, body: Markup) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                meta name="htmx-config" content=r#"{"includeIndicatorStyles":false,"allowEval":false,"selfRequestsOnly":true,"historyCacheSize":0}"#;
+                title { (title) " · Simdock" }
+                link rel="stylesheet" href=(Asset::Style.path());
+                link rel="icon" href=(Asset::Icon.path()) type="image/svg+xml";
+                script src=(Asset::Htmx.path()) defer {}
+                script src=(Asset::Script.path()) defer {}
+            }
+            body { (body) }
+        }
+    }
+}
+
+fn head_bar(visit: &Visit, signed_in: &SignedIn, section: Section, waiting: Option<&Waiting>) -> Markup {
+    html! {
+        a.skip href="#main" { "Skip to the content" }
+        header.bar {
+            a.brand href="/console/orders" { "Simdock" }
+            nav aria-label="Main" {
+                ul {
+                    @for entry in Section::ALL {
+                        @let (name, href) = entry.entry();
+                        li {
+                            a href=(href) aria-current=[(entry == section).then_some("page")] { (name) }
+                            @if entry == Section::Orders { (badge(waiting)) }
+                        }
+                    }
+                }
+            }
+            form.find method="get" action="/console/find" role="search" {
+                label.hidden for="find" { "Find an order, card or subscriber" }
+                input #find type="search" name="q" placeholder="Order, ICCID, mail" autocomplete="off" maxlength="254"
+                    value=(visit.query.text("q"));
+            }
+            form method="post" action="/console/sign-out" {
+                input type="hidden" name="token" value=(signed_in.token);
+                button.plain type="submit" { "Sign out" }
+            }
+        }
+    }
+}
+
+fn badge(waiting: Option<&Waiting>) -> Markup {
+    let total = waiting.map_or(0, |waiting| waiting.total);
+    html! {
+        span #badge hx-get="/console/badge" hx-trigger="every 60s" hx-swap="outerHTML" {
+            @if total > 0 {
+                a.badge href="/console/orders?needsAttention=true&sort=oldest" {
+                    (total) @if waiting.is_some_and(|waiting| waiting.more) { "+" }
+                    span.hidden { " waiting for you" }
+                }
+            }
+        }
+    }
+}
+
+fn main(visit: &Visit, content: Markup) -> Markup {
+    let said = visit.cookie(FLASH).and_then(|value| String::from_utf8(URL_SAFE_NO_PAD.decode(value).ok()?).ok());
+    html! {
+        main #main tabindex="-1" {
+            @if let Some(said) = said { p.flash role="status" { (said) } }
+            (content)
+        }
+    }
+}
+
+/// Where a page of a list goes on.
+pub fn pager(visit: &Visit, path: &str, next: Option<&String>) -> Markup {
+    let first = visit.query.with(&[("cursor", "")]);
+    html! {
+        @let later = !visit.query.text("cursor").is_empty();
+        @if later || next.is_some() {
+            nav.pager aria-label="Pages" {
+                @if later { a.button href={ (path) "?" (first) } { "First page" } }
+                @if let Some(next) = next {
+                    a.button rel="next" href={ (path) "?" (visit.query.with(&[("cursor", next)])) } { "Next page" }
+                }
+            }
+        }
+    }
+}
+
+/// Where an order is.
+pub fn order_path(num: &str) -> String {
+    format!("/console/orders/{}", encoded(num))
+}
+
+/// A link to an order.
+pub fn order_link(num: &str) -> Markup {
+    html! { a.num href=(order_path(num)) { (num) } }
+}
+
+/// A link to a card.
+pub fn sim_link(iccid: &str) -> Markup {
+    html! { a.num href={ "/console/sims/" (encoded(iccid)) } { (iccid) } }
+}
+
+/// A link to a line.
+pub fn line_link(id: &str) -> Markup {
+    html! { a.num href={ "/console/lines/" (encoded(id)) } { (id) } }
+}
+
+/// A link to a subscriber.
+pub fn subscriber_link(email: &str) -> Markup {
+    html! { a href={ "/console/subscribers?email=" (encoded(email)) } { (email) } }
+}
+
+/// A cookie that keeps a choice for a year.
+pub fn keep(response: &mut Response<Body>, cookie: HeaderValue) {
+    response.headers_mut().append(SET_COOKIE, cookie);
+}

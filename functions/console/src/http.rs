@@ -1,0 +1,367 @@
+//! What a browser sends, and what it gets.
+
+use lambda_http::http::header::{self, HeaderName, HeaderValue};
+use lambda_http::http::{Method, StatusCode};
+use lambda_http::request::RequestContext;
+use lambda_http::{Body, Request, RequestExt, Response};
+use maud::Markup;
+use serde_json::{Map, Value};
+use std::fmt::Write;
+
+/// What a page may load and do: nothing from elsewhere, no script in the page itself, no frame around it.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
+     connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
+/// The largest form that is read, in bytes: an import's file is one.
+pub const MAX_FORM: usize = 4 * 1024 * 1024;
+
+/// What a form or a query holds, in its order.
+#[derive(Clone, Debug, Default)]
+pub struct Form(Vec<(String, String)>);
+
+impl Form {
+    /// Reads `application/x-www-form-urlencoded`.
+    pub fn urlencoded(text: &str) -> Self {
+        let pairs = text.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (decoded(name), decoded(value))
+        });
+        Self(pairs.collect())
+    }
+
+    /// Reads `multipart/form-data` (RFC 7578), the form of those that hold a file. None if it is not in that form.
+    pub fn multipart(body: &[u8], boundary: &str) -> Option<Self> {
+        let text = String::from_utf8_lossy(body);
+        let mut fields = Vec::new();
+        let delimiter = format!("--{boundary}");
+        let mut parts = text.split(delimiter.as_str());
+        parts.next()?;
+        for part in parts {
+            if part.starts_with("--") {
+                return Some(Self(fields));
+            }
+            let (head, content) = part.strip_prefix("\r\n")?.split_once("\r\n\r\n")?;
+            let disposition = head.lines().find(|line| line.to_ascii_lowercase().starts_with("content-disposition:"))?;
+            let (_, name) = disposition.split_once("; name=\"")?;
+            let (name, _) = name.split_once('"')?;
+            fields.push((name.to_owned(), content.strip_suffix("\r\n")?.to_owned()));
+        }
+        None
+    }
+
+    /// A field's first value without space around it; empty if it is not there.
+    pub fn text(&self, name: &str) -> &str {
+        self.raw(name).trim()
+    }
+
+    /// A field's first value as it came.
+    pub fn raw(&self, name: &str) -> &str {
+        self.0.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
+    }
+
+    /// All values of a field that are not empty.
+    pub fn all<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
+        let name = name.to_owned();
+        self.0.iter().filter(move |(known, value)| *known == name && !value.trim().is_empty()).map(|(_, value)| value.trim())
+    }
+
+    /// Whether a field is there, as a ticked box is.
+    pub fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(known, _)| known == name)
+    }
+
+    /// The fields.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// Takes a field over into a JSON body, if it was filled in.
+    pub fn put(&self, body: &mut Map<String, Value>, name: &str) {
+        let text = self.text(name);
+        if !text.is_empty() {
+            set(body, name, text.into());
+        }
+    }
+
+    /// The same for a whole number; what is none goes as it is, for the API to refuse by the field's name.
+    pub fn put_number(&self, body: &mut Map<String, Value>, name: &str) {
+        let text = self.text(name);
+        if !text.is_empty() {
+            set(body, name, text.parse::<i64>().map_or_else(|_| text.into(), Value::from));
+        }
+    }
+
+    /// The same for all values of a field.
+    pub fn put_all(&self, body: &mut Map<String, Value>, name: &str) {
+        let values: Vec<Value> = self.all(name).map(Value::from).collect();
+        if !values.is_empty() {
+            set(body, name, values.into());
+        }
+    }
+
+    /// The same for a postal address, whose lines are one box of text.
+    pub fn put_address(&self, body: &mut Map<String, Value>, name: &str) {
+        let part = |part: &str| self.text(&format!("{name}.{part}")).to_owned();
+        let lines: Vec<Value> = part("lines").lines().map(str::trim).filter(|line| !line.is_empty()).map(Value::from).collect();
+        if lines.is_empty() && ["city", "region", "postalCode", "country"].iter().all(|field| part(field).is_empty()) {
+            return;
+        }
+        if !lines.is_empty() {
+            set(body, &format!("{name}.lines"), lines.into());
+        }
+        for field in ["city", "region", "postalCode"] {
+            self.put(body, &format!("{name}.{field}"));
+        }
+        if !part("country").is_empty() {
+            set(body, &format!("{name}.country"), part("country").to_uppercase().into());
+        }
+    }
+
+    /// The query with some of its fields changed, to be put behind a `?`.
+    pub fn with(&self, changes: &[(&str, &str)]) -> String {
+        let kept = self.iter().filter(|(name, value)| !value.is_empty() && changes.iter().all(|(changed, _)| changed != name));
+        let mut query = String::new();
+        for (name, value) in kept.chain(changes.iter().copied().filter(|(_, value)| !value.is_empty())) {
+            if !query.is_empty() {
+                query.push('&');
+            }
+            let _ = write!(query, "{}={}", encoded(name), encoded(value));
+        }
+        query
+    }
+}
+
+/// Sets a field by its path, such as `subscriber.email`.
+pub fn set(body: &mut Map<String, Value>, path: &str, value: Value) {
+    match path.split_once('.') {
+        None => {
+            body.insert(path.to_owned(), value);
+        }
+        Some((first, rest)) => {
+            let inner = body.entry(first).or_insert_with(|| Value::Object(Map::new()));
+            if let Value::Object(inner) = inner {
+                set(inner, rest, value);
+            }
+        }
+    }
+}
+
+fn decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        match byte {
+            b'+' => bytes.push(b' '),
+            b'%' => {
+                let digits = rest.clone().take(2).collect::<Vec<_>>();
+                let value = std::str::from_utf8(&digits).ok().filter(|digits| digits.len() == 2);
+                match value.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+                    Some(value) => {
+                        bytes.push(value);
+                        rest.nth(1);
+                    }
+                    None => bytes.push(byte),
+                }
+            }
+            byte => bytes.push(byte),
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// Percent-encodes what is put into a path or a query.
+pub fn encoded(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+    }
+    encoded
+}
+
+/// A request to the console.
+#[derive(Debug)]
+pub struct Visit {
+    /// GET, or POST for all that changes something.
+    pub method: Method,
+    /// The path below `/console`, cut at its slashes.
+    pub path: Vec<String>,
+    /// What stands behind the `?`.
+    pub query: Form,
+    /// What a form sent.
+    pub form: Form,
+    /// The gateway's own words on the request.
+    pub context: RequestContext,
+    /// Whether the browser speaks with this machine itself, without TLS.
+    pub loopback: bool,
+    /// Whether htmx asks for a part of a page.
+    pub partial: bool,
+    from_here: bool,
+    cookies: Vec<(String, String)>,
+}
+
+impl Visit {
+    /// Reads a request. What is too large or no form at all has an empty form, and so no token either.
+    pub fn new(request: &Request) -> Option<Self> {
+        let context = request.request_context_ref()?.clone();
+        let host = match &context {
+            RequestContext::ApiGatewayV2(context) => context.domain_name.clone().unwrap_or_default(),
+            _ => String::new(),
+        };
+        let name = host.rsplit_once(':').map_or(host.as_str(), |(name, _)| name);
+        let loopback = matches!(name, "127.0.0.1" | "localhost" | "[::1]");
+        let origin = format!("{}://{host}", if loopback { "http" } else { "https" });
+        let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
+        // A form that is posted under `no-referrer` says `Origin: null`; the browser's own word on where it comes from stands beside it.
+        let from_here = match (header("sec-fetch-site"), header("origin")) {
+            (Some(site), Some(from)) => site == "same-origin" && (from == "null" || from == origin),
+            (Some(site), None) => site == "same-origin",
+            (None, Some(from)) => from == origin,
+            (None, None) => false,
+        };
+        let cookies = request.headers().get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+        let cookies = cookies.flat_map(|value| value.split(';')).filter_map(|cookie| cookie.trim().split_once('='));
+        let path = request.uri().path();
+        let path = path.strip_prefix("/console").unwrap_or(path).split('/').filter(|part| !part.is_empty()).map(decoded);
+        Some(Self {
+            method: request.method().clone(),
+            path: path.collect(),
+            query: Form::urlencoded(request.uri().query().unwrap_or_default()),
+            form: form(request),
+            loopback,
+            partial: header("hx-request") == Some("true"),
+            from_here,
+            cookies: cookies.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+            context,
+        })
+    }
+
+    /// Whether a page of this very console sent it.
+    pub fn is_from_here(&self) -> bool {
+        self.from_here
+    }
+
+    /// A cookie, by the name that it has here.
+    pub fn cookie(&self, name: &str) -> Option<&str> {
+        let name = self.cookie_name(name);
+        self.cookies.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The name of a cookie: bound to this host and to TLS by its prefix (RFC 6265bis), except on this machine, which has none.
+    fn cookie_name(&self, name: &str) -> String {
+        if self.loopback { format!("simdock-{name}") } else { format!("__Host-simdock-{name}") }
+    }
+
+    /// A cookie to be set; without a value it is taken away. It goes along when somebody follows a link from a mail to a page (`Lax`):
+    /// no GET changes anything, every POST needs the session's token and an origin, and who had to show the key again for each link
+    /// would keep it where it can be copied from.
+    pub fn set_cookie(&self, name: &str, value: &str, seconds: i64) -> HeaderValue {
+        let secure = if self.loopback { "" } else { "; Secure" };
+        let cookie = format!("{}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}", self.cookie_name(name));
+        HeaderValue::from_str(&cookie).unwrap_or(HeaderValue::from_static(""))
+    }
+}
+
+fn form(request: &Request) -> Form {
+    let body: &[u8] = request.body();
+    let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if body.len() > MAX_FORM {
+        return Form::default();
+    }
+    if let Some((_, boundary)) = content_type.strip_prefix("multipart/form-data").and_then(|rest| rest.split_once("boundary=")) {
+        return Form::multipart(body, boundary.trim_matches('"')).unwrap_or_default();
+    }
+    if content_type.starts_with("application/x-www-form-urlencoded") {
+        return Form::urlencoded(&String::from_utf8_lossy(body));
+    }
+    Form::default()
+}
+
+/// An answer with the headers that all have.
+pub fn answer(status: StatusCode, content_type: &'static str, body: impl Into<Body>) -> Response<Body> {
+    let mut response = Response::new(body.into());
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::CONTENT_TYPE, content_type),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+/// A page, or a part of one.
+pub fn page(status: StatusCode, markup: Markup) -> Response<Body> {
+    answer(status, "text/html; charset=utf-8", markup.into_string())
+}
+
+/// Sends the browser on, by GET.
+pub fn redirect(to: &str) -> Response<Body> {
+    let mut response = answer(StatusCode::SEE_OTHER, "text/plain; charset=utf-8", "");
+    if let Ok(to) = HeaderValue::from_str(to) {
+        response.headers_mut().insert(header::LOCATION, to);
+    }
+    response
+}
+
+/// A file to be kept.
+pub fn download(name: &str, content_type: &'static str, body: impl Into<Body>) -> Response<Body> {
+    let mut response = answer(StatusCode::OK, content_type, body);
+    if let Ok(value) = HeaderValue::from_str(&format!("attachment; filename=\"{name}\"")) {
+        response.headers_mut().insert(header::CONTENT_DISPOSITION, value);
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn forms_are_read_in_both_ways() {
+        let form = Form::urlencoded("a=1&b=x+y%21&a=%2&c=&d");
+        assert_eq!((form.text("a"), form.text("b"), form.all("a").count()), ("1", "x y!", 2));
+        assert!(form.has("c") && form.has("d") && !form.has("e"));
+        let body = b"--X\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n1\r\n--X\r\n\
+            Content-Disposition: form-data; name=\"file\"; filename=\"c.csv\"\r\nContent-Type: text/csv\r\n\r\niccid\n1\n\r\n--X--\r\n";
+        let form = Form::multipart(body, "X").unwrap();
+        assert_eq!((form.text("a"), form.raw("file")), ("1", "iccid\n1\n"));
+        for broken in [&b""[..], b"--X", b"--X\r\n\r\n1\r\n--X--", b"--X\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n1"]
+        {
+            assert!(Form::multipart(broken, "X").is_none());
+        }
+    }
+
+    #[test]
+    fn fields_make_a_body() {
+        let form =
+            Form::urlencoded("a=&count=2&subscriber.email=a%40b&subscriber.name=A&to.lines=Calle+1%0D%0A%0D%0A2&to.country=es");
+        let mut body = Map::new();
+        for name in ["a", "subscriber.email", "subscriber.name"] {
+            form.put(&mut body, name);
+        }
+        form.put_number(&mut body, "count");
+        form.put_address(&mut body, "to");
+        form.put_address(&mut body, "from");
+        let expected = json!({
+            "count": 2, "subscriber": {"email": "a@b", "name": "A"}, "to": {"lines": ["Calle 1", "2"], "country": "ES"},
+        });
+        assert_eq!(Value::Object(body), expected);
+    }
+
+    #[test]
+    fn a_query_keeps_what_is_not_changed() {
+        let query = Form::urlencoded("status=4&cursor=x&email=a%2Bb%40c&type=");
+        assert_eq!(query.with(&[("cursor", "n=1")]), "status=4&email=a%2Bb%40c&cursor=n%3D1");
+        assert_eq!(query.with(&[("cursor", ""), ("status", "")]), "email=a%2Bb%40c");
+    }
+}

@@ -1,0 +1,130 @@
+//! The order desk in a browser: pages for the people who look after orders, cards, stock and partners.
+//!
+//! The console is a client of the API and nothing else. It holds the other functions' handlers in its own process and sends them the
+//! requests that anybody's client would send over HTTP, in the name of the manager whose key began the session; what it shows it reads
+//! from their JSON. It knows no table and decides nothing. Pages are whole HTML and all that they do works without a script.
+
+mod api;
+mod assets;
+mod csv;
+mod forms;
+mod frame;
+mod functions;
+mod http;
+mod model;
+mod pages;
+mod session;
+mod words;
+
+use crate::api::{Api, Refusal};
+use crate::functions::Functions;
+use crate::http::{Form, Visit, redirect};
+use crate::session::{SignedIn, Signer};
+use lambda_http::http::header::SET_COOKIE;
+use lambda_http::http::{Method, StatusCode};
+use lambda_http::{Body, Request, Response};
+use simdock_domain::Timestamp;
+use simdock_runtime::{Clock, Config, ConfigError};
+
+/// The function and what it holds on to between requests.
+#[derive(Debug)]
+pub struct App {
+    functions: Functions,
+    signer: Option<Signer>,
+    clock: Clock,
+}
+
+/// A page under way: who asks for what.
+#[derive(Debug)]
+struct Desk<'a> {
+    visit: &'a Visit,
+    signed_in: &'a SignedIn,
+    api: Api<'a>,
+    now: Timestamp,
+}
+
+impl App {
+    /// Builds the function. The functions that it calls are built once they are called.
+    #[expect(clippy::unused_async, reason = "as all functions are built")]
+    pub async fn new(config: &Config) -> Result<Self, ConfigError> {
+        Ok(Self {
+            signer: config.optional("CONSOLE_SECRET").map(Signer::new),
+            clock: config.clock().clone(),
+            functions: Functions::new(config.clone()),
+        })
+    }
+
+    /// Answers a request.
+    pub async fn handle(&self, request: Request) -> Response<Body> {
+        let Some(visit) = Visit::new(&request) else { return frame::failure(None, &Refusal::not_found()) };
+        let path: Vec<&str> = visit.path.iter().map(String::as_str).collect();
+        if let (&Method::GET, ["assets", name]) = (&visit.method, path.as_slice()) {
+            return assets::serve(name).unwrap_or_else(|refusal| frame::failure(None, &refusal));
+        }
+        let signed_in = self.signed_in(&visit);
+        match self.answer(&visit, &path, signed_in.as_ref()).await {
+            Ok(response) => response,
+            // The key was ended, or the session is over.
+            Err(refusal) if refusal.status == StatusCode::UNAUTHORIZED => self.to_sign_in(&visit),
+            Err(refusal) => frame::failure(signed_in.as_ref().map(|signed_in| (&visit, signed_in)), &refusal),
+        }
+    }
+
+    fn signed_in(&self, visit: &Visit) -> Option<SignedIn> {
+        self.signer.as_ref()?.read(visit.cookie(session::COOKIE)?, self.clock.now())
+    }
+
+    async fn answer(&self, visit: &Visit, path: &[&str], signed_in: Option<&SignedIn>) -> Result<Response<Body>, Refusal> {
+        let posted = visit.method == Method::POST;
+        if posted && !visit.is_from_here() {
+            return Err(Refusal::elsewhere());
+        }
+        if path == ["sign-in"] {
+            let Some(signer) = &self.signer else { return Ok(pages::sign_in::closed()) };
+            return if posted { pages::sign_in::begin(self, visit, signer).await } else { Ok(pages::sign_in::show(visit, None)) };
+        }
+        let (Some(signed_in), Some(signer)) = (signed_in, &self.signer) else { return Ok(self.to_sign_in(visit)) };
+        if posted && !signer.is_token(signed_in, visit.form.text("token")) {
+            return Err(Refusal::elsewhere());
+        }
+        if posted && path == ["sign-out"] {
+            let mut response = redirect("/console/sign-in");
+            response.headers_mut().append(SET_COOKIE, visit.set_cookie(session::COOKIE, "", 0));
+            return Ok(response);
+        }
+        let api = Api::new(&self.functions, signed_in.session.clone(), visit.context.clone());
+        let desk = Desk { visit, signed_in, api, now: self.clock.now() };
+        let mut response = pages::answer(&desk, path).await?;
+        // Said once.
+        if visit.cookie(frame::FLASH).is_some() && !visit.partial && response.status() != StatusCode::SEE_OTHER {
+            response.headers_mut().append(SET_COOKIE, visit.set_cookie(frame::FLASH, "", 0));
+        }
+        Ok(response)
+    }
+
+    /// Asks who it is, and comes back to the page that was asked for.
+    fn to_sign_in(&self, visit: &Visit) -> Response<Body> {
+        if visit.partial {
+            return http::answer(StatusCode::NO_CONTENT, "text/plain; charset=utf-8", "");
+        }
+        if self.signer.is_none() {
+            return pages::sign_in::closed();
+        }
+        let path = visit.path.iter().fold("/console".to_owned(), |path, part| path + "/" + &http::encoded(part));
+        let query = visit.query.with(&[]);
+        let back = if query.is_empty() { path } else { format!("{path}?{query}") };
+        let back = if visit.method == Method::GET { back } else { "/console/orders".to_owned() };
+        let mut response = redirect(&format!("/console/sign-in?back={}", http::encoded(&back)));
+        if visit.cookie(session::COOKIE).is_some() {
+            response.headers_mut().append(SET_COOKIE, visit.set_cookie(session::COOKIE, "", 0));
+        }
+        response
+    }
+}
+
+impl Desk<'_> {
+    /// What the form holds that was sent.
+    fn form(&self) -> &Form {
+        &self.visit.form
+    }
+}

@@ -1,0 +1,180 @@
+//! Putting cards into stock: the file is judged line by line before anything is written.
+
+use crate::Desk;
+use crate::api::{Call, Refusal};
+use crate::forms::{Attempt, Fields};
+use crate::frame::Section;
+use crate::http::Form;
+use crate::model::{Import, LineError};
+use crate::words::{count, state, text, words};
+use lambda_http::http::StatusCode;
+use lambda_http::{Body, Response};
+use maud::{Markup, html};
+use simdock_domain::short_hash;
+
+/// Lines of a verdict that the page shows.
+const MOST_LINES: usize = 200;
+/// The largest file that the page carries along from the verdict to the import, in bytes. A larger one is chosen once more.
+const CARRIED: usize = 40 * 1024;
+
+/// What the API says of a file before it goes in.
+struct Verdict<'a> {
+    file: &'a str,
+    lines: usize,
+    accepted: usize,
+    rejected: usize,
+    errors: &'a [LineError],
+}
+
+/// The form.
+pub async fn show(desk: &Desk<'_>, attempt: Option<Attempt<'_>>) -> Result<Response<Body>, Refusal> {
+    page(desk, attempt, None).await
+}
+
+async fn page(desk: &Desk<'_>, attempt: Option<Attempt<'_>>, verdict: Option<&Verdict<'_>>) -> Result<Response<Body>, Refusal> {
+    let content = html! {
+        div.head { p.crumb { a href="/console/inventory" { "Inventory" } } h1 { "Import cards" } }
+        @match verdict {
+            Some(verdict) => (judged(desk, verdict)),
+            None => (form(desk, attempt)),
+        }
+    };
+    let status = attempt.map_or(StatusCode::OK, |_| StatusCode::UNPROCESSABLE_ENTITY);
+    Ok(desk.page_with(status, Section::Inventory, "Import cards", content).await)
+}
+
+fn options(fields: &Fields<'_>, from: &Form) -> Markup {
+    let factors = ["esim", "physical"].map(|name| (name.to_owned(), words(name)));
+    html! {
+        div.fields {
+            (fields.text("operator", "Operator").value(from.text("operator")).hint("of lines that name none"))
+            (fields.text("imsiProfile", "IMSI profile").value(from.text("imsiProfile")).hint("of lines that name none").width("short"))
+            (fields.choice("formFactor", "Form factor", factors).value(from.text("formFactor")))
+        }
+    }
+}
+
+fn form(desk: &Desk<'_>, attempt: Option<Attempt<'_>>) -> Markup {
+    let fields = Fields::new("import", attempt);
+    let invalid = attempt.filter(|attempt| attempt.refusal.field.as_deref() == Some("file"));
+    html! {
+        form #import method="post" action="/console/inventory/import" enctype="multipart/form-data" {
+            @if let Some(attempt) = attempt { (crate::forms::refused(attempt.refusal)) }
+            input type="hidden" name="token" value=(desk.signed_in.token);
+            fieldset {
+                legend { "File" }
+                div.field.long {
+                    label for="import-file" { "CSV file" }
+                    input #import-file type="file" name="file" accept=".csv,text/csv" aria-describedby="import-file-hint"
+                        aria-invalid=[invalid.map(|_| "true")];
+                    p.hint #import-file-hint {
+                        "A header with iccid and code, or smDpAddress and activationCode; also mobileNumber, activateBefore, operator, imsiProfile, formFactor. Up to 4 MB."
+                    }
+                }
+                (fields.area("pasted", "Or paste the lines"))
+                (options(&fields, &desk.visit.query))
+            }
+            div.buttons { button type="submit" name="step" value="check" { "Check the file" } span.hint { "Nothing is written yet." } }
+        }
+    }
+}
+
+fn judged(desk: &Desk<'_>, verdict: &Verdict<'_>) -> Markup {
+    let carried = verdict.file.len() <= CARRIED;
+    let fields = Fields::new("commit", None);
+    html! {
+        section aria-labelledby="verdict" {
+            h2 #verdict { "Verdict" }
+            p {
+                (count(verdict.lines, "line", "lines")) ": " (state("good")) " " (verdict.accepted) " can go in"
+                @if verdict.rejected > 0 { ", " (state("rejected")) " " (verdict.rejected) " cannot" } "."
+            }
+            @if !verdict.errors.is_empty() {
+                div.scroll role="region" aria-labelledby="verdict" tabindex="0" {
+                    table {
+                        thead { tr { th.n scope="col" { "Line" } th scope="col" { "ICCID" } th scope="col" { "Why it cannot go in" } } }
+                        tbody {
+                            @for error in verdict.errors.iter().take(MOST_LINES) {
+                                tr { th.n scope="row" { (error.line) } td.num { (text(error.iccid.as_deref())) } td { (error.reason) } }
+                            }
+                        }
+                    }
+                }
+                @if verdict.rejected > MOST_LINES { p.hint { "The first " (MOST_LINES) " of " (verdict.rejected) "." } }
+            }
+        }
+        @if verdict.accepted > 0 {
+            form #commit method="post" action="/console/inventory/import" enctype="multipart/form-data" {
+                input type="hidden" name="token" value=(desk.signed_in.token);
+                input type="hidden" name="checked" value=(short_hash(&[verdict.file]));
+                @for name in ["operator", "imsiProfile", "formFactor"] { input type="hidden" name=(name) value=(desk.form().text(name)); }
+                @if carried {
+                    textarea.hidden name="pasted" aria-label="The file" tabindex="-1" readonly { (maud::PreEscaped("\n")) (verdict.file) }
+                } @else {
+                    div.field.long {
+                        label for="commit-file" { "The same file once more" }
+                        input #commit-file type="file" name="file" accept=".csv,text/csv" required;
+                        p.hint { "It is too large to be carried along. Another file would be checked first." }
+                    }
+                }
+                @if verdict.rejected > 0 { (fields.tick("skipInvalid", "true", &html! { "Leave out the lines that cannot go in" }, false)) }
+                div.buttons {
+                    button type="submit" name="step" value="commit" { "Put " (count(verdict.accepted, "card", "cards")) " into stock" }
+                    a.button.plain href="/console/inventory/import" { "Another file" }
+                }
+            }
+        } @else {
+            p { a.button href="/console/inventory/import" { "Another file" } }
+        }
+    }
+}
+
+fn request<'a>(desk: &'a Desk<'_>, file: &str) -> Call<'a> {
+    let form = desk.form();
+    let call = desk.api.call("POST /v1/inventory/imports").csv(file);
+    ["operator", "imsiProfile", "formFactor"].iter().fold(call, |call, name| call.query(name, form.text(name)))
+}
+
+/// Judges a file, or puts the one in that was judged.
+pub async fn take(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
+    let form = desk.form();
+    // A browser ends the lines of a box in its own way.
+    let pasted = form.raw("pasted").replace("\r\n", "\n");
+    let file = if form.raw("file").trim().is_empty() { pasted.trim_start_matches('\n') } else { form.raw("file") };
+    let again = |refusal: &Refusal| refusal.is_about_input();
+    if file.trim().is_empty() {
+        let refusal = Refusal::about("file", "Choose a file, or paste its lines.");
+        return show(desk, Some(Attempt { form: "import", values: form, refusal: &refusal })).await;
+    }
+    let commit = form.text("step") == "commit" && form.text("checked") == short_hash(&[file]);
+    if commit {
+        let skip = if form.has("skipInvalid") { "true" } else { "" };
+        match request(desk, file).query("skipInvalid", skip).send::<Import>().await {
+            Ok(import) => {
+                let said = format!("{} went into stock.", count(import.accepted, "card", "cards"));
+                return Ok(desk.done("/console/inventory", &said));
+            }
+            // What became of the lines since, or that some were not to be left out, is shown like the first verdict.
+            Err(refusal) if refusal.code == "invalid_csv" && refusal.lines > 0 => return rejected(desk, file, &refusal).await,
+            Err(refusal) if again(&refusal) => {
+                return show(desk, Some(Attempt { form: "import", values: form, refusal: &refusal })).await;
+            }
+            Err(refusal) => return Err(refusal),
+        }
+    }
+    match request(desk, file).query("dryRun", "true").send::<Import>().await {
+        Ok(import) => {
+            let (lines, accepted, rejected) = (import.lines, import.accepted, import.rejected);
+            page(desk, None, Some(&Verdict { file, lines, accepted, rejected, errors: &import.errors })).await
+        }
+        Err(refusal) if refusal.code == "invalid_csv" && refusal.lines > 0 => rejected(desk, file, &refusal).await,
+        Err(refusal) if again(&refusal) => show(desk, Some(Attempt { form: "import", values: form, refusal: &refusal })).await,
+        Err(refusal) => Err(refusal),
+    }
+}
+
+async fn rejected(desk: &Desk<'_>, file: &str, refusal: &Refusal) -> Result<Response<Body>, Refusal> {
+    let (lines, rejected) = (refusal.lines, refusal.rejected);
+    let verdict = Verdict { file, lines, accepted: lines.saturating_sub(rejected), rejected, errors: &refusal.errors };
+    page(desk, None, Some(&verdict)).await
+}

@@ -1,0 +1,185 @@
+//! How much is in stock, and what came in.
+
+use super::order::fact;
+use crate::Desk;
+use crate::api::Refusal;
+use crate::forms::{Attempt, Fields};
+use crate::frame::{Section, pager};
+use crate::http::encoded;
+use crate::model::{DayLevel, Import, Level, Page};
+use crate::words::{state, text, time, words};
+use lambda_http::http::StatusCode;
+use lambda_http::{Body, Response};
+use maud::{Markup, html};
+use serde_json::{Map, Value};
+use std::fmt::Write;
+
+/// The page.
+pub async fn list(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
+    let levels: Page<Level> = desk.api.call("GET /v1/inventory").send().await?;
+    let batches =
+        desk.api.call("GET /v1/inventory/imports").query("limit", "10").query("cursor", desk.visit.query.text("cursor"));
+    let batches: Page<Import> = batches.send().await?;
+    let content = html! {
+        div.head { h1 { "Inventory" } a.button href="/console/inventory/import" { "Import cards" } }
+        section aria-labelledby="pools" {
+            h2 #pools { "Pools" }
+            @if levels.items.is_empty() { div.blank { p { "No cards came in yet." } } } @else {
+                div.scroll role="region" aria-labelledby="pools" tabindex="0" {
+                    table {
+                        thead { tr { th scope="col" { "Pool" } th scope="col" { "Operator" } th scope="col" { "IMSI profile" } th scope="col" { "Form factor" }
+                            th.n scope="col" { "Available" } th.n scope="col" { "Alarm level" } th.n scope="col" { "Came in" } th.n scope="col" { "Went out" } } }
+                        tbody {
+                            @for level in &levels.items {
+                                tr {
+                                    th scope="row" { a href={ "/console/inventory/" (encoded(&level.pool_id)) } { (level.pool_id) } @if level.low { " " (state("low")) } }
+                                    td { (level.operator) }
+                                    td { (level.imsi_profile) }
+                                    td { (words(&level.form_factor)) }
+                                    td.n { (level.available) }
+                                    td.n { (level.alarm_level) }
+                                    td.n { (level.added) }
+                                    td.n { (level.drawn) }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        section aria-labelledby="batches" {
+            h2 #batches { "Batches" }
+            (table(&batches.items))
+            (pager(desk.visit, "/console/inventory", batches.next_cursor.as_ref()))
+        }
+    };
+    Ok(desk.page(Section::Inventory, "Inventory", content).await)
+}
+
+fn table(batches: &[Import]) -> Markup {
+    html! {
+        @if batches.is_empty() { p.hint { "None." } } @else {
+            div.scroll role="region" aria-labelledby="batches" tabindex="0" {
+                table {
+                    thead { tr { th scope="col" { "Batch" } th scope="col" { "Status" } th.n scope="col" { "Lines" } th.n scope="col" { "Accepted" }
+                        th.n scope="col" { "Rejected" } th.n scope="col" { "In stock" } th scope="col" { "By" } th scope="col" { "When" } } }
+                    tbody {
+                        @for batch in batches {
+                            tr {
+                                th.num scope="row" { (text(batch.import_id.as_deref())) }
+                                td { (state(&batch.status)) }
+                                td.n { (batch.lines) }
+                                td.n { (batch.accepted) }
+                                td.n { (batch.rejected) }
+                                td.n { (batch.added) }
+                                td { (text(batch.by.as_deref())) }
+                                td { (time(batch.created_at.as_ref())) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A pool.
+pub async fn pool(desk: &Desk<'_>, id: &str, attempt: Option<Attempt<'_>>) -> Result<Response<Body>, Refusal> {
+    let level: Level = desk.api.call("GET /v1/inventory/{poolId}").path("poolId", id).send().await?;
+    let fields = Fields::new("alarm", attempt);
+    let input = fields.input("number", "alarmLevel", "Alarm level").value(&level.alarm_level.to_string()).required();
+    let content = html! {
+        div.head {
+            p.crumb { a href="/console/inventory" { "Inventory" } }
+            h1 { (level.pool_id) }
+            @if level.low { (state("low")) }
+        }
+        div.columns {
+            div {
+                section aria-labelledby="facts" {
+                    h2.hidden #facts { "The pool" }
+                    dl.facts {
+                        (fact("Available", html! { (level.available) }))
+                        (fact("Came in", html! { (level.added) }))
+                        (fact("Went out", html! { (level.drawn) }))
+                        (fact("Operator", html! { (level.operator) }))
+                        (fact("IMSI profile", html! { (level.imsi_profile) }))
+                        (fact("Form factor", html! { (words(&level.form_factor)) }))
+                    }
+                }
+                section aria-labelledby="history" {
+                    h2 #history { "Available by day" }
+                    @if level.history.len() > 1 { (chart(&level.history, level.alarm_level)) }
+                    @if level.history.is_empty() { p.hint { "The first day is not over." } } @else { (days(&level.history)) }
+                }
+            }
+            section aria-labelledby="acts" {
+                h2 #acts { "Actions" }
+                div.acts {
+                    details.act open {
+                        summary { "Alarm" }
+                        (fields.form(desk, &format!("/console/inventory/{}/alarm", encoded(id)), &html! {
+                            (input) p.hint { "Below it somebody is told. At 0 nobody is." }
+                        }, "Save"))
+                    }
+                    div.act { a href={ "/console/sims?poolId=" (encoded(id)) } { "Cards of this pool" } p.hint { "A card’s page sets it aside, and restores it." } }
+                    div.act { a href={ "/console/inventory/import?operator=" (encoded(&level.operator)) "&imsiProfile=" (encoded(&level.imsi_profile)) "&formFactor=" (encoded(&level.form_factor)) } { "Import cards" } }
+                }
+            }
+        }
+    };
+    let status = attempt.map_or(StatusCode::OK, |_| StatusCode::UNPROCESSABLE_ENTITY);
+    Ok(desk.page_with(status, Section::Inventory, &level.pool_id, content).await)
+}
+
+/// The days as a line, the newest at the right, with the alarm level across.
+fn chart(history: &[DayLevel], alarm: u64) -> Markup {
+    let most = history.iter().map(|day| day.available).chain([alarm, 1]).max().unwrap_or(1);
+    let (width, height) = (600_u64, 120_u64);
+    let gaps = u64::try_from(history.len().saturating_sub(1).max(1)).unwrap_or(1);
+    let y = |value: u64| 10 + height - value * height / most;
+    let mut points = String::new();
+    for (index, day) in (0_u64..).zip(history.iter().rev()) {
+        let _ = write!(points, "{},{} ", 40 + index * width / gaps, y(day.available));
+    }
+    let (first, last) = (history.last().map_or("", |day| &day.day), history.first().map_or("", |day| &day.day));
+    html! {
+        svg.chart viewBox="0 0 660 155" role="img" aria-label={ "From " (first) " to " (last) "; the table below has the numbers" } {
+            polyline points=(points) {}
+            @if alarm > 0 { line.alarm x1="40" x2="640" y1=(y(alarm)) y2=(y(alarm)) {} }
+            text x="0" y="16" { (most) }
+            text x="0" y=(height + 12) { "0" }
+            text x="40" y="150" { (first) }
+            text x="640" y="150" text-anchor="end" { (last) }
+        }
+    }
+}
+
+fn days(history: &[DayLevel]) -> Markup {
+    html! {
+        div.scroll role="region" aria-labelledby="history" tabindex="0" {
+            table {
+                thead { tr { th scope="col" { "Day" } th.n scope="col" { "Available" } th.n scope="col" { "Came in" } th.n scope="col" { "Went out" } } }
+                tbody {
+                    @for day in history {
+                        tr { th scope="row" { (day.day) } td.n { (day.available) } td.n { (day.added) } td.n { (day.drawn) } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Sets a pool's alarm level.
+pub async fn set_alarm(desk: &Desk<'_>, id: &str) -> Result<Response<Body>, Refusal> {
+    let form = desk.form();
+    let mut body = Map::new();
+    form.put_number(&mut body, "alarmLevel");
+    match desk.api.call("PATCH /v1/inventory/{poolId}").path("poolId", id).json(body).send::<Value>().await {
+        Ok(_) => Ok(desk.done(&format!("/console/inventory/{}", encoded(id)), "Saved.")),
+        Err(refusal) if refusal.is_about_input() => {
+            pool(desk, id, Some(Attempt { form: "alarm", values: form, refusal: &refusal })).await
+        }
+        Err(refusal) => Err(refusal),
+    }
+}

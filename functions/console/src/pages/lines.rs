@@ -1,0 +1,295 @@
+//! A line: what of its plans runs on which card, and what can be changed.
+
+use super::order::fact;
+use super::order_acts::{made, payments};
+use crate::Desk;
+use crate::api::Refusal;
+use crate::forms::{Attempt, Fields};
+use crate::frame::{Section, order_link, order_path, sim_link, subscriber_link};
+use crate::http::encoded;
+use crate::model::{Action, Line, Order, Page, Plan};
+use crate::words::{Time, data, none, state, text, time, words};
+use lambda_http::http::StatusCode;
+use lambda_http::{Body, Response};
+use maud::{Markup, html};
+use serde_json::{Map, Value};
+
+/// The page.
+pub async fn show(desk: &Desk<'_>, id: &str, attempt: Option<Attempt<'_>>) -> Result<Response<Body>, Refusal> {
+    let line: Line = desk.api.call("GET /v1/subscriptions/{subscriptionId}").path("subscriptionId", id).send().await?;
+    let actions = actions(desk, id).await?;
+    let main = super::order::read(desk, &line.order_num).await?;
+    let plans: Page<Plan> = desk.api.call("GET /v1/plans").send().await?;
+    let title = main.line_name.clone().unwrap_or_else(|| main.display.clone());
+    let content = html! {
+        div.head {
+            p.crumb { a href="/console/subscribers" { "Subscribers" } " › " (subscriber_link(&main.subscriber.email)) }
+            h1 { (title) }
+            p.hint.num { (line.subscription_id) }
+        }
+        div.columns {
+            div {
+                (facts(&line, &main))
+                (runs(&line, &plans.items))
+                (past(&line))
+            }
+            section aria-labelledby="acts" {
+                h2 #acts { "Actions" }
+                (acts(desk, &line, &main, &actions, &plans.items, attempt))
+            }
+        }
+    };
+    let status = attempt.map_or(StatusCode::OK, |_| StatusCode::UNPROCESSABLE_ENTITY);
+    Ok(desk.page_with(status, Section::Subscribers, &title, content).await)
+}
+
+/// What can be done with a line now.
+pub async fn actions(desk: &Desk<'_>, id: &str) -> Result<Vec<Action>, Refusal> {
+    let call = desk.api.call("GET /v1/subscriptions/{subscriptionId}/actions").path("subscriptionId", id);
+    Ok(call.send::<Page<Action>>().await?.items)
+}
+
+fn facts(line: &Line, main: &Order) -> Markup {
+    html! {
+        section aria-labelledby="facts" {
+            h2.hidden #facts { "The line" }
+            dl.facts {
+                (fact("Status", state(&line.status)))
+                (fact("In session", state(&line.in_session)))
+                (fact("Card", html! { (sim_link(&line.iccid)) span.sub { (words(&line.form_factor)) } }))
+                (fact("Number", text(line.mobile_number.as_deref())))
+                (fact("Operator", html! { (line.operator) span.sub { "IMSI profile " (line.imsi_profile) } }))
+                @if line.eid.is_some() { (fact("Phone (EID)", text(line.eid.as_deref()))) }
+                (fact("Subscriber", html! { (main.subscriber.name) span.sub { (subscriber_link(&main.subscriber.email)) } }))
+                (fact("Partner", html! { (line.partner_id) }))
+                (fact("Began with", order_link(&line.order_num)))
+                (fact("Since", html! { (Time(&line.created_at)) }))
+                @if let Some(at) = &line.ended_at {
+                    (fact("Ended", html! { (Time(at)) @if let Some(why) = &line.end_reason { span.sub { (words(why)) } } }))
+                }
+                @if let Some(change) = &line.open_change {
+                    (fact("Under way", html! {
+                        (words(&change.kind)) " " (order_link(&change.order_num))
+                        @if let Some(iccid) = &change.new_iccid { span.sub { "to " (sim_link(iccid)) } }
+                    }))
+                }
+            }
+        }
+    }
+}
+
+fn runs(line: &Line, plans: &[Plan]) -> Markup {
+    let display =
+        |id: &str| plans.iter().find(|plan| plan.plan_id == id).map_or_else(|| id.to_owned(), |plan| plan.display.clone());
+    html! {
+        section aria-labelledby="plans" {
+            h2 #plans { "Plans" }
+            div.scroll role="region" aria-labelledby="plans" tabindex="0" {
+                table {
+                    thead { tr { th scope="col" { "Plan" } th scope="col" { "State" } th.n scope="col" { "Used" } th scope="col" { "From" } th scope="col" { "Until" } th scope="col" { "Order" } } }
+                    tbody {
+                        @for run in &line.plans {
+                            tr {
+                                th scope="row" {
+                                    (display(&run.plan_id))
+                                    @for id in &run.add_on_ids { span.sub { "+ " (id) } }
+                                    @if run.flow_type == 1 { span.sub { "sold once" } }
+                                }
+                                td { (state(&run.status)) @if let Some(reason) = &run.reason { span.sub { (words(reason)) } } }
+                                td.n { (data(run.used_mb)) @if let Some(mb) = run.data_mb { span.sub { "of " (data(mb)) } } }
+                                td { (time(run.start_date.as_ref())) }
+                                td { (time(run.end_date.as_ref())) }
+                                td { (order_link(&run.order_num)) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn past(line: &Line) -> Markup {
+    html! {
+        @if line.order_nums.len() > 1 {
+            section aria-labelledby="chain" {
+                h2 #chain { "Orders" }
+                p { @for num in &line.order_nums { (order_link(num)) " " } }
+            }
+        }
+        @if !line.past_cards.is_empty() {
+            section aria-labelledby="past" {
+                h2 #past { "Cards before" }
+                ul { @for card in &line.past_cards { li { (sim_link(&card.iccid)) " until " (Time(&card.until)) ", " (order_link(&card.order_num)) } } }
+            }
+        }
+    }
+}
+
+/// Whether a plan runs on the line's card, as far as the list of plans tells; the API has the last word.
+fn fits(plan: &Plan, line: &Line) -> bool {
+    plan.imsi_profiles.contains(&line.imsi_profile)
+}
+
+/// Where a new line with a plan is ordered for the same subscriber.
+fn add_line(main: &Order, plan: &str) -> String {
+    let (email, name, partner) = (&main.subscriber.email, &main.subscriber.name, &main.partner_id);
+    format!(
+        "/console/subscribers/line?email={}&name={}&partnerId={}&planId={}",
+        encoded(email),
+        encoded(name),
+        encoded(partner),
+        encoded(plan)
+    )
+}
+
+fn acts(desk: &Desk<'_>, line: &Line, main: &Order, actions: &[Action], plans: &[Plan], attempt: Option<Attempt<'_>>) -> Markup {
+    let allowed = |name: &str| actions.iter().find(|action| action.action == name);
+    let path = format!("/console/lines/{}", encoded(&line.subscription_id));
+    let act = |form: &'static str, action: &str, title: &str, button: &str, inputs: &dyn Fn(&Fields<'_>) -> Markup| {
+        let fields = Fields::new(form, attempt);
+        let Some(action) = allowed(action) else { return html! {} };
+        html! {
+            @if action.allowed || fields.was_refused() {
+                details.act open[fields.was_refused()] {
+                    summary { (title) }
+                    (fields.form(desk, &format!("{path}/{form}"), &inputs(&fields), button))
+                }
+            } @else {
+                div.act.off { span aria-disabled="true" { (title) } p.hint { (action.reason.as_deref().unwrap_or("Not possible now.")) } }
+            }
+        }
+    };
+    let names = Fields::address_names("postalAddress");
+    let running = line.plans.iter().find(|run| run.status != "over").map(|run| run.plan_id.as_str());
+    let add_ons =
+        plans.iter().find(|plan| Some(plan.plan_id.as_str()) == running).map(|plan| plan.add_ons.as_slice()).unwrap_or_default();
+    let (fitting, others): (Vec<&Plan>, Vec<&Plan>) = plans.iter().partition(|plan| fits(plan, line));
+    html! {
+        div.acts {
+            (act("add-plan", "top_up", "Add plan", "Add plan", &|fields| html! {
+                @if let Some(attempt) = attempt && attempt.refusal.code == "profile_mismatch" {
+                    p { a.button href=(add_line(main, attempt.values.text("planId"))) { "Add line with this plan" } }
+                }
+                (fields.choice("planId", "Plan", fitting.iter().map(|plan| (plan.plan_id.clone(), format!("{} · {}", plan.display, plan.price)))))
+                (fields.choice("payment", "Payment", payments()))
+                @if !others.is_empty() {
+                    details {
+                        summary { "Plans that need another card" }
+                        ul {
+                            @for plan in &others {
+                                li { (plan.display) " runs on profile " (plan.imsi_profiles.join(", ")) ", this card has " (line.imsi_profile) ". "
+                                    a href=(add_line(main, &plan.plan_id)) { "Add line" } }
+                            }
+                        }
+                    }
+                }
+            }))
+            @if !add_ons.is_empty() {
+                (act("add-ons", "top_up", "Add data or voice", "Add", &|fields| html! {
+                    fieldset {
+                        legend { "Add-ons" }
+                        @for add_on in add_ons {
+                            (fields.tick("addOnIds", &add_on.add_on_id, &html! { (add_on.display) " · " (add_on.price) }, false))
+                        }
+                    }
+                    (fields.choice("payment", "Payment", payments()))
+                }))
+            }
+            (act("swap", "swap_sim", "Swap the SIM", "Swap", &|fields| html! {
+                (fields.choice("formFactor", "For", [("esim".to_owned(), words("esim")), ("physical".to_owned(), words("physical"))]))
+                (fields.choice("payment", "Payment", payments()))
+                details { summary { "Postal address, for a card that is sent" } (fields.address("postalAddress", &names, main.subscriber.postal_address.as_ref())) }
+                p.hint { "The card works until the new one is installed." }
+            }))
+            (act("suspend", "suspend", "Suspend", "Suspend", &|_| html! { p.hint { "The card is kept out of the network until it is resumed." } }))
+            (act("resume", "resume", "Resume", "Resume", &|_| html! {}))
+            (act("cancel", "cancel", "Cancel the line", "Cancel the line", &|_| html! {
+                p.hint { "The card is revoked; what can be refunded is." }
+            }))
+            (gift(allowed("complimentary"), main, line, plans))
+        }
+    }
+}
+
+fn gift(action: Option<&Action>, main: &Order, line: &Line, plans: &[Plan]) -> Markup {
+    let Some(action) = action else { return html! {} };
+    html! {
+        @if action.allowed {
+            div.act {
+                "Complimentary: "
+                @for id in &action.plan_ids {
+                    @let display = plans.iter().find(|plan| plan.plan_id == *id).map_or(id, |plan| &plan.display);
+                    a href={ (add_line(main, id)) "&payment=complimentary&eligibleSubscriptionId=" (encoded(&line.subscription_id)) } { "give " (display) } " "
+                }
+            }
+        } @else {
+            div.act.off { span aria-disabled="true" { "Complimentary order" } p.hint { (action.reason.as_deref().unwrap_or("Not now.")) } }
+        }
+    }
+}
+
+/// Whether a line entitles to a gift, in a table.
+pub fn eligible(actions: &[Action]) -> Markup {
+    html! {
+        @match actions.iter().find(|action| action.action == "complimentary") {
+            Some(action) if action.allowed => { (state("yes")) span.sub { (action.plan_ids.join(", ")) } }
+            Some(action) => span.sub { (action.reason.as_deref().unwrap_or("No")) },
+            None => (none()),
+        }
+    }
+}
+
+/// Changes it.
+pub async fn act(desk: &Desk<'_>, id: &str, action: &str) -> Result<Response<Body>, Refusal> {
+    match ask(desk, id, action).await {
+        Ok(done) => Ok(done),
+        Err(refusal) if refusal.is_about_input() => {
+            show(desk, id, Some(Attempt { form: action, values: desk.form(), refusal: &refusal })).await
+        }
+        Err(refusal) => Err(refusal),
+    }
+}
+
+async fn ask(desk: &Desk<'_>, id: &str, action: &str) -> Result<Response<Body>, Refusal> {
+    let form = desk.form();
+    let mut body = Map::new();
+    let (route, what) = match action {
+        "add-plan" | "add-ons" => {
+            form.put(&mut body, "planId");
+            form.put_all(&mut body, "addOnIds");
+            if action == "add-ons" && !body.contains_key("addOnIds") {
+                return Err(Refusal::about("addOnIds", "Tick what is to be added."));
+            }
+            form.put(&mut body, "payment");
+            ("POST /v1/subscriptions/{subscriptionId}/top-ups", "top-up")
+        }
+        "swap" => {
+            form.put(&mut body, "formFactor");
+            form.put(&mut body, "payment");
+            if form.text("formFactor") == "physical" {
+                form.put_address(&mut body, "postalAddress");
+            }
+            ("POST /v1/subscriptions/{subscriptionId}/sim-swap", "swap")
+        }
+        "cancel" => ("POST /v1/subscriptions/{subscriptionId}/cancellation", "cancellation"),
+        "suspend" | "resume" => {
+            let (route, said) = match action {
+                "suspend" => ("POST /v1/subscriptions/{subscriptionId}/suspension", "The card is being suspended."),
+                _ => ("POST /v1/subscriptions/{subscriptionId}/resumption", "The card is being resumed."),
+            };
+            let _: Value = desk.api.call(route).path("subscriptionId", id).json(body).send().await?;
+            let back = form.text("sim");
+            let back = if back.is_empty() {
+                format!("/console/lines/{}", encoded(id))
+            } else {
+                format!("/console/sims/{}", encoded(back))
+            };
+            return Ok(desk.done(&back, said));
+        }
+        _ => return Err(Refusal::not_found()),
+    };
+    body.insert("channel".to_owned(), "admin".into());
+    let order: Order = desk.api.call(route).path("subscriptionId", id).key(form).json(body).send().await?;
+    Ok(desk.done(&order_path(&order.order_num), &made(what, &order)))
+}

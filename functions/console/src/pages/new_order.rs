@@ -1,0 +1,119 @@
+//! Creating an order, in the name of a partner.
+
+use super::orders::partners;
+use crate::Desk;
+use crate::api::Refusal;
+use crate::forms::{Attempt, Fields};
+use crate::frame::{Section, order_path};
+use crate::model::{Order, Page, Plan};
+use crate::words::words;
+use lambda_http::http::StatusCode;
+use lambda_http::{Body, Response};
+use maud::html;
+use serde_json::Map;
+
+const CHANNELS: [&str; 5] = ["admin", "web", "mobile_app", "partner", "other"];
+
+/// The form.
+pub async fn show(desk: &Desk<'_>, attempt: Option<Attempt<'_>>) -> Result<Response<Body>, Refusal> {
+    let plans: Page<Plan> = desk.api.call("GET /v1/plans").send().await?;
+    let partners = partners(desk).await;
+    let fields = Fields::new("create", attempt);
+    let named = |names: &[&str]| names.iter().map(|name| ((*name).to_owned(), words(name))).collect::<Vec<_>>();
+    let of_plans = plans.items.iter().map(|plan| (plan.plan_id.clone(), format!("{} · {}", plan.display, plan.price)));
+    let of_partners: Vec<_> = partners.iter().map(|partner| (partner.partner_id.clone(), partner.display.clone())).collect();
+    let names = Fields::address_names("subscriber.postalAddress");
+    let query = &desk.visit.query;
+    let content = html! {
+        fieldset {
+            legend { "What" }
+            div.fields {
+                (fields.choice("planId", "Plan", of_plans).value(query.text("planId")).width("long"))
+                (fields.input("number", "count", "Cards").value("1").required().hint("1 to 50").width("short"))
+                (fields.choice("formFactor", "Form factor", named(&["esim", "physical"])))
+                (fields.text("addOnIds", "Add-ons").hint("ids as the plan has them, with spaces between"))
+                (fields.text("iccids", "Given cards").hint("ICCIDs, as many as cards; else the system picks"))
+                (fields.text("lineName", "Line name").hint("the place it is for, such as Spain"))
+            }
+        }
+        fieldset {
+            legend { "For whom" }
+            div.fields {
+                (fields.input("email", "subscriber.email", "Mail").value(query.text("email")).required())
+                (fields.text("subscriber.name", "Name").value(query.text("name")).required())
+                (fields.text("subscriber.language", "Language").value("en").hint("en, es, de, ja, …").width("short"))
+            }
+            details open[fields.typed("formFactor") == Some("physical")] {
+                summary { "Postal address, for cards that are sent" }
+                (fields.address("subscriber.postalAddress", &names, None))
+            }
+        }
+        fieldset {
+            legend { "Whose, and how it is paid" }
+            div.fields {
+                @if of_partners.is_empty() {
+                    (fields.text("partnerId", "Partner").required())
+                } @else {
+                    (fields.choice("partnerId", "Partner", of_partners))
+                }
+                (fields.choice("payment", "Payment", named(&["balance", "card", "complimentary"])))
+                (fields.text("eligibleSubscriptionId", "Entitled by line").value(query.text("eligibleSubscriptionId")).hint("complimentary orders only: the line whose plan entitles to it"))
+                (fields.choice("channel", "Channel", named(&CHANNELS)))
+                (fields.text("otherOrderId", "Own order id"))
+                (fields.text("otherItemId", "Own item id"))
+            }
+            (fields.tick("sendEmail", "true", &html! { "Send the mails" }, true))
+        }
+    };
+    let content = html! {
+        div.head { h1 { "Create order" } }
+        (fields.form(desk, "/console/orders", &content, "Create order"))
+    };
+    let status = attempt.map_or(StatusCode::OK, |_| StatusCode::UNPROCESSABLE_ENTITY);
+    Ok(desk.page_with(status, Section::Orders, "Create order", content).await)
+}
+
+/// Creates it.
+pub async fn create(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
+    let form = desk.form();
+    let mut body = Map::new();
+    for name in [
+        "planId",
+        "formFactor",
+        "lineName",
+        "subscriber.email",
+        "subscriber.name",
+        "subscriber.language",
+        "partnerId",
+        "payment",
+        "eligibleSubscriptionId",
+        "channel",
+        "otherOrderId",
+        "otherItemId",
+    ] {
+        form.put(&mut body, name);
+    }
+    form.put_number(&mut body, "count");
+    form.put_address(&mut body, "subscriber.postalAddress");
+    for name in ["addOnIds", "iccids"] {
+        let ids: Vec<&str> = form.text(name).split([' ', ',', '\n']).filter(|id| !id.trim().is_empty()).map(str::trim).collect();
+        if !ids.is_empty() {
+            body.insert(name.to_owned(), ids.into());
+        }
+    }
+    body.insert("sendEmail".to_owned(), form.has("sendEmail").into());
+    match desk.api.call("POST /v1/orders").key(form).json(body).send::<Order>().await {
+        Ok(order) => {
+            let said = match (order.status, &order.void_reason) {
+                (_, Some(reason)) => format!("The order was made and is void: {}.", words(reason).to_lowercase()),
+                (-1, None) => "The order waits for its payment.".to_owned(),
+                _ => "The order was made and paid.".to_owned(),
+            };
+            Ok(desk.done(&order_path(&order.order_num), &said))
+        }
+        Err(refusal) if refusal.is_about_input() => {
+            show(desk, Some(Attempt { form: "create", values: form, refusal: &refusal })).await
+        }
+        Err(refusal) => Err(refusal),
+    }
+}

@@ -1,0 +1,190 @@
+//! What a manager can do with an order.
+
+use super::order;
+use crate::Desk;
+use crate::api::Refusal;
+use crate::forms::{Attempt, Fields};
+use crate::frame::{order_path, sim_link};
+use crate::model::{Action, Order};
+use lambda_http::{Body, Response};
+use maud::{Markup, html};
+use serde_json::{Map, Value};
+
+/// The actions that the page offers, by the API's names, in the order in which they stand there.
+const ACTIONS: [(&str, &str); 9] = [
+    ("ship", "Ship"),
+    ("retry", "Try again"),
+    ("refund", "Refund cards"),
+    ("resend_qr", "Send the QR code again"),
+    ("resend_confirmation", "Send the confirmation again"),
+    ("resend_shipment", "Send the shipment mail again"),
+    ("edit_recipient", "Edit the recipient"),
+    ("renew", "Renew"),
+    ("note", "Write a note"),
+];
+
+/// The actions: a form for each that is allowed now, the reason for each that is not.
+pub fn show(desk: &Desk<'_>, order: &Order, actions: &[Action], attempt: Option<Attempt<'_>>) -> Markup {
+    let known = |name: &str| actions.iter().find(|action| action.action == name);
+    // What can be done stands first.
+    let mut sorted = ACTIONS;
+    sorted.sort_by_key(|(name, _)| known(name).is_none_or(|action| !action.allowed));
+    let lines: Vec<&str> = order.cards.iter().filter_map(|card| card.subscription_id.as_deref()).collect();
+    html! {
+        div.acts {
+            @for (name, title) in sorted {
+                @if let Some(action) = known(name) {
+                    @let fields = Fields::new(name, attempt);
+                    @if action.allowed || fields.was_refused() {
+                        details.act open[fields.was_refused()] {
+                            summary { (title) }
+                            (fields.form(desk, &format!("{}/{name}", order_path(&order.order_num)), &inputs(name, &fields, order), title))
+                        }
+                    } @else {
+                        div.act.off {
+                            span aria-disabled="true" { (title) }
+                            p.hint { (action.reason.as_deref().unwrap_or("Not possible now.")) }
+                        }
+                    }
+                }
+            }
+            @if let [line] = lines.as_slice() {
+                div.act { a href={ "/console/lines/" (line) } { "Top up, swap the SIM, suspend or cancel" } }
+            } @else if lines.len() > 1 {
+                div.act.off { span { "Top up, swap the SIM, suspend or cancel" } p.hint { "On the line of each card, above." } }
+            }
+        }
+    }
+}
+
+fn inputs(name: &str, fields: &Fields<'_>, order: &Order) -> Markup {
+    let names = Fields::address_names("postalAddress");
+    html! {
+        @match name {
+            "ship" => {
+                (fields.text("carrier", "Carrier").required())
+                (fields.text("number", "Tracking number").required())
+                (fields.input("date", "shippedAt", "Shipped on").hint("today, if left empty"))
+            }
+            "refund" => {
+                fieldset {
+                    legend { "Cards" }
+                    @for card in &order.cards {
+                        @match &card.refundable.amount {
+                            Some(amount) => (fields.tick("iccids", &card.iccid, &html! { span.num { (card.iccid) } " " (amount) }, order.cards.len() == 1)),
+                            None => {
+                                p.hint { (sim_link(&card.iccid)) " " (card.refundable.reason.as_deref().unwrap_or_default()) }
+                            }
+                        }
+                    }
+                }
+                (fields.text("reason", "Reason").required())
+            }
+            "resend_qr" => {
+                (fields.input("email", "to", "To another address").hint(&order.subscriber.email))
+                (fields.tick("samePhone", "true", &html! { "It is for the phone that the eSIM was installed on" }, false))
+            }
+            "resend_confirmation" | "resend_shipment" => {
+                (fields.input("email", "to", "To another address").hint(&order.subscriber.email))
+            }
+            "edit_recipient" => {
+                (fields.text("name", "Name").value(&order.subscriber.name))
+                (fields.input("email", "email", "Mail").value(&order.subscriber.email))
+                @if order.form_factor == "physical" {
+                    (fields.address("postalAddress", &names, order.subscriber.postal_address.as_ref()))
+                }
+            }
+            "renew" => {
+                @if order.cards.len() > 1 {
+                    (fields.choice("iccid", "Card", order.cards.iter().map(|card| (card.iccid.clone(), card.iccid.clone()))))
+                }
+                (fields.choice("payment", "Payment", payments()))
+            }
+            "note" => (fields.text("note", "Note").required().width("long")),
+            _ => p.hint { "What was given up or put off is tried again now." },
+        }
+    }
+}
+
+/// How a change is paid for.
+pub fn payments() -> [(String, String); 2] {
+    [("balance", "From the partner’s balance"), ("card", "By card, at the payment provider")]
+        .map(|(value, label)| (value.to_owned(), label.to_owned()))
+}
+
+/// Does it.
+pub async fn act(desk: &Desk<'_>, num: &str, action: &str) -> Result<Response<Body>, Refusal> {
+    match ask(desk, num, action).await {
+        Ok(done) => Ok(done),
+        Err(refusal) if refusal.is_about_input() && refusal.code != "elsewhere" => {
+            let attempt = Attempt { form: action, values: desk.form(), refusal: &refusal };
+            order::show(desk, num, Some(attempt)).await
+        }
+        Err(refusal) => Err(refusal),
+    }
+}
+
+async fn ask(desk: &Desk<'_>, num: &str, action: &str) -> Result<Response<Body>, Refusal> {
+    let form = desk.form();
+    let mut body = Map::new();
+    let (route, said) = match action {
+        "ship" => {
+            form.put(&mut body, "carrier");
+            form.put(&mut body, "number");
+            let day = form.text("shippedAt");
+            // The desk knows the day; the time is when it begins.
+            if !day.is_empty() && !desk.now.to_string().starts_with(day) {
+                body.insert("shippedAt".to_owned(), format!("{day}T00:00:00Z").into());
+            }
+            ("POST /v1/orders/{orderNum}/shipment", "Noted. The subscriber is told by mail.")
+        }
+        "refund" => {
+            form.put_all(&mut body, "iccids");
+            form.put(&mut body, "reason");
+            if !body.contains_key("iccids") {
+                return Err(Refusal::about("iccids", "Tick the cards that are to be refunded."));
+            }
+            ("POST /v1/orders/{orderNum}/refund", "The cards are being revoked; their money follows.")
+        }
+        "resend_qr" | "resend_confirmation" | "resend_shipment" => {
+            body.insert("kind".to_owned(), action.trim_start_matches("resend_").into());
+            form.put(&mut body, "to");
+            if action == "resend_qr" {
+                body.insert("samePhone".to_owned(), form.has("samePhone").into());
+            }
+            ("POST /v1/orders/{orderNum}/emails", "The mail is on its way.")
+        }
+        "edit_recipient" => {
+            form.put(&mut body, "name");
+            form.put(&mut body, "email");
+            form.put_address(&mut body, "postalAddress");
+            ("PATCH /v1/orders/{orderNum}/recipient", "The recipient was changed.")
+        }
+        "retry" => ("POST /v1/orders/{orderNum}/retry", "It is tried again."),
+        "note" => {
+            form.put(&mut body, "note");
+            ("POST /v1/orders/{orderNum}/notes", "The note was kept.")
+        }
+        "renew" => {
+            for name in ["iccid", "payment"] {
+                form.put(&mut body, name);
+            }
+            body.insert("channel".to_owned(), Value::from("admin"));
+            let call = desk.api.call("POST /v1/orders/{orderNum}/renewal").path("orderNum", num);
+            let renewal: Order = call.key(form).json(body).send().await?;
+            return Ok(desk.done(&order_path(&renewal.order_num), &made("renewal", &renewal)));
+        }
+        _ => return Err(Refusal::not_found()),
+    };
+    let _: Value = desk.api.call(route).path("orderNum", num).json(body).send().await?;
+    Ok(desk.done(&order_path(num), said))
+}
+
+/// What to say of an order that was made.
+pub fn made(what: &str, order: &Order) -> String {
+    match (&order.void_reason, order.status) {
+        (Some(reason), _) => format!("The {what} was made and is void: {}.", crate::words::words(reason).to_lowercase()),
+        (None, -1) => format!("The {what} waits for its payment."),
+        (None, _) => format!("The {what} was made and paid."),
+    }
+}

@@ -1,0 +1,336 @@
+//! The Orders Table.
+
+use super::columns::{Column, chooser, chosen, hidden, shown};
+use crate::Desk;
+use crate::api::{Call, Refusal};
+use crate::csv;
+use crate::forms::{Attempt, Fields, refused};
+use crate::frame::{Section, order_link, pager, sim_link, subscriber_link};
+use crate::http::{Form, download};
+use crate::model::{Order, Page, Partner};
+use crate::words::{Time, count, none, state, text, words};
+use lambda_http::http::StatusCode;
+use lambda_http::{Body, Response};
+use maud::{Markup, html};
+use std::time::{Duration, Instant};
+
+const COLUMNS: &[Column] = &[
+    shown("status", "Status"),
+    shown("plan", "Plan"),
+    shown("count", "Cards"),
+    shown("price", "Price"),
+    shown("subscriber", "Subscriber"),
+    shown("created", "Ordered"),
+    shown("partner", "Partner"),
+    shown("iccids", "ICCIDs"),
+    shown("payment", "Payment"),
+    shown("channel", "Channel"),
+    hidden("fulfilment", "Fulfilment"),
+    hidden("type", "Type"),
+    hidden("shipment", "Shipment"),
+    hidden("ids", "Own ids"),
+    hidden("renewals", "Renewals"),
+    hidden("due", "Pay until"),
+];
+/// Orders on a page.
+const LIMIT: &str = "25";
+/// How long an export may gather.
+const GATHERING: Duration = Duration::from_secs(20);
+/// The parameters of the API's list, but for times, which are days here.
+const FILTERS: [&str; 8] = ["status", "type", "partnerId", "email", "iccid", "otherOrderId", "otherItemId", "needsAttention"];
+
+const STATUSES: [(&str, &str); 9] = [
+    ("", "Any"),
+    ("-1", "−1 Unpaid"),
+    ("0", "0 Normal"),
+    ("2", "2 Cancelled"),
+    ("3", "3 Void"),
+    ("4", "4 Partial unsubscribed"),
+    ("5", "5 Ended"),
+    ("6", "6 Unsubscribing"),
+    ("7", "7 Partial unsubscribing"),
+];
+const TYPES: [&str; 5] = ["activate_subscription", "renewal", "top_up_subscription", "swap_sim", "cancel_subscription"];
+
+fn request<'a>(desk: &'a Desk<'_>, cursor: &str, limit: &str) -> Call<'a> {
+    let query = &desk.visit.query;
+    let mut call = desk.api.call("GET /v1/orders").query("limit", limit).query("cursor", cursor);
+    for name in FILTERS {
+        call = call.query(name, query.text(name));
+    }
+    if query.text("sort") == "oldest" {
+        call = call.query("sort", "oldest");
+    }
+    for (name, end) in [("from", "T00:00:00Z"), ("to", "T23:59:59Z")] {
+        let day = query.text(name);
+        if !day.is_empty() {
+            call = call.query(name, &format!("{day}{end}"));
+        }
+    }
+    call
+}
+
+/// The page.
+pub async fn list(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
+    let query = &desk.visit.query;
+    let found = request(desk, query.text("cursor"), LIMIT).send::<Page<Order>>().await;
+    let refusal = match &found {
+        Err(refusal) if !refusal.is_about_input() => return Err(refusal.clone()),
+        Err(refusal) => Some(refusal),
+        Ok(_) => None,
+    };
+    let columns = chosen(desk.visit, "orders", COLUMNS);
+    let content = html! {
+        div.head {
+            h1 { "Orders" }
+            a.button.first href="/console/orders/new" { "Create order" }
+        }
+        (filters(query, refusal, &partners(desk).await))
+        @match &found {
+            Ok(page) => {
+                div.tools {
+                    p.hint { (summary(query, page)) }
+                    (chooser(desk, "orders", COLUMNS))
+                    a.button.plain href={ "/console/orders.csv?" (query.with(&[("cursor", "")])) } download {
+                        "CSV" span.hidden { " of up to " (csv::MOST) " orders" }
+                    }
+                }
+                @if page.items.is_empty() { (empty(query, page)) } @else { (table(&columns, &page.items)) }
+                (pager(desk.visit, "/console/orders", page.next_cursor.as_ref()))
+            }
+            Err(refusal) => (refused(refusal)),
+        }
+    };
+    let status = if refusal.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
+    Ok(desk.page_with(status, Section::Orders, "Orders", content).await)
+}
+
+/// The partners to choose from; none where they cannot be told.
+pub async fn partners(desk: &Desk<'_>) -> Vec<Partner> {
+    desk.api.call("GET /v1/partners").send::<Page<Partner>>().await.map(|page| page.items).unwrap_or_default()
+}
+
+fn filters(query: &Form, refusal: Option<&Refusal>, partners: &[Partner]) -> Markup {
+    let attempt = refusal.map(|refusal| Attempt { form: "filter", values: query, refusal });
+    let fields = Fields::new("filter", attempt);
+    let options = |names: &[&str]| {
+        let named = names.iter().map(|name| ((*name).to_owned(), words(name)));
+        std::iter::once((String::new(), "Any".to_owned())).chain(named).collect::<Vec<_>>()
+    };
+    let statuses = STATUSES.map(|(value, label)| (value.to_owned(), label.to_owned()));
+    let partners = partners.iter().map(|partner| (partner.partner_id.clone(), partner.display.clone()));
+    let partners: Vec<_> = std::iter::once((String::new(), "Any".to_owned())).chain(partners).collect();
+    let sorts = [("", "Newest first"), ("oldest", "Oldest first")].map(|(value, label)| (value.to_owned(), label.to_owned()));
+    let more = ["from", "to", "iccid", "otherOrderId", "otherItemId"].iter().any(|name| !query.text(name).is_empty());
+    html! {
+        form.filters method="get" action="/console/orders" aria-label="Filter" {
+            div.fields {
+                (fields.choice("status", "Status", statuses).value(query.text("status")))
+                (fields.choice("type", "Type", options(&TYPES)).value(query.text("type")))
+                @if partners.len() > 1 {
+                    (fields.choice("partnerId", "Partner", partners).value(query.text("partnerId")))
+                } @else {
+                    (fields.text("partnerId", "Partner").value(query.text("partnerId")))
+                }
+                (fields.input("search", "email", "Mail").value(query.text("email")))
+                (fields.choice("sort", "Order by", sorts).value(query.text("sort")))
+                label.tick for="filter-attention" {
+                    input #filter-attention type="checkbox" name="needsAttention" value="true" checked[query.has("needsAttention")];
+                    span { "Needs attention" }
+                }
+            }
+            details open[more] {
+                summary { "More filters" }
+                div.fields {
+                    (fields.input("date", "from", "From").value(query.text("from")))
+                    (fields.input("date", "to", "To").value(query.text("to")))
+                    (fields.text("iccid", "ICCID").value(query.text("iccid")))
+                    (fields.text("otherOrderId", "Own order id").value(query.text("otherOrderId")))
+                    (fields.text("otherItemId", "Own item id").value(query.text("otherItemId")))
+                }
+            }
+            div.buttons {
+                button type="submit" { "Filter" }
+                @if is_filtered(query) { a.button.plain href="/console/orders" { "Clear" } }
+            }
+        }
+    }
+}
+
+fn is_filtered(query: &Form) -> bool {
+    FILTERS.iter().chain(&["from", "to"]).any(|name| !query.text(name).is_empty())
+}
+
+fn summary(query: &Form, page: &Page<Order>) -> String {
+    let orders = count(page.items.len(), "order", "orders");
+    match (page.next_cursor.is_some(), query.text("cursor").is_empty()) {
+        (false, true) => orders,
+        (false, false) => format!("{orders}, the last ones"),
+        (true, _) => format!("{orders} on this page, and more"),
+    }
+}
+
+fn empty(query: &Form, page: &Page<Order>) -> Markup {
+    html! {
+        div.blank {
+            @if page.next_cursor.is_some() {
+                p { "None among the orders that were looked through so far. There are more to look through." }
+            } @else if query.text("needsAttention") == "true" {
+                p { "Nothing waits for you." }
+            } @else if is_filtered(query) {
+                p { "No order is like that." }
+                p.hint { "Without a mail, a card or an own id, the last 31 days are looked through; name days to go further back." }
+            } @else {
+                p { "No orders in the last 31 days." }
+                p { a.button href="/console/orders/new" { "Create the first" } }
+            }
+        }
+    }
+}
+
+fn table(columns: &[&Column], orders: &[Order]) -> Markup {
+    html! {
+        div.scroll role="region" aria-label="Orders" tabindex="0" {
+            table {
+                thead { tr {
+                    th scope="col" { "Order" }
+                    @for column in columns { th scope="col" { (column.heading) } }
+                } }
+                tbody {
+                    @for order in orders {
+                        tr {
+                            th scope="row" {
+                                (order_link(&order.order_num))
+                                @for attention in &order.needs_attention { " " (state(&attention.code)) }
+                            }
+                            @for column in columns { td class=(column.id) { (cell(column.id, order)) } }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn cell(column: &str, order: &Order) -> Markup {
+    html! {
+        @match column {
+            "status" => { (state(&order.status_name)) @if order.fulfilment == "failed" { " " (state("failed")) } }
+            "fulfilment" => (state(&order.fulfilment)),
+            "type" => (words(&order.kind)),
+            "plan" => { (order.display) @if order.kind != "activate_subscription" { span.sub { (words(&order.kind)) } } }
+            "count" => { (order.count) @if order.form_factor == "physical" { " " span.sub { (words("physical")) } } }
+            "price" => (order.price),
+            "subscriber" => { (subscriber_link(&order.subscriber.email)) span.sub { (order.subscriber.name) } }
+            "created" => (Time(&order.created_at)),
+            "partner" => (order.partner_id),
+            "channel" => (words(&order.channel)),
+            "payment" => (words(&order.payment)),
+            "iccids" => (iccids(order)),
+            "shipment" => {
+                @match &order.shipment {
+                    Some(shipment) => { (shipment.carrier) " " (shipment.number) span.sub { (Time(&shipment.shipped_at)) } }
+                    None => (none()),
+                }
+            }
+            "ids" => {
+                (text(order.other_order_id.as_deref()))
+                @if let Some(item) = &order.other_item_id { span.sub { (item) } }
+            }
+            "renewals" => {
+                @if let Some(main) = &order.main_order_num { "of " (order_link(main)) }
+                @else if order.renew_order_num.is_empty() { (none()) }
+                @else { (order.renew_order_num.len()) }
+            }
+            "due" => { @if order.status == -1 { (Time(&order.pay_until)) } @else { (none()) } }
+            _ => {}
+        }
+    }
+}
+
+fn iccids(order: &Order) -> Markup {
+    html! {
+        @for iccid in order.iccids.iter().take(2) { (sim_link(iccid)) " " }
+        @if order.iccids.len() > 2 { span.sub { "and " (order.iccids.len() - 2) " more" } }
+        @if order.iccids.is_empty() { (none()) }
+    }
+}
+
+/// The same orders as a file.
+pub async fn export(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
+    let begun = Instant::now();
+    let mut orders: Vec<Order> = Vec::new();
+    let mut cursor = String::new();
+    let whole = loop {
+        let page: Page<Order> = request(desk, &cursor, "100").send().await?;
+        orders.extend(page.items);
+        match page.next_cursor {
+            None => break true,
+            Some(_) if orders.len() >= csv::MOST || begun.elapsed() > GATHERING => break false,
+            Some(next) => cursor = next,
+        }
+    };
+    let header = [
+        "orderNum",
+        "type",
+        "status",
+        "statusName",
+        "fulfilment",
+        "planId",
+        "display",
+        "count",
+        "price",
+        "currency",
+        "formFactor",
+        "email",
+        "name",
+        "partnerId",
+        "channel",
+        "payment",
+        "iccids",
+        "shippedAt",
+        "carrier",
+        "trackingNumber",
+        "otherOrderId",
+        "otherItemId",
+        "mainOrderNum",
+        "needsAttention",
+        "createdAt",
+    ];
+    let some = |text: &Option<String>| text.clone().unwrap_or_default();
+    let shipped = |order: &Order, part: fn(&crate::model::Shipment) -> &String| {
+        order.shipment.as_ref().map(part).cloned().unwrap_or_default()
+    };
+    let lines = orders.iter().map(|order| {
+        let attention: Vec<&str> = order.needs_attention.iter().map(|attention| attention.code.as_str()).collect();
+        vec![
+            order.order_num.clone(),
+            order.kind.clone(),
+            order.status.to_string(),
+            order.status_name.clone(),
+            order.fulfilment.clone(),
+            order.plan_id.clone(),
+            order.display.clone(),
+            order.count.to_string(),
+            order.price.amount.to_string(),
+            order.price.currency.to_string(),
+            order.form_factor.clone(),
+            order.subscriber.email.clone(),
+            order.subscriber.name.clone(),
+            order.partner_id.clone(),
+            order.channel.clone(),
+            order.payment.clone(),
+            order.iccids.join(" "),
+            shipped(order, |shipment| &shipment.shipped_at),
+            shipped(order, |shipment| &shipment.carrier),
+            shipped(order, |shipment| &shipment.number),
+            some(&order.other_order_id),
+            some(&order.other_item_id),
+            some(&order.main_order_num),
+            attention.join(" "),
+            order.created_at.clone(),
+        ]
+    });
+    let name = if whole { "orders.csv".to_owned() } else { format!("orders-first-{}.csv", orders.len()) };
+    Ok(download(&name, "text/csv; charset=utf-8", csv::write(header, lines)))
+}

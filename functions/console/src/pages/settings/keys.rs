@@ -1,0 +1,140 @@
+//! API keys: made, shown once, ended now or after an overlap.
+
+use super::tabs;
+use crate::Desk;
+use crate::api::Refusal;
+use crate::forms::{Attempt, Fields, refused};
+use crate::frame::Section;
+use crate::http::encoded;
+use crate::model::{Key, Page};
+use crate::words::{Time, state, text, time};
+use lambda_http::http::StatusCode;
+use lambda_http::{Body, Response};
+use maud::{Markup, html};
+use serde_json::{Map, Value};
+
+/// How long a key that is followed by another may still be used.
+const OVERLAPS: [(&str, &str); 4] = [("0", "now"), ("1", "in a day"), ("7", "in 7 days"), ("30", "in 30 days")];
+const DAY: i64 = 24 * 60 * 60;
+
+/// The managers' keys.
+pub async fn list(desk: &Desk<'_>, refusal: Option<&Refusal>) -> Result<Response<Body>, Refusal> {
+    let keys: Page<Key> = desk.api.call("GET /v1/keys").send().await?;
+    let content = html! {
+        div.head { h1 { "Settings" } }
+        (tabs("keys"))
+        p.hint { "A manager’s key opens this desk and all of the API. The name stands in the history of what was done with it." }
+        (section(desk, &keys.items, "", refusal))
+    };
+    let status = refusal.map_or(StatusCode::OK, |_| StatusCode::UNPROCESSABLE_ENTITY);
+    Ok(desk.page_with(status, Section::Settings, "Managers’ keys", content).await)
+}
+
+/// The keys of a partner, or of the managers, and the form that makes one.
+pub fn section(desk: &Desk<'_>, keys: &[Key], partner: &str, refusal: Option<&Refusal>) -> Markup {
+    let attempt = refusal.map(|refusal| Attempt { form: "key", values: desk.form(), refusal });
+    let fields = Fields::new("new-key", attempt.map(|attempt| Attempt { form: "new-key", ..attempt }));
+    html! {
+        section aria-labelledby="keys" {
+            h2 #keys { "Keys" }
+            @if let Some(refusal) = refusal { (refused(refusal)) }
+            @if keys.is_empty() { p.hint { "None yet." } } @else {
+                div.scroll role="region" aria-labelledby="keys" tabindex="0" {
+                    table {
+                        thead { tr { th scope="col" { "Key" } th scope="col" { "Name" } th scope="col" { "State" } th scope="col" { "Made" } th scope="col" { "Ends" } th scope="col" { "End it" } } }
+                        tbody {
+                            @for key in keys {
+                                tr {
+                                    th.num scope="row" { (key.key_id) }
+                                    td { (text(key.name.as_deref())) }
+                                    td { (state(&key.status)) }
+                                    td { (Time(&key.created_at)) @if let Some(by) = &key.created_by { span.sub { "by " (by) } } }
+                                    td { (time(key.ends_at.as_ref())) }
+                                    td { @if key.status != "ended" { (ending(desk, key, partner)) } }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+            details.panel open[keys.is_empty()] {
+                summary { "New key" }
+                (fields.form(desk, "/console/settings/keys", &html! {
+                    input type="hidden" name="partnerId" value=(partner);
+                    div.fields { (fields.text("name", if partner.is_empty() { "Who has it" } else { "What it is for" }).value("")) }
+                    p.hint { "It is shown once. To rotate a key make its successor first, then end it when its user has moved." }
+                }, "Make key"))
+            }
+        }
+    }
+}
+
+fn ending(desk: &Desk<'_>, key: &Key, partner: &str) -> Markup {
+    html! {
+        form.row method="post" action={ "/console/settings/keys/" (encoded(&key.key_id)) "/end" } {
+            input type="hidden" name="token" value=(desk.signed_in.token);
+            input type="hidden" name="partnerId" value=(partner);
+            select name="days" aria-label={ "When " (key.key_id) " ends" } {
+                @for (days, label) in OVERLAPS { option value=(days) { (label) } }
+            }
+            button.plain type="submit" { "End" span.hidden { " key " (key.key_id) } }
+        }
+    }
+}
+
+/// Makes a key, and shows it this once: it is in no address, no cookie and no log.
+pub async fn make(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
+    let form = desk.form();
+    let partner = form.text("partnerId");
+    let mut body = Map::new();
+    body.insert("role".to_owned(), if partner.is_empty() { "manager" } else { "partner" }.into());
+    for name in ["partnerId", "name"] {
+        form.put(&mut body, name);
+    }
+    let made: Key = match desk.api.call("POST /v1/keys").json(body).send().await {
+        Ok(made) => made,
+        Err(refusal) if refusal.is_about_input() => return back(desk, partner, &refusal).await,
+        Err(refusal) => return Err(refusal),
+    };
+    let content = html! {
+        div.head { h1 { "The new key" } }
+        p { "Copy it now and hand it over on a safe way. It is not kept, and cannot be shown again." }
+        p { code.secret #secret { (made.key.as_deref().unwrap_or_default()) } }
+        p.hint { "It is known as " span.num { (made.key_id) } " from now on." }
+        p { a.button href=(home(partner)) { "I have it" } }
+    };
+    Ok(desk.page_with(StatusCode::CREATED, Section::Settings, "The new key", content).await)
+}
+
+/// Ends a key, now or after an overlap.
+pub async fn end(desk: &Desk<'_>, key_id: &str) -> Result<Response<Body>, Refusal> {
+    let form = desk.form();
+    let partner = form.text("partnerId");
+    let days = form.text("days").parse::<i64>().unwrap_or_default();
+    let mut body = Map::new();
+    if days > 0 {
+        body.insert("endsAt".to_owned(), desk.now.plus_seconds(days * DAY).to_string().into());
+    }
+    match desk.api.call("POST /v1/keys/{keyId}/revocation").path("keyId", key_id).json(body).send::<Value>().await {
+        Ok(_) if days > 0 => Ok(desk.done(&home(partner), "The key ends after the overlap.")),
+        Ok(_) => Ok(desk.done(&home(partner), "The key has ended. Functions that know it go by it for up to a minute more.")),
+        Err(refusal) if refusal.is_about_input() => back(desk, partner, &refusal).await,
+        Err(refusal) => Err(refusal),
+    }
+}
+
+async fn back(desk: &Desk<'_>, partner: &str, refusal: &Refusal) -> Result<Response<Body>, Refusal> {
+    if partner.is_empty() {
+        list(desk, Some(refusal)).await
+    } else {
+        super::partners::show(desk, partner, Some(Attempt { form: "key", values: desk.form(), refusal })).await
+    }
+}
+
+fn home(partner: &str) -> String {
+    if partner.is_empty() {
+        "/console/settings/keys".to_owned()
+    } else {
+        format!("/console/settings/partners/{}", encoded(partner))
+    }
+}

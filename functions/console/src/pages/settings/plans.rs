@@ -1,0 +1,310 @@
+//! Plans, with their versions and what they cost.
+
+use super::partners::parse_amount;
+use super::tabs;
+use crate::Desk;
+use crate::api::Refusal;
+use crate::forms::{Attempt, Fields};
+use crate::frame::Section;
+use crate::http::{Form, encoded};
+use crate::model::{Page, Plan};
+use crate::pages::order::fact;
+use crate::words::{data, none, words};
+use lambda_http::http::StatusCode;
+use lambda_http::{Body, Response};
+use maud::{Markup, html};
+use serde_json::{Map, Value, json};
+use simdock_domain::{Currency, Money};
+
+/// All plans as they are sold now.
+pub async fn list(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
+    let plans: Page<Plan> = desk.api.call("GET /v1/plans").send().await?;
+    let content = html! {
+        div.head { h1 { "Settings" } a.button href="/console/settings/plans/new" { "New plan" } }
+        (tabs("plans"))
+        div.scroll role="region" aria-label="Plans" tabindex="0" {
+            table {
+                thead { tr { th scope="col" { "Plan" } th scope="col" { "Name" } th.n scope="col" { "Version" } th.n scope="col" { "Price" } th.n scope="col" { "Data" }
+                    th.n scope="col" { "Days" } th scope="col" { "SIM type" } th scope="col" { "Form factors" } th scope="col" { "Profiles" } th.n scope="col" { "Countries" } } }
+                tbody {
+                    @for plan in &plans.items {
+                        tr {
+                            th scope="row" { a href={ "/console/settings/plans/" (encoded(&plan.plan_id)) } { (plan.plan_id) } }
+                            td { (plan.display) }
+                            td.n { (plan.version) }
+                            td.n { (plan.price) }
+                            td.n { (volume(plan)) }
+                            td.n { (plan.days) }
+                            td { @match &plan.sim_type { Some(kind) => (words(kind)), None => (none()) } }
+                            td { (plan.form_factors.iter().map(|name| words(name)).collect::<Vec<_>>().join(", ")) }
+                            td { (plan.imsi_profiles.join(", ")) }
+                            td.n { (plan.countries.len()) }
+                        }
+                    }
+                }
+            }
+        }
+    };
+    Ok(desk.page(Section::Settings, "Plans", content).await)
+}
+
+fn volume(plan: &Plan) -> String {
+    plan.data_mb.map_or_else(|| "unlimited".to_owned(), data)
+}
+
+async fn read(desk: &Desk<'_>, id: &str, version: &str) -> Result<Plan, Refusal> {
+    desk.api.call("GET /v1/plans/{planId}").path("planId", id).query("version", version).send().await
+}
+
+/// A plan.
+pub async fn show(desk: &Desk<'_>, id: &str, attempt: Option<Attempt<'_>>) -> Result<Response<Body>, Refusal> {
+    let plan = read(desk, id, desk.visit.query.text("version")).await?;
+    let newest = plan.versions.iter().max().is_none_or(|newest| *newest == plan.version);
+    let content = html! {
+        div.head { p.crumb { a href="/console/settings/plans" { "Plans" } } h1 { (plan.display) } }
+        (facts(&plan))
+        (costs(&plan))
+        @if newest {
+            details.panel open[attempt.is_some()] {
+                summary { "Change it: a new version" }
+                p.hint { "What was sold stays as it was. New orders are made of the new version." }
+                (form(desk, Some(&plan), attempt))
+            }
+        } @else {
+            p { a.button href={ "/console/settings/plans/" (encoded(id)) } { "To the newest version" } }
+        }
+    };
+    let status = attempt.map_or(StatusCode::OK, |_| StatusCode::UNPROCESSABLE_ENTITY);
+    Ok(desk.page_with(status, Section::Settings, &plan.display, content).await)
+}
+
+/// The form for a plan that is not there yet.
+pub async fn show_new(desk: &Desk<'_>, attempt: Option<Attempt<'_>>) -> Result<Response<Body>, Refusal> {
+    let content = html! {
+        div.head { p.crumb { a href="/console/settings/plans" { "Plans" } } h1 { "New plan" } }
+        (form(desk, None, attempt))
+    };
+    let status = attempt.map_or(StatusCode::OK, |_| StatusCode::UNPROCESSABLE_ENTITY);
+    Ok(desk.page_with(status, Section::Settings, "New plan", content).await)
+}
+
+fn facts(plan: &Plan) -> Markup {
+    let kind = plan.refund_policy["kind"].as_str().unwrap_or_default();
+    html! {
+        section aria-labelledby="facts" {
+            h2.hidden #facts { "The plan" }
+            dl.facts {
+                (fact("Id", html! { (plan.plan_id) }))
+                (fact("Version", html! {
+                    (plan.version)
+                    span.sub {
+                        @for version in plan.versions.iter().filter(|version| **version != plan.version) {
+                            a href={ "/console/settings/plans/" (encoded(&plan.plan_id)) "?version=" (version) } { "version " (version) } " "
+                        }
+                    }
+                }))
+                (fact("Price", html! { (plan.price) }))
+                (fact("Data", html! { (volume(plan)) }))
+                (fact("Days", html! { (plan.days) }))
+                (fact("Renewals", html! { @if plan.flow_type == 0 { "renewed" } @else { "sold once" } }))
+                (fact("SIM type", html! { @match &plan.sim_type { Some(kind) => (words(kind)), None => (none()) } }))
+                (fact("Refunds", html! { (words(kind)) @if let Some(days) = plan.refund_policy["days"].as_u64() { ", " (days) " days" } }))
+                (fact("Form factors", html! { (plan.form_factors.iter().map(|name| words(name)).collect::<Vec<_>>().join(", ")) }))
+                (fact("APN", html! { (plan.apn) }))
+                (fact("SIM swap", html! { @match plan.swap_price { Some(price) => (price), None => "free" } }))
+                (fact("While suspended", html! { @if plan.pauses_when_suspended { "time stands still" } @else { "time goes on" } }))
+                (fact("Sold by", html! { @if plan.partners.is_empty() { "all partners" } @else { (plan.partners.join(", ")) } }))
+                @if !plan.complimentary_with.is_empty() { (fact("Complimentary with", html! { (plan.complimentary_with.join(", ")) })) }
+                (fact("Countries", html! { (plan.countries.join(" ")) }))
+            }
+        }
+    }
+}
+
+fn costs(plan: &Plan) -> Markup {
+    let money = |amount| Money { amount, currency: plan.price.currency };
+    html! {
+        section aria-labelledby="costs" {
+            h2 #costs { "Profiles and costs" }
+            div.scroll role="region" aria-labelledby="costs" tabindex="0" {
+                table {
+                    thead { tr { th scope="col" { "Operator" } th scope="col" { "IMSI profile" } th.n scope="col" { "Cost" } th.n scope="col" { "Margin" } } }
+                    tbody {
+                        @for profile in &plan.profiles {
+                            tr { th scope="row" { (profile.operator) } td { (profile.imsi_profile) } td.n { (money(profile.cost)) } td.n { (money(plan.price.amount - profile.cost)) } }
+                        }
+                    }
+                }
+            }
+        }
+        @if !plan.add_ons.is_empty() {
+            section aria-labelledby="addons" {
+                h2 #addons { "Add-ons" }
+                div.scroll role="region" aria-labelledby="addons" tabindex="0" {
+                    table {
+                        thead { tr { th scope="col" { "Add-on" } th scope="col" { "Name" } th scope="col" { "Kind" } th.n scope="col" { "Amount" } th.n scope="col" { "Price" } } }
+                        tbody {
+                            @for add_on in &plan.add_ons {
+                                tr { th scope="row" { (add_on.add_on_id) } td { (add_on.display) } td { (words(&add_on.kind)) }
+                                    td.n { (add_on.amount) @if add_on.kind == "data" { " MB" } @else { " min" } } td.n { (add_on.price) } }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// An amount in its currency's major units, without the code.
+fn decimal(money: Money) -> String {
+    money.to_string().split(' ').next().unwrap_or_default().to_owned()
+}
+
+fn form(desk: &Desk<'_>, plan: Option<&Plan>, attempt: Option<Attempt<'_>>) -> Markup {
+    let fields = Fields::new("plan", attempt);
+    let text = |read: fn(&Plan) -> String| plan.map(read).unwrap_or_default();
+    let tick = |name: &str, value: &str, label: &str, at_first: bool| fields.tick(name, value, &html! { (label) }, at_first);
+    let sells = |form: &str| plan.is_none_or(|plan| plan.form_factors.iter().any(|name| name == form));
+    let named = |names: &[(&str, &str)]| {
+        names.iter().map(|(value, label)| ((*value).to_owned(), (*label).to_owned())).collect::<Vec<_>>()
+    };
+    let profiles = text(|plan| {
+        let line = |profile: &crate::model::Profile| {
+            format!(
+                "{} {} {}",
+                profile.operator,
+                profile.imsi_profile,
+                decimal(Money { amount: profile.cost, currency: plan.price.currency })
+            )
+        };
+        plan.profiles.iter().map(line).collect::<Vec<_>>().join("\n")
+    });
+    let add_ons = text(|plan| {
+        let line = |add_on: &crate::model::AddOn| {
+            format!("{} | {} | {} | {} | {}", add_on.add_on_id, add_on.display, add_on.kind, decimal(add_on.price), add_on.amount)
+        };
+        plan.add_ons.iter().map(line).collect::<Vec<_>>().join("\n")
+    });
+    let action = plan.map_or_else(
+        || "/console/settings/plans".to_owned(),
+        |plan| format!("/console/settings/plans/{}", encoded(&plan.plan_id)),
+    );
+    let content = html! {
+        input type="hidden" name="basedOn" value=(plan.map_or(0, |plan| plan.version));
+        div.fields {
+            @if plan.is_none() { (fields.text("planId", "Id").required().hint("small letters, digits and dashes")) }
+            (fields.text("display", "Name").value(&text(|plan| plan.display.clone())).required().width("long"))
+            (fields.text("price", "Price").value(&text(|plan| decimal(plan.price))).required().width("short"))
+            (fields.text("currency", "Currency").value(&plan.map_or_else(|| "EUR".to_owned(), |plan| plan.price.currency.to_string())).required().width("short"))
+            (fields.input("number", "dataMb", "Data in MB").value(&text(|plan| plan.data_mb.map(|mb| mb.to_string()).unwrap_or_default())).hint("empty if unlimited"))
+            (fields.input("number", "days", "Days").value(&text(|plan| plan.days.to_string())).required().width("short"))
+            (fields.choice("flowType", "Renewals", named(&[("0", "renewed"), ("1", "sold once")])).value(&text(|plan| plan.flow_type.to_string())))
+            (fields.choice("simType", "SIM type", named(&[("prepaid", "Prepaid"), ("subscription", "Subscription"), ("paygo", "PAYGO")])).value(&text(|plan| plan.sim_type.clone().unwrap_or_default())))
+            (fields.choice("refundPolicy", "Refunds", named(&[("until_activation", "until activation"), ("within_days", "within days"), ("none", "none")])).value(&text(|plan| plan.refund_policy["kind"].as_str().unwrap_or_default().to_owned())))
+            (fields.input("number", "refundDays", "Days for refunds").value(&text(|plan| plan.refund_policy["days"].as_u64().map(|days| days.to_string()).unwrap_or_default())).width("short"))
+            (fields.text("apn", "APN").value(&text(|plan| plan.apn.clone())).required())
+            (fields.text("swapPrice", "Price of a SIM swap").value(&text(|plan| plan.swap_price.map(decimal).unwrap_or_default())).hint("empty if free").width("short"))
+            (fields.text("partners", "Sold by").value(&text(|plan| plan.partners.join(" "))).hint("partners’ ids with spaces; empty for all"))
+            (fields.text("complimentaryWith", "Complimentary with").value(&text(|plan| plan.complimentary_with.join(" "))).hint("plans that entitle to it"))
+        }
+        fieldset {
+            legend { "Form factors" }
+            (tick("formFactors", "esim", "eSIM", sells("esim")))
+            (tick("formFactors", "physical", "SIM card", plan.is_some() && sells("physical")))
+            (tick("pausesWhenSuspended", "true", "Time stands still while suspended", plan.is_some_and(|plan| plan.pauses_when_suspended)))
+        }
+        div.fields {
+            (fields.area("countries", "Countries").value(&text(|plan| plan.countries.join(" "))).required().hint("two letters each, with spaces"))
+            (fields.area("profiles", "Profiles").value(&profiles).required().hint("a line each: operator, IMSI profile, cost"))
+            (fields.area("addOns", "Add-ons").value(&add_ons).hint("a line each: id | name | data, voice_eu or voice_world | price | MB or minutes"))
+        }
+    };
+    fields.form(desk, &action, &content, if plan.is_some() { "Make the new version" } else { "Make the plan" })
+}
+
+/// Makes a plan, or a version of one.
+pub async fn put(desk: &Desk<'_>, id: Option<&str>) -> Result<Response<Body>, Refusal> {
+    let form = desk.form();
+    let plan_id = id.unwrap_or_else(|| form.text("planId"));
+    let asked = match body(form) {
+        Ok(_) if plan_id.is_empty() => Err(Refusal::about("planId", "The plan needs an id.")),
+        Ok(body) => desk.api.call("PUT /v1/plans/{planId}").path("planId", plan_id).json(body).send::<Plan>().await,
+        Err(refusal) => Err(refusal),
+    };
+    match asked {
+        Ok(plan) => {
+            let said = format!("Version {} is sold from now on.", plan.version);
+            Ok(desk.done(&format!("/console/settings/plans/{}", encoded(plan_id)), &said))
+        }
+        Err(refusal) if refusal.is_about_input() => {
+            let attempt = Some(Attempt { form: "plan", values: form, refusal: &refusal });
+            match id {
+                Some(id) => show(desk, id, attempt).await,
+                None => show_new(desk, attempt).await,
+            }
+        }
+        Err(refusal) => Err(refusal),
+    }
+}
+
+fn words_of(text: &str) -> Vec<&str> {
+    text.split([' ', ',', '\n', '\r']).filter(|word| !word.is_empty()).collect()
+}
+
+/// The whole plan as the API takes it.
+fn body(form: &Form) -> Result<Map<String, Value>, Refusal> {
+    let currency: Currency = form
+        .text("currency")
+        .to_uppercase()
+        .parse()
+        .map_err(|error| Refusal::about("currency", format!("The currency {error}.")))?;
+    let money = |field: &str, text: &str| {
+        parse_amount(text, currency).ok_or_else(|| Refusal::about(field, format!("{text:?} is no amount of {currency}.")))
+    };
+    let mut body = Map::new();
+    for name in ["display", "simType", "apn"] {
+        form.put(&mut body, name);
+    }
+    for name in ["basedOn", "dataMb", "days", "flowType"] {
+        form.put_number(&mut body, name);
+    }
+    body.insert("price".to_owned(), json!(money("price", form.text("price"))?));
+    let mut policy = json!({ "kind": form.text("refundPolicy") });
+    if form.text("refundPolicy") == "within_days" {
+        policy["days"] = form.text("refundDays").parse::<u32>().map_or_else(|_| Value::Null, Value::from);
+    }
+    body.insert("refundPolicy".to_owned(), policy);
+    if !form.text("swapPrice").is_empty() {
+        body.insert("swapPrice".to_owned(), json!(money("swapPrice", form.text("swapPrice"))?));
+    }
+    body.insert("formFactors".to_owned(), form.all("formFactors").collect::<Vec<_>>().into());
+    body.insert("pausesWhenSuspended".to_owned(), form.has("pausesWhenSuspended").into());
+    body.insert("countries".to_owned(), words_of(&form.text("countries").to_uppercase()).into());
+    for name in ["partners", "complimentaryWith"] {
+        let ids = words_of(form.text(name));
+        if !ids.is_empty() {
+            body.insert(name.to_owned(), ids.into());
+        }
+    }
+    let mut profiles = Vec::new();
+    for line in form.text("profiles").lines().filter(|line| !line.trim().is_empty()) {
+        let [operator, profile, cost] = words_of(line)[..] else {
+            return Err(Refusal::about("profiles", format!("{line:?} is not an operator, a profile and a cost.")));
+        };
+        profiles.push(json!({"operator": operator, "imsiProfile": profile, "cost": money("profiles", cost)?.amount}));
+    }
+    body.insert("profiles".to_owned(), profiles.into());
+    let mut add_ons = Vec::new();
+    for line in form.text("addOns").lines().filter(|line| !line.trim().is_empty()) {
+        let parts: Vec<&str> = line.split('|').map(str::trim).collect();
+        let [id, display, kind, price, amount] = parts[..] else {
+            return Err(Refusal::about("addOns", format!("{line:?} has not five parts with | between.")));
+        };
+        let amount: u32 = amount.parse().map_err(|_| Refusal::about("addOns", format!("{amount:?} is no whole number.")))?;
+        let price = money("addOns", price)?;
+        add_ons.push(json!({"addOnId": id, "display": display, "kind": kind, "price": price, "amount": amount}));
+    }
+    body.insert("addOns".to_owned(), add_ons.into());
+    Ok(body)
+}

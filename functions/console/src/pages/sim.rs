@@ -1,0 +1,145 @@
+//! A card.
+
+use super::lines;
+use super::order::fact;
+use super::sims::labels;
+use crate::Desk;
+use crate::api::Refusal;
+use crate::forms::{Attempt, Fields};
+use crate::frame::{Section, line_link, order_link, sim_link, subscriber_link};
+use crate::http::encoded;
+use crate::model::Sim;
+use crate::words::{Time, none, state, text, time, words};
+use lambda_http::http::StatusCode;
+use lambda_http::{Body, Response};
+use maud::{Markup, html};
+use serde_json::{Map, Value, json};
+
+/// The page.
+pub async fn show(desk: &Desk<'_>, iccid: &str, attempt: Option<Attempt<'_>>) -> Result<Response<Body>, Refusal> {
+    let sim: Sim = desk.api.call("GET /v1/sims/{iccid}").path("iccid", iccid).send().await?;
+    let service = match &sim.subscription_id {
+        Some(id) => lines::actions(desk, id).await.unwrap_or_default(),
+        None => Vec::new(),
+    };
+    let path = format!("/console/sims/{}", encoded(&sim.iccid));
+    let fields = Fields::new("edit", attempt);
+    let limit = sim.rules.suspend_at_month_mb.map(|mb| mb.to_string()).unwrap_or_default();
+    let edit = html! {
+        (fields.text("note", "Note").value(sim.note.as_deref().unwrap_or_default()).width("long"))
+        (fields.text("labels", "Labels").value(&sim.labels.join(", ")).hint("up to ten, with commas between"))
+        (fields.input("number", "rules.suspendAtMonthMb", "Suspend at MB a month").value(&limit))
+    };
+    let content = html! {
+        div.head {
+            p.crumb { a href="/console/sims" { "SIMs" } }
+            h1 { span.num { (sim.iccid) } }
+            (state(&sim.status))
+        }
+        div.columns {
+            div { (facts(&sim)) }
+            section aria-labelledby="acts" {
+                h2 #acts { "Actions" }
+                div.acts {
+                    details.act open { summary { "Note, labels and rules" } (fields.form(desk, &format!("{path}/edit"), &edit, "Save")) }
+                    @for (name, title) in [("suspend", "Suspend"), ("resume", "Resume")] {
+                        @if let Some(action) = service.iter().find(|action| action.action == name) && let Some(id) = &sim.subscription_id {
+                            @if action.allowed {
+                                details.act {
+                                    summary { (title) }
+                                    (Fields::new(name, None).form(desk, &format!("/console/lines/{id}/{name}"), &html! {
+                                        input type="hidden" name="sim" value=(sim.iccid);
+                                    }, title))
+                                }
+                            } @else {
+                                div.act.off { span aria-disabled="true" { (title) } p.hint { (action.reason.as_deref().unwrap_or_default()) } }
+                            }
+                        }
+                    }
+                    @for (name, title, hint) in [
+                        ("archive", "Set aside or archive", "A card in stock leaves it; one on which nothing runs any more is put out of sight."),
+                        ("restore", "Restore", "A card that was set aside and whose code nobody saw goes back into stock."),
+                    ] {
+                        @let fields = Fields::new(name, attempt);
+                        details.act open[fields.was_refused()] {
+                            summary { (title) }
+                            (fields.form(desk, &format!("{path}/{name}"), &html! { p.hint { (hint) } }, title))
+                        }
+                    }
+                }
+            }
+        }
+    };
+    let status = attempt.map_or(StatusCode::OK, |_| StatusCode::UNPROCESSABLE_ENTITY);
+    Ok(desk.page_with(status, Section::Sims, &sim.iccid, content).await)
+}
+
+fn facts(sim: &Sim) -> Markup {
+    html! {
+        section aria-labelledby="facts" {
+            h2.hidden #facts { "The card" }
+            dl.facts {
+                (fact("ICCID", sim_link(&sim.iccid)))
+                (fact("Form factor", html! { (words(&sim.form_factor)) }))
+                (fact("SIM type", html! { @match &sim.sim_type { Some(kind) => (words(kind)), None => (none()) } }))
+                (fact("In session", state(&sim.in_session)))
+                (fact("Operator", html! { (sim.operator) }))
+                (fact("IMSI profile", html! { (sim.imsi_profile) span.sub { "pool " (sim.pool_id) } }))
+                (fact("Plan", text(sim.plan.as_deref())))
+                (fact("Company", text(sim.partner_id.as_deref())))
+                (fact("End user", html! { @match &sim.end_user { Some(email) => (subscriber_link(email)), None => (none()) } }))
+                (fact("Data left", html! { @match sim.data_left_mb { Some(mb) => { (mb) " MB" }, None => (none()) } }))
+                (fact("Days left", html! { @match sim.days_left { Some(days) => (days), None => (none()) } }))
+                (fact("This month", html! { (sim.month_mb) " MB" }))
+                (fact("Number", text(sim.mobile_number.as_deref())))
+                (fact("Phone (EID)", text(sim.eid.as_deref())))
+                (fact("Profile", html! { @match &sim.profile.state {
+                    Some(name) => { (words(name)) span.sub { (time(sim.profile.since.as_ref())) } }
+                    None => (none()),
+                } }))
+                (fact("Installed", html! {
+                    (time(sim.profile.installed_at.as_ref()))
+                    @if let Some(via) = &sim.profile.via { span.sub { "by " (words(via)) } }
+                }))
+                @if let Some(before) = &sim.activate_before { (fact("Activate before", html! { (Time(before)) })) }
+                (fact("Line", html! { @match &sim.subscription_id { Some(id) => (line_link(id)), None => (none()) } }))
+                (fact("Order", html! { @match &sim.order_num {
+                    Some(num) => { (order_link(num)) @if sim.form_factor == "esim" { span.sub { "shows the code" } } }
+                    None => (none()),
+                } }))
+                (fact("Note", text(sim.note.as_deref())))
+                (fact("Labels", labels(&sim.labels)))
+                (fact("Rules", html! { @match sim.rules.suspend_at_month_mb { Some(mb) => { "suspend at " (mb) " MB a month" }, None => (none()) } }))
+            }
+        }
+    }
+}
+
+/// Changes what people write about it, or whether it is in stock.
+pub async fn act(desk: &Desk<'_>, iccid: &str, action: &str) -> Result<Response<Body>, Refusal> {
+    let form = desk.form();
+    let mut body = Map::new();
+    let (route, said) = match action {
+        "edit" => {
+            let note = form.text("note");
+            body.insert("note".to_owned(), if note.is_empty() { Value::Null } else { note.into() });
+            let labels: Vec<&str> = form.text("labels").split(',').map(str::trim).filter(|label| !label.is_empty()).collect();
+            body.insert("labels".to_owned(), labels.into());
+            let limit = form.text("rules.suspendAtMonthMb");
+            let limit =
+                limit.parse::<u64>().map_or_else(|_| if limit.is_empty() { Value::Null } else { limit.into() }, Value::from);
+            body.insert("rules".to_owned(), json!({ "suspendAtMonthMb": limit }));
+            ("PATCH /v1/sims/{iccid}", "Saved.")
+        }
+        "archive" => ("POST /v1/sims/{iccid}/archive", "The card was set aside."),
+        "restore" => ("POST /v1/sims/{iccid}/restore", "The card was restored."),
+        _ => return Err(Refusal::not_found()),
+    };
+    match desk.api.call(route).path("iccid", iccid).json(body).send::<Value>().await {
+        Ok(_) => Ok(desk.done(&format!("/console/sims/{}", encoded(iccid)), said)),
+        Err(refusal) if refusal.is_about_input() => {
+            show(desk, iccid, Some(Attempt { form: action, values: form, refusal: &refusal })).await
+        }
+        Err(refusal) => Err(refusal),
+    }
+}

@@ -1,0 +1,211 @@
+//! Subscribers: found by mail, with their lines and orders; and the form that gives them one line more.
+
+use super::lines::{actions, eligible};
+use super::order_acts::made;
+use super::orders::partners;
+use crate::Desk;
+use crate::api::Refusal;
+use crate::forms::{Attempt, Fields, refused};
+use crate::frame::{Section, line_link, order_link, order_path, pager, sim_link};
+use crate::http::encoded;
+use crate::model::{Line, Order, Page, Plan, Sim};
+use crate::words::{Time, count, state, text, words};
+use lambda_http::http::StatusCode;
+use lambda_http::{Body, Response};
+use maud::{Markup, html};
+use serde_json::Map;
+
+/// Lines of a page: each is asked whether it entitles to a gift.
+const LINES: &str = "10";
+
+/// The page.
+pub async fn show(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
+    let query = &desk.visit.query;
+    let email = query.text("email");
+    let found = if email.is_empty() { None } else { Some(subscriber(desk, email).await) };
+    let refusal = match &found {
+        Some(Err(refusal)) if !refusal.is_about_input() => return Err(refusal.clone()),
+        Some(Err(refusal)) => Some(refusal),
+        Some(Ok(_)) | None => None,
+    };
+    let fields = Fields::new("search", refusal.map(|refusal| Attempt { form: "search", values: query, refusal }));
+    let content = html! {
+        div.head {
+            h1 { @if email.is_empty() { "Subscribers" } @else { (email) } }
+            @if let Some(Ok((_, _, orders))) = &found {
+                a.button href=(add_line(email, orders.first())) { "Add line" }
+            }
+        }
+        form.filters method="get" action="/console/subscribers" {
+            div.fields { (fields.input("search", "email", "Mail").value(email).required()) }
+            div.buttons { button type="submit" { "Find" } }
+        }
+        @match &found {
+            None => div.blank { p { "Whom are you looking for? Enter the address that the orders were made with." } },
+            Some(Err(refusal)) => (refused(refusal)),
+            Some(Ok((lines, next, orders))) => {
+                section aria-labelledby="lines" { h2 #lines { "Lines" } (table(lines)) (pager(desk.visit, "/console/subscribers", next.as_ref())) }
+                section aria-labelledby="orders" { h2 #orders { "Latest orders" } (latest(email, orders)) }
+            }
+        }
+    };
+    let status = if refusal.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
+    Ok(desk.page_with(status, Section::Subscribers, "Subscribers", content).await)
+}
+
+/// A line with what it entitles to.
+type WithGift = (Line, Markup);
+
+async fn subscriber(desk: &Desk<'_>, email: &str) -> Result<(Vec<WithGift>, Option<String>, Vec<Order>), Refusal> {
+    let call = desk.api.call("GET /v1/subscriptions").query("email", email).query("limit", LINES);
+    let page: Page<Line> = call.query("cursor", desk.visit.query.text("cursor")).send().await?;
+    let mut lines = Vec::with_capacity(page.items.len());
+    for line in page.items {
+        let gift = if line.status == "ended" {
+            html! {}
+        } else {
+            eligible(&actions(desk, &line.subscription_id).await?)
+        };
+        lines.push((line, gift));
+    }
+    let orders: Page<Order> = desk.api.call("GET /v1/orders").query("email", email).query("limit", "10").send().await?;
+    Ok((lines, page.next_cursor, orders.items))
+}
+
+fn add_line(email: &str, like: Option<&Order>) -> String {
+    let (name, partner) = like.map_or(("", ""), |order| (order.subscriber.name.as_str(), order.partner_id.as_str()));
+    format!("/console/subscribers/line?email={}&name={}&partnerId={}", encoded(email), encoded(name), encoded(partner))
+}
+
+fn table(lines: &[WithGift]) -> Markup {
+    html! {
+        @if lines.is_empty() {
+            div.blank { p { "No lines. What was ordered is not paid, was cancelled, or there is nothing under this address." } }
+        } @else {
+            div.scroll role="region" aria-labelledby="lines" tabindex="0" {
+                table {
+                    thead { tr { th scope="col" { "Line" } th scope="col" { "Status" } th scope="col" { "Plan" } th scope="col" { "Card" }
+                        th scope="col" { "Profile" } th scope="col" { "Partner" } th scope="col" { "Since" } th scope="col" { "Complimentary" } } }
+                    tbody {
+                        @for (line, gift) in lines {
+                            tr {
+                                th scope="row" { (text(line.line_name.as_deref())) span.sub { (line_link(&line.subscription_id)) } }
+                                td { (state(&line.status)) }
+                                td { (text(line.display.as_deref())) span.sub { (count(line.plans.len(), "plan", "plans")) } }
+                                td { (sim_link(&line.iccid)) span.sub { (words(&line.form_factor)) } }
+                                td { (line.operator) " " (line.imsi_profile) }
+                                td { (line.partner_id) }
+                                td { (Time(&line.created_at)) }
+                                td { (gift) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn latest(email: &str, orders: &[Order]) -> Markup {
+    html! {
+        @if orders.is_empty() { p.hint { "None." } } @else {
+            div.scroll role="region" aria-labelledby="orders" tabindex="0" {
+                table {
+                    thead { tr { th scope="col" { "Order" } th scope="col" { "Status" } th scope="col" { "What" } th scope="col" { "Price" } th scope="col" { "Ordered" } } }
+                    tbody {
+                        @for order in orders {
+                            tr {
+                                th scope="row" { (order_link(&order.order_num)) }
+                                td { (state(&order.status_name)) }
+                                td { (order.display) span.sub { (words(&order.kind)) } }
+                                td.price { (order.price) }
+                                td { (Time(&order.created_at)) }
+                            }
+                        }
+                    }
+                }
+            }
+            p { a href={ "/console/orders?email=" (encoded(email)) } { "All orders of this address" } }
+        }
+    }
+}
+
+/// The form for one line more.
+pub async fn show_add_line(desk: &Desk<'_>, attempt: Option<Attempt<'_>>) -> Result<Response<Body>, Refusal> {
+    let plans: Page<Plan> = desk.api.call("GET /v1/plans").send().await?;
+    let of_partners: Vec<_> = partners(desk).await.into_iter().map(|partner| (partner.partner_id, partner.display)).collect();
+    let fields = Fields::new("add-line", attempt);
+    let query = &desk.visit.query;
+    let of_plans = plans.items.iter().filter(|plan| plan.form_factors.iter().any(|form| form == "esim"));
+    let of_plans = of_plans.map(|plan| (plan.plan_id.clone(), format!("{} · {}", plan.display, plan.price)));
+    let methods = ["balance", "card", "complimentary"].map(|name| (name.to_owned(), words(name)));
+    let given = query.text("eligibleSubscriptionId");
+    let content = html! {
+        fieldset {
+            legend { "The line" }
+            div.fields {
+                (fields.choice("planId", "Destination plan", of_plans).value(query.text("planId")).width("long"))
+                (fields.text("lineName", "Name").required().hint("the country, or the plan for several"))
+            }
+            p.hint { "The system picks a card in stock on the cheapest profile that carries the plan, and says which." }
+        }
+        fieldset {
+            legend { "Whose" }
+            div.fields {
+                (fields.input("email", "subscriber.email", "Mail").value(query.text("email")).required())
+                (fields.text("subscriber.name", "Subscriber’s name").value(query.text("name")).required())
+                (fields.text("subscriber.language", "Language").value("en").width("short"))
+                @if of_partners.is_empty() {
+                    (fields.text("partnerId", "Partner").value(query.text("partnerId")).required())
+                } @else {
+                    (fields.choice("partnerId", "Partner", of_partners).value(query.text("partnerId")))
+                }
+                (fields.choice("payment", "Payment", methods).value(query.text("payment")))
+                (fields.text("eligibleSubscriptionId", "Entitled by line").value(given).hint("if it is complimentary"))
+            }
+        }
+        p.hint { "The subscriber gets two mails: the QR code, and the confirmation." }
+    };
+    let email = query.text("email");
+    let content = html! {
+        div.head { p.crumb { a href={ "/console/subscribers?email=" (encoded(email)) } { "Subscribers" } } h1 { "Add line" } }
+        (fields.form(desk, "/console/subscribers/line", &content, "Add line"))
+    };
+    let status = attempt.map_or(StatusCode::OK, |_| StatusCode::UNPROCESSABLE_ENTITY);
+    Ok(desk.page_with(status, Section::Subscribers, "Add line", content).await)
+}
+
+/// Orders the line, and says which card the system picked for it.
+pub async fn add(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
+    let form = desk.form();
+    let mut body = Map::new();
+    for name in [
+        "planId",
+        "lineName",
+        "subscriber.email",
+        "subscriber.name",
+        "subscriber.language",
+        "partnerId",
+        "payment",
+        "eligibleSubscriptionId",
+    ] {
+        form.put(&mut body, name);
+    }
+    body.insert("count".to_owned(), 1.into());
+    body.insert("channel".to_owned(), "admin".into());
+    let ordered = match desk.api.call("POST /v1/orders").key(form).json(body).send::<Order>().await {
+        Ok(order) => order,
+        Err(refusal) if refusal.is_about_input() => {
+            return show_add_line(desk, Some(Attempt { form: "add-line", values: form, refusal: &refusal })).await;
+        }
+        Err(refusal) => return Err(refusal),
+    };
+    let mut said = made("line", &ordered);
+    let iccid = ordered.iccids.first().or_else(|| ordered.cards.first().map(|card| &card.iccid));
+    if let Some(iccid) = iccid
+        && let Ok(sim) = desk.api.call("GET /v1/sims/{iccid}").path("iccid", iccid).send::<Sim>().await
+    {
+        said = format!("{said} The system picked card {iccid}: {}, IMSI profile {}.", sim.operator, sim.imsi_profile);
+    }
+    Ok(desk.done(&order_path(&ordered.order_num), &said))
+}

@@ -1,0 +1,152 @@
+//! The API's names in words that people read, and how much attention each asks for.
+
+use maud::{Markup, Render, html};
+
+/// How a word is coloured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tone {
+    /// All is well.
+    Good,
+    /// Something is under way, or waits for somebody.
+    Busy,
+    /// Something went wrong.
+    Bad,
+    /// Over, or not begun.
+    Calm,
+}
+
+impl Tone {
+    fn class(self) -> &'static str {
+        match self {
+            Self::Good => "good",
+            Self::Busy => "busy",
+            Self::Bad => "bad",
+            Self::Calm => "calm",
+        }
+    }
+}
+
+/// How much attention a state asks for, whatever it is the state of.
+fn tone(name: &str) -> Tone {
+    match name {
+        "normal" | "completed" | "active" | "ready" | "installed" | "sent" | "delivered" | "applied" | "succeeded" | "good"
+        | "done" | "running" | "yes" | "activation_ready" | "checked" => Tone::Good,
+        "unpaid"
+        | "unsubscribing"
+        | "partial_unsubscribing"
+        | "accepted"
+        | "fulfilling"
+        | "provisioning"
+        | "cancelling"
+        | "pending"
+        | "sending"
+        | "waiting"
+        | "ending"
+        | "low"
+        | "to_ship"
+        | "money_owed"
+        | "suspended"
+        | "suspending"
+        | "resuming"
+        | "delivery_delay"
+        | "returned" => Tone::Busy,
+        "failed"
+        | "invalid"
+        | "provisioning_failed"
+        | "refund_failed"
+        | "disputed"
+        | "mail_failed"
+        | "mail_undelivered"
+        | "mail_complaint"
+        | "bounce"
+        | "complaint"
+        | "rejected"
+        | "not_available" => Tone::Bad,
+        _ => Tone::Calm,
+    }
+}
+
+/// A name of the API's, such as `partial_unsubscribed`, as words.
+pub fn words(name: &str) -> String {
+    let special = match name {
+        "esim" => Some("eSIM"),
+        "physical" => Some("SIM card"),
+        "qr" => Some("QR code"),
+        "n/a" => Some("n/a"),
+        "paygo" => Some("PAYGO"),
+        "mobile_app" => Some("Mobile app"),
+        "activate_subscription" => Some("New line"),
+        "top_up_subscription" => Some("Top-up"),
+        "cancel_subscription" => Some("Cancellation"),
+        "swap_sim" => Some("SIM swap"),
+        "mail_requested" => Some("Mail requested"),
+        "ios_api" => Some("iOS"),
+        "android_api" => Some("Android"),
+        _ => None,
+    };
+    if let Some(special) = special {
+        return special.to_owned();
+    }
+    let mut text = name.replace(['_', '-'], " ");
+    if let Some(first) = text.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    text
+}
+
+/// A state, as a coloured word.
+pub fn state(name: &str) -> Markup {
+    html! { span class={ "state " (tone(name).class()) } { (words(name)) } }
+}
+
+/// A time of the API's, which the script shows in the viewer's zone.
+pub struct Time<'a>(pub &'a str);
+
+impl Render for Time<'_> {
+    fn render(&self) -> Markup {
+        let shown = self.0.get(..16).map_or_else(|| self.0.to_owned(), |minutes| format!("{} UTC", minutes.replace('T', " ")));
+        html! { time datetime=(self.0) { (shown) } }
+    }
+}
+
+/// A time that may not be there.
+pub fn time(time: Option<&String>) -> Markup {
+    html! { @match time { Some(time) => (Time(time)), None => (none()) } }
+}
+
+/// What stands where there is nothing.
+pub fn none() -> Markup {
+    html! { span.none { "–" } }
+}
+
+/// A text that may not be there.
+pub fn text(text: Option<&str>) -> Markup {
+    html! { @match text.filter(|text| !text.is_empty()) { Some(text) => (text), None => (none()) } }
+}
+
+/// Megabytes of data, in gigabytes where these are whole.
+pub fn data(mb: u64) -> String {
+    if mb >= 1024 && mb.is_multiple_of(1024) { format!("{} GB", mb / 1024) } else { format!("{mb} MB") }
+}
+
+/// A number of things.
+pub fn count(number: usize, one: &str, many: &str) -> String {
+    if number == 1 { format!("1 {one}") } else { format!("{number} {many}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_become_words() {
+        assert_eq!(words("partial_unsubscribed"), "Partial unsubscribed");
+        assert_eq!(words("esim"), "eSIM");
+        assert_eq!(words(""), "");
+        assert_eq!((data(512), data(5120), data(1536)), ("512 MB".to_owned(), "5 GB".to_owned(), "1536 MB".to_owned()));
+        assert_eq!(
+            Time("2026-11-22T10:00:00Z").render().0,
+            "<time datetime=\"2026-11-22T10:00:00Z\">2026-11-22 10:00 UTC</time>"
+        );
+    }
+}

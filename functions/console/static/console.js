@@ -1,0 +1,40 @@
+// Times in the viewer's own zone, and a few keys. All else works without.
+(() => {
+  "use strict";
+  const format = new Intl.DateTimeFormat(undefined, {dateStyle: "medium", timeStyle: "short"});
+  const localize = (root) => {
+    for (const time of root.querySelectorAll("time[datetime]:not([title])")) {
+      const at = new Date(time.dateTime);
+      if (!Number.isNaN(at.getTime())) {
+        time.title = time.textContent;
+        time.textContent = format.format(at);
+      }
+    }
+  };
+  localize(document);
+  document.addEventListener("htmx:load", (event) => localize(event.detail.elt));
+
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select")) return;
+    if (event.key === "/") {
+      event.preventDefault();
+      document.getElementById("find")?.focus();
+    } else if (event.key === "n") {
+      document.querySelector("a[rel=next]")?.click();
+    }
+  });
+  // A second click would send the same request again; the first is on its way.
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (form.method !== "post" || form.hasAttribute("hx-post")) return;
+    if (form.dataset.sent) event.preventDefault();
+    form.dataset.sent = "yes";
+  });
+  addEventListener("pageshow", () => document.querySelectorAll("form[data-sent]").forEach((form) => delete form.dataset.sent));
+  // What was refused comes into view, with its first wrong field.
+  const refused = document.querySelector("form [aria-invalid=true], form .refused");
+  if (refused) {
+    refused.scrollIntoView({block: "center"});
+    refused.focus();
+  }
+})();

@@ -1,0 +1,65 @@
+//! API keys.
+
+use crate::App;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use lambda_http::http::StatusCode;
+use lambda_http::{Body, Request, Response};
+use simdock_api::{KeyView, Problem, is_id, json, json_object, path_parameter};
+use simdock_domain::Timestamp;
+use simdock_store::{EndKey, Principal};
+
+/// How long an old key may go on beside the one that replaces it, in seconds: 30 days.
+const LONGEST_OVERLAP: i64 = 30 * 86_400;
+
+impl App {
+    pub(crate) async fn create_key(&self, by: &str, request: &Request) -> Result<Response<Body>, Problem> {
+        let (mut fields, _) = json_object(request)?;
+        let role = fields.choice("role", &["partner", "manager"], |name| Some(name == "manager"))?;
+        let for_manager = role.ok_or_else(|| Problem::missing_field("role"))?;
+        let partner_id = fields.optional_text("partnerId", 64)?;
+        let name = fields.optional_text("name", 64)?;
+        fields.finish()?;
+        let (role, principal, label) = match (for_manager, partner_id) {
+            (true, None) => ("manager", Principal::Manager { name: name.ok_or_else(|| Problem::missing_field("name"))? }, None),
+            (true, Some(_)) => return Err(Problem::invalid_field("partnerId", "goes with the role partner only")),
+            (false, None) => return Err(Problem::missing_field("partnerId")),
+            (false, Some(partner_id)) => {
+                if self.store.partner(&partner_id).await?.is_none() {
+                    return Err(Problem::invalid_field("partnerId", "is no partner"));
+                }
+                ("partner", Principal::Partner { partner_id }, name)
+            }
+        };
+        let mut random = [0; 24];
+        getrandom::fill(&mut random).map_err(|error| Problem::internal(format!("no random bytes: {error}")))?;
+        let key = format!("sdk_{role}_{}", URL_SAFE_NO_PAD.encode(random));
+        let stored = self.store.put_key(&key, &principal, label, by).await?;
+        Ok(json(StatusCode::CREATED, &KeyView::new(stored, Some(key), self.store.clock().now())))
+    }
+
+    pub(crate) async fn end_key(&self, by: &str, request: &Request) -> Result<Response<Body>, Problem> {
+        let id = path_parameter(request, "keyId");
+        let now = self.store.clock().now();
+        let (mut fields, _) = json_object(request)?;
+        let ends_at = match fields.optional_text("endsAt", 40)? {
+            None => now,
+            Some(text) => {
+                let within = |at: &Timestamp| (now..=now.plus_seconds(LONGEST_OVERLAP)).contains(at);
+                let at = text.parse().ok().filter(within);
+                at.ok_or_else(|| Problem::invalid_field("endsAt", "must be an RFC 3339 time within the next 30 days"))?
+            }
+        };
+        fields.finish()?;
+        if !is_id(&id) {
+            return Err(Problem::not_found("key"));
+        }
+        match self.store.end_key(&id, ends_at, by).await? {
+            EndKey::Ends(key) => Ok(json(StatusCode::OK, &KeyView::new(key, None, now))),
+            EndKey::NoKey => Err(Problem::not_found("key")),
+            EndKey::LastManager => {
+                Err(Problem::not_possible("last_manager_key", "No other manager's key lasts. Make one first: POST /v1/keys."))
+            }
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! Who comes in, how, and what is refused to anybody else.
+
+use crate::api::{Answer, By, Site};
+use crate::browser::Browser;
+use crate::shop::{apart, at_the_desk};
+use hyper::Method;
+
+/// The cookie and the form token of a session that a client without a browser began.
+async fn session(site: &Site) -> (String, String) {
+    let key = &site.stack.keys().manager_key;
+    let answer = sign_in(site, key).await;
+    assert_eq!(answer.status, 303);
+    let cookie = answer.header("set-cookie").unwrap().to_owned();
+    assert!(cookie.contains("; HttpOnly") && cookie.contains("SameSite=Lax"), "{cookie}");
+    assert!(!cookie.contains(key.as_str()));
+    let cookie = cookie.split(';').next().unwrap().to_owned();
+    let page = site.get("/console/orders").header("cookie", &cookie).send().await;
+    assert_eq!(page.status, 200);
+    let token = page.text().split("name=\"token\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    (cookie, token)
+}
+
+async fn sign_in(site: &Site, key: &str) -> Answer {
+    let call = site.post("/console/sign-in").header("sec-fetch-site", "same-origin").header("origin", "null");
+    call.body("application/x-www-form-urlencoded", format!("key={key}&back=%2Fconsole%2Forders")).send().await
+}
+
+#[test]
+fn managers_come_in_and_nobody_else() {
+    at_the_desk(async |desk| {
+        let (browser, keys) = (&desk.browser, desk.site.stack.keys());
+        browser.press("form[action='/console/sign-out'] button").await;
+        browser.shows("Sign in with a manager’s key").await;
+        desk.open("/console/orders?status=4").await;
+        browser.shows("Sign in").await;
+        desk.sign_in_with("sdk_manager_that_never_was").await;
+        browser.shows("This key is not good").await;
+        desk.sign_in_with(&keys.partner_key).await;
+        browser.shows("This is a partner’s key").await;
+        desk.sign_in_with(&keys.manager_key).await;
+        // It goes on to where it was asked for.
+        assert!(browser.url().await.ends_with("/console/orders?status=4"), "{}", browser.url().await);
+        let cookie = browser.web.get_named_cookie("simdock-session").await.unwrap();
+        assert!(!cookie.value.contains(keys.manager_key.as_str()));
+        assert_eq!(cookie.http_only, Some(true));
+    });
+}
+
+#[test]
+fn what_no_page_of_the_session_sent_is_refused() {
+    at_the_desk(async |desk| {
+        let site = &desk.site;
+        let (cookie, token) = session(site).await;
+        let note = |token: &str, headers: &[(&str, &str)]| {
+            let mut call = site.post("/console/columns/orders").header("cookie", cookie.clone());
+            for (name, value) in headers {
+                call = call.header(name, *value);
+            }
+            call.body("application/x-www-form-urlencoded", format!("token={token}&column=status"))
+        };
+        let base = site.stack.base_url();
+        for (headers, status) in [
+            (vec![("sec-fetch-site", "same-origin"), ("origin", "null")], 303),
+            (vec![("sec-fetch-site", "same-origin"), ("origin", base)], 303),
+            (vec![("origin", base)], 303),
+            (vec![("sec-fetch-site", "cross-site"), ("origin", "null")], 403),
+            (vec![("sec-fetch-site", "same-site"), ("origin", base)], 403),
+            (vec![("sec-fetch-site", "same-origin"), ("origin", "https://evil.example")], 403),
+            (vec![("origin", "https://evil.example")], 403),
+            (vec![("origin", "null")], 403),
+            (vec![], 403),
+        ] {
+            assert_eq!(note(&token, &headers).send().await.status, status, "{headers:?}");
+        }
+        let (_, other) = session(site).await;
+        for token in ["", "x", &other, &token[1..]] {
+            let answer = note(token, &[("origin", base)]).send().await;
+            assert_eq!(answer.status, 403, "{token}");
+            assert!(answer.text().contains("did not come from a page of your session"));
+        }
+        // Nobody is signed in without a good cookie.
+        let (name, value) = cookie.split_once('=').unwrap();
+        for bad in [String::new(), format!("{name}={}0", &value[..value.len() - 1]), format!("{name}={value}0")] {
+            let answer = site.get("/console/orders").header("cookie", bad).send().await;
+            assert_eq!((answer.status, answer.header("location")), (303, Some("/console/sign-in?back=%2Fconsole%2Forders")));
+        }
+        for back in ["https://evil.example/", "//evil.example", "/v1/orders", "/console/sign-out"] {
+            let call = site.post("/console/sign-in").header("origin", base);
+            let body = format!("key={}&back={back}", site.stack.keys().manager_key);
+            let answer = call.body("application/x-www-form-urlencoded", body).send().await;
+            assert_eq!(answer.header("location"), Some("/console/orders"), "{back}");
+        }
+    });
+}
+
+#[test]
+fn pages_say_what_browsers_may_do_with_them() {
+    at_the_desk(async |desk| {
+        let site = &desk.site;
+        let (cookie, _) = session(site).await;
+        let page = site.get("/console/orders").header("cookie", cookie).send().await;
+        let policy = page.header("content-security-policy").unwrap();
+        for rule in ["default-src 'none'", "script-src 'self'", "form-action 'self'", "frame-ancestors 'none'", "base-uri 'none'"]
+        {
+            assert!(policy.contains(rule), "{policy}");
+        }
+        assert!(!policy.contains("unsafe"));
+        for (name, value) in
+            [("cache-control", "no-store"), ("referrer-policy", "no-referrer"), ("x-content-type-options", "nosniff")]
+        {
+            assert_eq!(page.header(name), Some(value));
+        }
+        for asset in page.text().split('"').filter(|part| part.starts_with("/console/assets/")) {
+            let file = site.get(asset).send().await;
+            assert_eq!(
+                (file.status, file.header("cache-control")),
+                (200, Some("public, max-age=31536000, immutable")),
+                "{asset}"
+            );
+        }
+        assert_eq!(site.get("/console/assets/console.css").send().await.status, 404);
+        // Nothing is done by reading.
+        assert_eq!(site.call(Method::PUT, "/console/orders").send().await.status, 303);
+    });
+}
+
+#[test]
+fn a_key_that_ended_ends_its_session() {
+    at_the_desk(async |desk| {
+        let site = &desk.site;
+        let wanted = serde_json::json!({"role": "manager", "name": "temp"});
+        let made = site.post("/v1/keys").by(By::Manager).json(&wanted).send().await.expect(201);
+        let cookie = sign_in(site, made["key"].as_str().unwrap())
+            .await
+            .header("set-cookie")
+            .unwrap()
+            .split(';')
+            .next()
+            .unwrap()
+            .to_owned();
+        let page = site.get("/console/orders/new").header("cookie", &cookie).send().await;
+        assert_eq!(page.status, 200);
+        let token = page.text().split("name=\"token\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+        let path = format!("/v1/keys/{}/revocation", made["keyId"].as_str().unwrap());
+        site.post(path).by(By::Manager).json(&serde_json::json!({})).send().await.expect(200);
+        // A function that has not just seen the key, as each has after a minute, knows it no more.
+        let note = site
+            .post("/console/orders/EP00000000000000FF/note")
+            .header("cookie", &cookie)
+            .header("origin", site.stack.base_url());
+        let answer = note.body("application/x-www-form-urlencoded", format!("token={token}&note=late")).send().await;
+        assert_eq!((answer.status, answer.header("location")), (303, Some("/console/sign-in?back=%2Fconsole%2Forders")));
+        assert!(answer.header("set-cookie").unwrap().contains("Max-Age=0"));
+    });
+}
+
+#[test]
+fn everything_works_without_a_script() {
+    apart(async || {
+        let (site, browser) = tokio::join!(Site::start(), Browser::start(false));
+        let base = site.stack.base_url().to_owned();
+        browser.open(&format!("{base}/console")).await;
+        browser.fill("form", "key", &site.stack.keys().manager_key).await;
+        browser.press("form button").await;
+        browser.open(&format!("{base}/console/orders/new")).await;
+        browser.fill("#create", "planId", "eu-5gb-30d").await;
+        browser.fill("#create", "subscriber.email", "quiet@example.com").await;
+        browser.fill("#create", "subscriber.name", "Quinn").await;
+        browser.fill("#create", "partnerId", "demo-travel").await;
+        browser.press("#create button[type=submit]").await;
+        browser.shows("The order was made and paid.").await;
+        // No script told the time in another way.
+        assert!(browser.text().await.contains("UTC"));
+        let url = browser.url().await;
+        let order = serde_json::json!({"orderNum": url.rsplit('/').next().unwrap()});
+        site.settled(&order).await;
+        browser.open(&url).await;
+        browser.press("#cards form button").await;
+        browser.shows("LPA:1$").await;
+        browser.open(&url).await;
+        browser.send("refund", &[("reason", "no journey")]).await;
+        browser.shows("The cards are being revoked").await;
+        browser.open(&format!("{base}/console/orders?email=quiet%40example.com")).await;
+        browser.shows("Quinn").await;
+        browser.stop().await;
+        site.stop().await;
+    });
+}

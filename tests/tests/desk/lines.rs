@@ -1,0 +1,86 @@
+//! Subscribers and their lines.
+
+use crate::api::{By, num};
+use crate::shop::{Desk, at_the_desk, by_post};
+use serde_json::{Value, json};
+
+impl Desk {
+    /// A delivered eSIM of the sandbox operator, and its line.
+    pub async fn line(&self, email: &str) -> (Value, String) {
+        let mut draft = by_post();
+        (draft["planId"], draft["formFactor"]) = ("sandbox-5gb-30d".into(), "esim".into());
+        draft["subscriber"]["email"] = email.into();
+        let order = self.site.settled(&self.site.order(&draft).await).await;
+        let line = order["cards"][0]["subscriptionId"].as_str().unwrap().to_owned();
+        (order, line)
+    }
+}
+
+#[test]
+fn a_line_is_added_and_the_system_says_which_card_it_picked() {
+    at_the_desk(async |desk| {
+        let browser = &desk.browser;
+        let (_, _) = desk.line("lena@example.com").await;
+        desk.open("/console/subscribers?email=lena%40example.com").await;
+        browser.shows("Sandbox 5 GB").await;
+        browser.press(".head a.button").await;
+        let values = [("planId", "asia-3gb-30d"), ("lineName", "Japan")];
+        browser.send("add-line", &values).await;
+        browser.shows("The system picked card").await;
+        browser.shows("IMSI profile 10").await;
+        let order = json!({"orderNum": browser.url().await.rsplit('/').next().unwrap()});
+        desk.site.settled(&order).await;
+        desk.open("/console/subscribers?email=lena%40example.com").await;
+        browser.shows("Japan").await;
+    });
+}
+
+#[test]
+fn a_plan_that_does_not_fit_leads_to_a_new_line() {
+    at_the_desk(async |desk| {
+        let browser = &desk.browser;
+        let (_, line) = desk.line("mia@example.com").await;
+        desk.open(&format!("/console/lines/{line}")).await;
+        browser.unfold("add-plan").await;
+        assert!(!browser.has("#add-plan option[value='asia-3gb-30d']").await, "only what fits is offered");
+        browser.send("add-plan", &[("planId", "sandbox-1gb-7d")]).await;
+        browser.shows("The top-up was made and paid.").await;
+        // A plan that no longer fits, as by the time the form is sent.
+        desk.open(&format!("/console/lines/{line}")).await;
+        browser.unfold("add-plan").await;
+        let other = "document.querySelector('#add-plan option').value = 'asia-3gb-30d'";
+        browser.web.execute(other, vec![]).await.unwrap();
+        browser.press("#add-plan button[type=submit]").await;
+        browser.shows("does not run on this card").await;
+        browser.press("#add-plan a.button").await;
+        browser.shows("Add line").await;
+        assert_eq!(browser.find("[name='subscriber.email']").await.prop("value").await.unwrap().unwrap(), "mia@example.com");
+        assert_eq!(browser.find("[name=planId]").await.prop("value").await.unwrap().unwrap(), "asia-3gb-30d");
+    });
+}
+
+#[test]
+fn a_card_is_swapped_suspended_and_resumed() {
+    at_the_desk(async |desk| {
+        let browser = &desk.browser;
+        let (order, line) = desk.line("nora@example.com").await;
+        desk.open(&format!("/console/lines/{line}")).await;
+        browser.send("suspend", &[]).await;
+        browser.shows("The card is being suspended.").await;
+        let suspended = async || (desk.site.subscription(&line).await["status"] == "suspended").then_some(());
+        crate::api::eventually("the suspension", suspended).await;
+        desk.open(&format!("/console/lines/{line}")).await;
+        browser.send("resume", &[]).await;
+        let resumed = async || (desk.site.subscription(&line).await["status"] == "active").then_some(());
+        crate::api::eventually("the resumption", resumed).await;
+        desk.open(&format!("/console/lines/{line}")).await;
+        browser.send("swap", &[]).await;
+        browser.shows("SIM swap").await;
+        let swap = json!({"orderNum": browser.url().await.rsplit('/').next().unwrap()});
+        desk.site.settled(&swap).await;
+        desk.open(&format!("/console/lines/{line}")).await;
+        browser.shows("Under way").await;
+        let seen = desk.site.get(format!("/v1/orders/{}", num(&order))).by(By::Manager).send().await.expect(200);
+        assert_eq!(seen["status"], 0);
+    });
+}

@@ -1,0 +1,16 @@
+//! The console in a real browser, on a local stack: what managers do with it, and what it refuses.
+//!
+//! It takes Debian's chromium and chromium-driver. Pictures of the pages go to `target/screens`.
+
+#![allow(clippy::unwrap_used, reason = "what is not there fails the test")]
+
+#[path = "../api/mod.rs"]
+mod api;
+mod browser;
+mod door;
+mod lines;
+mod orders;
+mod pictures;
+mod shop;
+mod stock;
+mod table;

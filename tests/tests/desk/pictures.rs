@@ -1,0 +1,149 @@
+//! What the pages look like, whether everybody can use them, and how large and how fast they are.
+
+use crate::api::num;
+use crate::shop::{Desk, at_the_desk, by_post};
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+
+/// Deque's checker of accessibility, as its package has it.
+const AXE: &str = include_str!("../../vendor/axe-core/axe.min.js");
+/// The largest page, in bytes.
+const LARGEST: usize = 100_000;
+/// The longest time to the first byte, in milliseconds, of a build that is not optimized, on processors that others use as well; it is
+/// held to the middle of several.
+const SLOWEST: u128 = if cfg!(debug_assertions) { 150 } else { 50 };
+
+impl Desk {
+    /// Orders in as many states as can be had quickly.
+    async fn furnish(&self) -> (String, String, String) {
+        let mut esim = by_post();
+        (esim["planId"], esim["formFactor"]) = ("eu-5gb-30d".into(), "esim".into());
+        esim["subscriber"] =
+            json!({"email": "ines@example.com", "name": "Inés Álvarez de la Fuente-Hernández", "language": "es"});
+        let mut unpaid = esim.clone();
+        unpaid["payment"] = "card".into();
+        self.site.order(&unpaid).await;
+        let mut sold_out = esim.clone();
+        (sold_out["planId"], sold_out["count"]) = ("japan-1gb-8d".into(), 1.into());
+        self.site.order(&sold_out).await;
+        let parcel = self.site.order(&by_post()).await;
+        let mut two = esim.clone();
+        two["count"] = 2.into();
+        two["otherOrderId"] = "shop-1007".into();
+        let two = self.site.settled(&self.site.order(&two).await).await;
+        let first = two["cards"][0]["iccid"].as_str().unwrap();
+        self.site.refunding(&two, Some(&[first])).send().await.expect(202);
+        self.site.until(&two, "refunded", |order| order["status"] == 4).await;
+        let (order, line) = self.line("ines@example.com").await;
+        let iccid = order["cards"][0]["iccid"].as_str().unwrap().to_owned();
+        self.site.reporting(&iccid, json!({"type": "installed", "via": "qr", "eid": crate::api::EID})).send().await.expect(200);
+        let _ = parcel;
+        (num(&two).to_owned(), line, iccid)
+    }
+
+    /// What axe finds serious or worse on the page that is open.
+    async fn findings(&self) -> Vec<String> {
+        let web = &self.browser.web;
+        web.execute(AXE, vec![]).await.unwrap();
+        let run = "const done = arguments[arguments.length - 1]; axe.run(document, {resultTypes: ['violations']}).then(done, error => done({error: String(error)}));";
+        let found: Value = web.execute_async(run, vec![]).await.unwrap().json().clone();
+        assert!(found["error"].is_null(), "{found}");
+        let serious = |finding: &&Value| matches!(finding["impact"].as_str(), Some("serious" | "critical"));
+        let violations = found["violations"].as_array().expect("violations").iter().filter(serious);
+        violations.map(|finding| format!("{}: {} {}", finding["id"], finding["help"], finding["nodes"][0]["html"])).collect()
+    }
+}
+
+#[test]
+fn every_page_is_seen_and_can_be_used_by_all() {
+    at_the_desk(async |desk| {
+        let browser = &desk.browser;
+        let (order, line, iccid) = desk.furnish().await;
+        let pages = [
+            ("orders", "/console/orders".to_owned()),
+            ("orders-attention", "/console/orders?needsAttention=true".to_owned()),
+            ("orders-none", "/console/orders?email=nobody%40example.com".to_owned()),
+            ("order", format!("/console/orders/{order}")),
+            ("order-new", "/console/orders/new".to_owned()),
+            ("sims", "/console/sims".to_owned()),
+            ("sim", format!("/console/sims/{iccid}")),
+            ("inventory", "/console/inventory".to_owned()),
+            ("pool", "/console/inventory/meridian.7.esim".to_owned()),
+            ("import", "/console/inventory/import".to_owned()),
+            ("subscribers", "/console/subscribers".to_owned()),
+            ("subscriber", "/console/subscribers?email=ines%40example.com".to_owned()),
+            ("line", format!("/console/lines/{line}")),
+            ("line-new", "/console/subscribers/line?email=ines%40example.com".to_owned()),
+            ("plans", "/console/settings/plans".to_owned()),
+            ("plan", "/console/settings/plans/eu-5gb-30d".to_owned()),
+            ("partners", "/console/settings/partners".to_owned()),
+            ("partner", "/console/settings/partners/demo-travel".to_owned()),
+            ("keys", "/console/settings/keys".to_owned()),
+            ("audit", "/console/settings/audit".to_owned()),
+            ("nothing", "/console/nothing".to_owned()),
+        ];
+        let mut complaints = Vec::new();
+        for (name, path) in &pages {
+            browser.width(1280).await;
+            desk.open(path).await;
+            browser.picture(&format!("{name}-1280")).await;
+            for found in desk.findings().await {
+                complaints.push(format!("{name}: {found}"));
+            }
+            browser.width(390).await;
+            browser.picture(&format!("{name}-390")).await;
+            let wider = "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
+            let wider = browser.web.execute(wider, vec![]).await.unwrap().json().as_i64().unwrap();
+            if wider > 0 {
+                complaints.push(format!("{name}: is {wider} pixels wider than a phone"));
+            }
+        }
+        browser.dark(true).await;
+        for (name, path) in [&pages[0], &pages[3]] {
+            browser.width(1280).await;
+            desk.open(path).await;
+            browser.picture(&format!("{name}-dark-1280")).await;
+            for found in desk.findings().await {
+                complaints.push(format!("{name} in the dark: {found}"));
+            }
+        }
+        browser.dark(false).await;
+        assert_eq!(complaints, [] as [&str; 0], "{complaints:#?}");
+    });
+}
+
+#[test]
+fn pages_are_small_and_quick() {
+    at_the_desk(async |desk| {
+        let cookie = desk.browser.web.get_named_cookie("simdock-session").await.unwrap();
+        let cookie = format!("simdock-session={}", cookie.value);
+        let mut complaints = Vec::new();
+        for path in [
+            "/console/orders",
+            "/console/orders/new",
+            "/console/sims",
+            "/console/inventory",
+            "/console/subscribers?email=ana%40example.com",
+            "/console/settings/plans",
+            "/console/settings/partners/demo-travel",
+        ] {
+            let mut times = Vec::new();
+            for _ in 0..9 {
+                let begun = Instant::now();
+                let page = desk.site.get(path).header("cookie", cookie.clone()).send().await;
+                times.push(begun.elapsed());
+                assert_eq!(page.status, 200, "{path}");
+                if page.body.len() > LARGEST {
+                    complaints.push(format!("{path} has {} bytes", page.body.len()));
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            times.sort();
+            println!("{path}: {:?}", times[times.len() / 2]);
+            if times[times.len() / 2].as_millis() > SLOWEST {
+                complaints.push(format!("{path} takes {:?}", times[times.len() / 2]));
+            }
+        }
+        assert_eq!(complaints, [] as [&str; 0]);
+    });
+}
