@@ -21,9 +21,7 @@ impl App {
         let name = fields.optional_text("name", 64)?;
         fields.finish()?;
         let (role, principal, label) = match (for_manager, partner_id) {
-            (true, None) => {
-                ("manager", Principal::Manager { name: name.ok_or_else(|| Problem::missing_field("name"))? }, None)
-            }
+            (true, None) => ("manager", Principal::Manager { name: name.ok_or_else(|| Problem::missing_field("name"))? }, None),
             (true, Some(_)) => return Err(Problem::invalid_field("partnerId", "goes with the role partner only")),
             (false, None) => return Err(Problem::missing_field("partnerId")),
             (false, Some(partner_id)) => {
@@ -59,10 +57,9 @@ impl App {
         match self.store.end_key(&id, ends_at, by).await? {
             EndKey::Ends(key) => Ok(json(StatusCode::OK, &KeyView::new(key, None, now))),
             EndKey::NoKey => Err(Problem::not_found("key")),
-            EndKey::LastManager => Err(Problem::not_possible(
-                "last_manager_key",
-                "No other manager's key lasts. Make one first: POST /v1/keys.",
-            )),
+            EndKey::LastManager => {
+                Err(Problem::not_possible("last_manager_key", "No other manager's key lasts. Make one first: POST /v1/keys."))
+            }
         }
     }
 }

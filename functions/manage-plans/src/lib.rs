@@ -5,9 +5,7 @@ use lambda_http::{Body, Request, Response};
 use simdock_api::{
     Fields, PlanDetailsView, Problem, authenticate, handle, json, json_object, manager, path_parameter, query_parameters,
 };
-use simdock_domain::{
-    AddOn, AddOnKind, FlowType, FormFactor, Known, MOST_NAMED, MOST_PRICE, Plan, ProfileCost, RefundPolicy,
-};
+use simdock_domain::{AddOn, AddOnKind, FlowType, FormFactor, Known, MOST_NAMED, MOST_PRICE, Plan, ProfileCost, RefundPolicy};
 use simdock_runtime::{Config, ConfigError};
 use simdock_store::Store;
 

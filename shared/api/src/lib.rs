@@ -16,7 +16,8 @@ pub use fields::Fields;
 pub use handler::handle;
 pub use problem::Problem;
 pub use request::{
-    MAX_BODY, body_of, cursor, header, idempotency_key, is_id, json_object, order_num, path_parameter, query_parameters, route, write_cursor,
+    MAX_BODY, body_of, cursor, header, idempotency_key, is_id, json_object, order_num, path_parameter, query_parameters, route,
+    write_cursor,
 };
 pub use serve::{serve, sound};
 pub use settings::{

@@ -311,7 +311,12 @@ impl Store {
         let items = vec![
             TransactWriteItem::builder().put(built(verdict.build())?).build(),
             self.put_pool_item(keys::running_import(id))?,
-            self.audit_put(&Act { by, action: Action::ImportBegun, target: id, details: Some(format!("{accepted} of {lines} lines")) })?,
+            self.audit_put(&Act {
+                by,
+                action: Action::ImportBegun,
+                target: id,
+                details: Some(format!("{accepted} of {lines} lines")),
+            })?,
         ];
         match self.transact(items).await {
             Ok(()) => Ok(()),

@@ -20,7 +20,7 @@ fn manager(name: &str) -> Principal {
 
 async fn log(world: &World) -> Vec<(String, String, String)> {
     let query = AuditQuery { from: None, until: None, limit: 100, after: None };
-    let page = world.store.audit_log(&query).await.unwrap();
+    let page = world.store.audit_log(&query).await.expect("the log");
     assert!(page.next.is_none());
     page.items.into_iter().map(|entry| (entry.by, entry.action, entry.target)).collect()
 }
@@ -58,9 +58,8 @@ async fn a_managers_key_without_an_end_remains_however_many_end_theirs_at_once()
     }));
     let keys = keys.await;
     let now = world.now();
-    let ended = join_all(
-        keys.iter().map(|key| simdock_tests::eventually(async || world.store.end_key(&key.id, now, "Mia").await)),
-    );
+    let ended =
+        join_all(keys.iter().map(|key| simdock_tests::eventually(async || world.store.end_key(&key.id, now, "Mia").await)));
     let refused = ended.await.into_iter().filter(|ended| *ended == EndKey::LastManager).count();
     assert_eq!(refused, 1);
     let left: Vec<_> = world.store.keys_of(None).await.unwrap().into_iter().filter(|key| key.key.is_good(now)).collect();
@@ -134,7 +133,8 @@ async fn partners_are_changed_where_something_is_different_and_the_log_says_by_w
 #[tokio::test]
 async fn a_correction_takes_what_there_is_and_no_more() {
     let world = World::new().await;
-    let put = async |amount: i64, reference: &str| world.store.credit(&Credit::new(PARTNER, eur(amount), reference)).await.unwrap();
+    let put =
+        async |amount: i64, reference: &str| world.store.credit(&Credit::new(PARTNER, eur(amount), reference)).await.unwrap();
     assert_eq!(put(-1, "credit#0").await, Credited::TooLow);
     assert_eq!(put(100, "credit#1").await, Credited::Now);
     assert_eq!(put(-101, "credit#2").await, Credited::TooLow);
@@ -209,7 +209,7 @@ async fn a_history_has_the_days_on_which_something_changed() {
     let note = async || world.store.note_levels(world.now()).await.unwrap();
     stock(&world.store, cards(&pool(), 0..5)).await;
     // Two sweeps at once, and one later, write what happened once.
-    join_all([note(), note()]).await;
+    tokio::join!(note(), note());
     note().await;
     let first = days().await;
     let [day] = &first[..] else { panic!("{first:?}") };
