@@ -131,9 +131,8 @@ impl Site {
     /// A partner's next API key; all that it had are ended, also those whose making was never answered.
     pub async fn rotate(&self, number: u64, before: &str) -> String {
         let partner = partner_id(number);
-        let made =
-            self.send(Method::POST, "/v1/keys", As::Manager, &json!({"role": "partner", "partnerId": partner}).to_string());
-        let made = made.await.body;
+        let wanted = json!({"role": "partner", "partnerId": partner}).to_string();
+        let made = self.send(Method::POST, "/v1/keys", As::Manager, &wanted).await.body;
         let Some(key) = made["key"].as_str() else { return before.to_owned() };
         let known = self.send(Method::GET, &format!("/v1/keys?partnerId={partner}"), As::Manager, "").await.body;
         for other in known["items"].as_array().into_iter().flatten() {

@@ -180,6 +180,7 @@ async fn keys(site: &Site) {
         asking(site, "POST", &path, &body).send().await
     };
     make(json!({"role": "partner", "partnerId": "nobody"})).await.problem(400, "invalid_field", Some("partnerId"));
+    make(json!({"role": "manager", "name": "Administrator"})).await.problem(400, "invalid_field", Some("name"));
     make(json!({"role": "partner"})).await.problem(400, "missing_field", Some("partnerId"));
     make(json!({"role": "manager", "name": "x", "partnerId": "acme"})).await.problem(400, "invalid_field", Some("partnerId"));
     let mut shop = make(json!({"role": "partner", "partnerId": "acme", "name": "shop"})).await.expect(201);
