@@ -53,7 +53,10 @@ impl Desk<'_> {
         let waiting = self.waiting().await;
         page(
             status,
-            whole(title, html! { (head_bar(self.visit, self.signed_in, section, waiting.as_ref())) (main(self.visit, content)) }),
+            whole(
+                title,
+                &html! { (head_bar(self.visit, self.signed_in, section, waiting.as_ref())) (main(self.visit, &content)) },
+            ),
         )
     }
 
@@ -97,21 +100,21 @@ pub fn failure(whose: Option<(&Visit, &SignedIn)>, refusal: &Refusal) -> Respons
         match whose {
             Some((visit, signed_in)) => whole(
                 title,
-                html! {
-                    (head_bar(visit, signed_in, Section::Orders, None)) (main(visit, content))
+                &html! {
+                    (head_bar(visit, signed_in, Section::Orders, None)) (main(visit, &content))
                 },
             ),
-            None => bare(title, content),
+            None => bare(title, &content),
         },
     )
 }
 
 /// A page without navigation, for who is not signed in.
-pub fn bare(title: &str, content: Markup) -> Markup {
-    whole(title, html! { main #main .bare { (content) } })
+pub fn bare(title: &str, content: &Markup) -> Markup {
+    whole(title, &html! { main #main .bare { (content) } })
 }
 
-fn whole(title: &str, body: Markup) -> Markup {
+fn whole(title: &str, body: &Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -174,7 +177,7 @@ fn badge(waiting: Option<&Waiting>) -> Markup {
     }
 }
 
-fn main(visit: &Visit, content: Markup) -> Markup {
+fn main(visit: &Visit, content: &Markup) -> Markup {
     let said = visit.cookie(FLASH).and_then(|value| String::from_utf8(URL_SAFE_NO_PAD.decode(value).ok()?).ok());
     html! {
         main #main tabindex="-1" {

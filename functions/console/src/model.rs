@@ -1,4 +1,6 @@
-//! What the console reads of the API's answers.
+//! What the console reads of the API's answers, under the API's names.
+
+#![allow(clippy::struct_field_names, reason = "the API's")]
 
 use serde::Deserialize;
 use simdock_domain::Money;

@@ -2,7 +2,7 @@
 
 use crate::admin::{Task, administer};
 use crate::data::write_private;
-use crate::demo::{demo, demo_all};
+use crate::demo::{demo, demo_all, samples};
 use crate::doctor::{Patient, doctor};
 use crate::error::{Context, StackError};
 use crate::stack::{DEFAULT_PORT, Options, Stack};
@@ -259,6 +259,8 @@ async fn serve(settings: Settings) -> Result<(), StackError> {
     let mut signals = Signals::new()?;
     let ready_file = settings.ready_file.clone();
     let options = options(settings, false)?;
+    // What is kept in memory or stands still is for somebody who knows what is to be in it.
+    let wants_samples = options.data.is_some() && options.paused.is_empty() && options.inventory.is_none();
     let stack = tokio::select! {
         stack = Stack::start(options) => stack?,
         () = signals.any() => return Ok(()),
@@ -268,7 +270,16 @@ async fn serve(settings: Settings) -> Result<(), StackError> {
         write_private(&ready_file, &ready).context(format!("the ready file {}", ready_file.display()))?;
     }
     announce(&stack);
-    signals.any().await;
+    let furnish = async {
+        if wants_samples && let Err(error) = samples(&stack).await {
+            eprintln!("simdock: not all sample orders are in: {error}");
+        }
+        std::future::pending().await
+    };
+    tokio::select! {
+        () = signals.any() => {}
+        () = furnish => {}
+    }
     eprintln!("\nStopping.");
     stack.stop().await;
     Ok(())
@@ -279,6 +290,7 @@ fn announce(stack: &Stack) {
     println!(
         "Simdock is at {base}
 
+  Console          {base}/console (sign in with the manager key)
   Overview         {base}/
   Mailbox          {base}/mailbox
   Partner key      {}

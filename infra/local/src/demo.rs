@@ -10,11 +10,13 @@ mod play;
 mod refunding;
 mod renewing;
 mod reporting;
+mod samples;
 mod suspending;
 mod swapping;
 mod topping_up;
 
 pub use one::demo;
+pub use samples::samples;
 
 use crate::error::StackError;
 use crate::stack::Stack;

@@ -9,7 +9,7 @@ use std::fmt::Write;
 pub fn show(stack: &Shared) -> Response {
     let mut body = format!(
         "<p>A local Simdock. It shows {} and keeps its data {}. What stands in for AWS here ends at this machine.</p>\
-         <p><a href=\"/mailbox\">Mailbox</a> · <a href=\"/_local/queues\">Queues</a> · <a href=\"/_local/clock\">Clock</a> · \
+         <p><a href=\"/console\">Console</a> · <a href=\"/mailbox\">Mailbox</a> · <a href=\"/_local/queues\">Queues</a> · <a href=\"/_local/clock\">Clock</a> · \
          <a href=\"/_local/operator\">Sandbox operator</a> · <a href=\"/_local/stripe\">Sandbox Stripe</a> · \
          <a href=\"/_local/pause\">Sources</a></p><h2>Routes</h2><table>",
         stack.clock.now(),

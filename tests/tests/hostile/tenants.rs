@@ -125,7 +125,17 @@ async fn nobody_reaches_what_is_not_theirs() {
             assert!(matches!(answer.status, 200 | 201 | 404), "{name}: {} {}", answer.status, answer.text());
         }
     }
-    assert_eq!(walked, site.stack.routes().count());
+    let pages: Vec<String> =
+        site.stack.routes().filter(|(_, _, function)| *function == "console").map(|(_, path, _)| path.to_owned()).collect();
+    assert_eq!(walked + pages.len(), site.stack.routes().count());
+    // No key of the API opens the console's pages: they want a session, which only a manager's key begins.
+    for path in pages.iter().map(|path| path.replace("{proxy+}", "orders")) {
+        for by in [By::Nobody, By::OtherPartner, By::Partner, By::Manager] {
+            let answer = site.get(&path).by(by).send().await;
+            assert_eq!(answer.status, 303, "{path} {by:?}");
+            assert!(answer.header("location").is_some_and(|to| to.starts_with("/console/sign-in")), "{path} {by:?}");
+        }
+    }
 
     // The walker may have bought something for itself; what names the victim or its things is as it was, its ledger too.
     let after = site.tables().await;

@@ -22,7 +22,7 @@ pub async fn show(desk: &Desk<'_>, attempt: Option<Attempt<'_>>) -> Result<Respo
     let named = |names: &[&str]| names.iter().map(|name| ((*name).to_owned(), words(name))).collect::<Vec<_>>();
     let of_plans = plans.items.iter().map(|plan| (plan.plan_id.clone(), format!("{} · {}", plan.display, plan.price)));
     let of_partners: Vec<_> = partners.iter().map(|partner| (partner.partner_id.clone(), partner.display.clone())).collect();
-    let names = Fields::address_names("subscriber.postalAddress");
+    let parts = Fields::address_names("subscriber.postalAddress");
     let query = &desk.visit.query;
     let content = html! {
         fieldset {
@@ -45,7 +45,7 @@ pub async fn show(desk: &Desk<'_>, attempt: Option<Attempt<'_>>) -> Result<Respo
             }
             details open[fields.typed("formFactor") == Some("physical")] {
                 summary { "Postal address, for cards that are sent" }
-                (fields.address("subscriber.postalAddress", &names, None))
+                (fields.address("subscriber.postalAddress", &parts, None))
             }
         }
         fieldset {

@@ -10,7 +10,7 @@ use crate::model::{Action, Address, Order, Page};
 use crate::words::{Time, none, state, text, time, words};
 use lambda_http::http::StatusCode;
 use lambda_http::{Body, Response};
-use maud::{Markup, html};
+use maud::{Markup, Render, html};
 use simdock_domain::Money;
 
 /// Reads an order. Its cards' codes are given away to nobody by it.
@@ -124,7 +124,7 @@ fn facts(order: &Order) -> Markup {
 }
 
 /// A name and what it stands for.
-pub fn fact(name: &str, value: Markup) -> Markup {
+pub fn fact(name: &str, value: impl Render) -> Markup {
     html! { div { dt { (name) } dd { (value) } } }
 }
 

@@ -33,7 +33,7 @@ pub fn show(visit: &Visit, wrong: Option<&str>) -> Response<Body> {
         }
         p.hint { "You stay signed in for " (LIFETIME / 3600) " hours. The key itself is not kept." }
     };
-    page(if wrong.is_some() { StatusCode::FORBIDDEN } else { StatusCode::OK }, bare("Sign in", content))
+    page(if wrong.is_some() { StatusCode::FORBIDDEN } else { StatusCode::OK }, bare("Sign in", &content))
 }
 
 /// What is said where no secret was set that sessions could be signed with.
@@ -42,7 +42,7 @@ pub fn closed() -> Response<Body> {
         h1 { "Simdock" }
         p { "Nobody can sign in here yet: this stage was deployed without a ConsoleSecret. Set the parameter and deploy again." }
     };
-    page(StatusCode::SERVICE_UNAVAILABLE, bare("Closed", content))
+    page(StatusCode::SERVICE_UNAVAILABLE, bare("Closed", &content))
 }
 
 /// Begins a session, if the key is a manager's.

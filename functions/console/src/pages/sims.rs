@@ -182,7 +182,7 @@ fn cell(column: &str, sim: &Sim) -> Markup {
             "plan" => (text(sim.plan.as_deref())),
             "company" => (text(sim.partner_id.as_deref())),
             "user" => { @match &sim.end_user { Some(email) => (subscriber_link(email)), None => (none()) } }
-            "left" => { @match sim.data_left_mb { Some(mb) => (mb), None if sim.subscription_id.is_some() && sim.plan.is_some() => "unlimited", None => (none()) } }
+            "left" => { @match sim.data_left_mb { Some(mb) => (mb), None if sim.days_left.is_some() => "unlimited", None => (none()) } }
             "days" => { @match sim.days_left { Some(days) => (days), None => (none()) } }
             "month" => (sim.month_mb),
             "note" => (text(sim.note.as_deref())),

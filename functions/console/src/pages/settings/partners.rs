@@ -128,7 +128,7 @@ fn entries(ledger: &[LedgerEntry]) -> Markup {
                                 td { (words(&entry.kind)) @if let Some(by) = &entry.by { span.sub { "by " (by) } } }
                                 td.n { (entry.amount) }
                                 td { @match &entry.order_num { Some(num) => (order_link(num)), None => (none()) } }
-                                td { (text(entry.note.as_deref())) span.sub { (entry.reference) } }
+                                td { (text(entry.note.as_deref())) @if entry.order_num.is_none() { span.sub { (entry.reference) } } }
                             }
                         }
                     }
