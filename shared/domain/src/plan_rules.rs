@@ -159,7 +159,7 @@ fn is_name(name: &str, longest: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::FlowType;
+    use crate::{FlowType, SimType};
 
     fn eur(amount: i64) -> Money {
         Money { amount, currency: "EUR".parse().unwrap() }
@@ -185,6 +185,7 @@ mod tests {
             data_mb: None,
             days: 30,
             flow_type: FlowType::Renewable,
+            sim_type: SimType::Prepaid,
             refund_policy: RefundPolicy::WithinDays { days: 14 },
             form_factors: vec![FormFactor::Esim, FormFactor::Physical],
             profiles: vec![profile("7"), profile("2")],
