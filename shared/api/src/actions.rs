@@ -33,7 +33,7 @@ pub async fn order_actions(store: &Store, principal: &Principal, order: &Order) 
     if let Principal::Partner { .. } = principal {
         return Ok(vec![refund, renew]);
     }
-    let command = |action, command: Command| view(action, carried_out(order, command, now));
+    let command = |action, command: Command| view(action, carried_out(order, &command, now));
     let mail = |action, kind| command(action, Command::SendAgain { kind, to: None });
     let mut qr = mail("resend_qr", MailKind::Qr)?;
     if qr.allowed
@@ -118,11 +118,11 @@ async fn renew(store: &Store, principal: &Principal, order: &Order) -> Result<()
     first.map_or(Ok(()), Err)
 }
 
-fn carried_out(order: &Order, command: Command, now: Timestamp) -> Result<(), Problem> {
+fn carried_out(order: &Order, command: &Command, now: Timestamp) -> Result<(), Problem> {
     match decide(order, command.clone(), now) {
         Ok(_) => Ok(()),
         Err(Rejected::Done) => Err(done()),
-        Err(rejected) => Err(refused(rejected, &command)),
+        Err(rejected) => Err(refused(rejected, command)),
     }
 }
 

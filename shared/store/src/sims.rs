@@ -69,6 +69,7 @@ pub struct SimRules {
 }
 
 impl SimRules {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
     fn is_none(&self) -> bool {
         *self == Self::default()
     }

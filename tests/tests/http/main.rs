@@ -7,9 +7,9 @@ mod acts;
 #[path = "../api/mod.rs"]
 mod api;
 mod bad_input;
+mod cards;
 #[path = "../cargo/mod.rs"]
 mod cargo;
-mod cards;
 mod carrier;
 mod desk;
 mod events;

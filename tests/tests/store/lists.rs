@@ -5,7 +5,7 @@ use simdock_domain::{
     Command, EmailAddress, FormFactor, Iccid, Order, OrderType, PoolId, ProfileState, Recipient, Status, SubscriptionChange,
     Timestamp, decide,
 };
-use simdock_store::{Change, Created, ListQuery, Position, SimQuery, SimStatus, Store};
+use simdock_store::{Change, Created, LineQuery, ListQuery, Position, SimQuery, SimStatus, Store};
 use simdock_tests::{PARTNER, World, card, draft, iccid, order, pool, stock};
 
 const DAY: i64 = 86_400;
@@ -346,4 +346,45 @@ async fn cards_are_listed_with_where_they_stand() {
     assert_eq!(world.store.list_sims(&active).await.unwrap().items.len(), 1);
     let (statuses, pages) = listed(SimQuery { limit: 7, ..SimQuery::default() }).await;
     assert_eq!((statuses.len(), pages), (124, 18));
+    // Nobody has entered their operator.
+    assert_eq!(count(&statuses, SimStatus::NotAvailable), 120);
+    let of = |operator: &str| SimQuery { operator: Some(operator.to_owned()), limit: 7, ..SimQuery::default() };
+    assert_eq!(listed(of("elsewhere")).await.0.len(), 120);
+    assert_eq!(listed(of("meridian")).await.0.len(), 4);
+}
+
+#[tokio::test]
+async fn a_subscribers_lines_are_listed_line_by_line() {
+    let world = World::with_cards(8).await;
+    let mut ids = Vec::new();
+    // Two orders of three cards, one card of which is not provisioned.
+    for (key, lines) in [("first", vec![0, 1, 2]), ("second", vec![0, 2])] {
+        let order = world.activate(&world.paid_order(key, 3).await, &lines).await;
+        ids.extend(lines.into_iter().map(|line| (order.clone(), order.subscription_id(line))));
+        world.wait(1);
+    }
+    // The newest order first, the lines of an order in their sequence.
+    let place = |order: &Order| std::cmp::Reverse((order.created_at, order.num.clone()));
+    ids.sort_by_key(|(order, _)| place(order));
+    let expected: Vec<String> = ids.into_iter().map(|(_, id)| id).collect();
+    let email: EmailAddress = "ANA.garcia@example.com".parse().unwrap();
+    for partner_id in [None, Some(PARTNER.to_owned())] {
+        for limit in [1, 2, 3, 5, 100] {
+            let mut query = LineQuery { email: email.clone(), partner_id: partner_id.clone(), limit, after: None };
+            let mut found = Vec::new();
+            loop {
+                let page = world.store.list_lines(&query).await.unwrap();
+                assert!(page.items.len() <= limit);
+                found.extend(page.items.into_iter().map(|line| line.id));
+                // As a client hands it back.
+                query.after = page.next.map(|place| place.to_string().parse().unwrap());
+                if query.after.is_none() {
+                    break;
+                }
+            }
+            assert_eq!(found, expected, "{limit} of {partner_id:?}");
+        }
+    }
+    let strangers = LineQuery { email, partner_id: Some("other".to_owned()), limit: 5, after: None };
+    assert!(world.store.list_lines(&strangers).await.unwrap().items.is_empty());
 }
