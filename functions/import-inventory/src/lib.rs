@@ -40,9 +40,9 @@ impl App {
         let principal = authenticate(&self.store, request).await?;
         let manager = manager(&principal)?;
         let mut parameters = query_parameters(request, &["dryRun", "skipInvalid", "operator", "imsiProfile", "formFactor"])?;
-        let dry_run = flag(parameters.remove("dryRun"), "dryRun")?;
+        let dry_run = flag(parameters.remove("dryRun").as_ref(), "dryRun")?;
         let options = format!("{parameters:?}");
-        let skip_invalid = flag(parameters.remove("skipInvalid"), "skipInvalid")?;
+        let skip_invalid = flag(parameters.remove("skipInvalid").as_ref(), "skipInvalid")?;
         let form_factor = match parameters.remove("formFactor") {
             None => FormFactor::Esim,
             Some(text) => text.parse().map_err(|_| Problem::invalid_field("formFactor", "must be esim or physical"))?,
@@ -94,8 +94,8 @@ impl App {
 }
 
 /// A parameter that is true or false.
-fn flag(text: Option<String>, name: &str) -> Result<bool, Problem> {
-    match text.as_deref() {
+fn flag(text: Option<&String>, name: &str) -> Result<bool, Problem> {
+    match text.map(String::as_str) {
         None | Some("false") => Ok(false),
         Some("true") => Ok(true),
         Some(_) => Err(Problem::invalid_field(name, "must be true or false")),

@@ -2,9 +2,7 @@
 
 use lambda_http::http::StatusCode;
 use lambda_http::{Body, Request, Response};
-use simdock_api::{
-    InventoryView, Problem, authenticate, handle, json, json_object, manager, path_parameter, query_parameters,
-};
+use simdock_api::{InventoryView, Problem, authenticate, handle, json, json_object, manager, path_parameter, query_parameters};
 use simdock_domain::PoolId;
 use simdock_runtime::{Config, ConfigError};
 use simdock_store::Store;

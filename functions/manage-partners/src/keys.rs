@@ -7,7 +7,7 @@ use lambda_http::http::StatusCode;
 use lambda_http::{Body, Request, Response};
 use simdock_api::{KeyView, Problem, is_id, json, json_object, path_parameter};
 use simdock_domain::Timestamp;
-use simdock_store::{EndKey, Principal};
+use simdock_store::{ADMINISTRATOR, EndKey, Principal};
 
 /// How long an old key may go on beside the one that replaces it, in seconds: 30 days.
 const LONGEST_OVERLAP: i64 = 30 * 86_400;
@@ -20,10 +20,12 @@ impl App {
         let partner_id = fields.optional_text("partnerId", 64)?;
         let name = fields.optional_text("name", 64)?;
         fields.finish()?;
+        // In the log that is somebody else.
+        if name.as_ref().is_some_and(|name| name.eq_ignore_ascii_case(ADMINISTRATOR)) {
+            return Err(Problem::invalid_field("name", "is taken"));
+        }
         let (role, principal, label) = match (for_manager, partner_id) {
-            (true, None) => {
-                ("manager", Principal::Manager { name: name.ok_or_else(|| Problem::missing_field("name"))? }, None)
-            }
+            (true, None) => ("manager", Principal::Manager { name: name.ok_or_else(|| Problem::missing_field("name"))? }, None),
             (true, Some(_)) => return Err(Problem::invalid_field("partnerId", "goes with the role partner only")),
             (false, None) => return Err(Problem::missing_field("partnerId")),
             (false, Some(partner_id)) => {
@@ -59,10 +61,9 @@ impl App {
         match self.store.end_key(&id, ends_at, by).await? {
             EndKey::Ends(key) => Ok(json(StatusCode::OK, &KeyView::new(key, None, now))),
             EndKey::NoKey => Err(Problem::not_found("key")),
-            EndKey::LastManager => Err(Problem::not_possible(
-                "last_manager_key",
-                "No other manager's key lasts. Make one first: POST /v1/keys.",
-            )),
+            EndKey::LastManager => {
+                Err(Problem::not_possible("last_manager_key", "No other manager's key lasts. Make one first: POST /v1/keys."))
+            }
         }
     }
 }

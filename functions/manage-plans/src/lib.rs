@@ -5,7 +5,9 @@ use lambda_http::{Body, Request, Response};
 use simdock_api::{
     Fields, PlanDetailsView, Problem, authenticate, handle, json, json_object, manager, path_parameter, query_parameters,
 };
-use simdock_domain::{AddOn, AddOnKind, FlowType, FormFactor, Known, MOST_NAMED, MOST_PRICE, Plan, ProfileCost, RefundPolicy, SimType};
+use simdock_domain::{
+    AddOn, AddOnKind, FlowType, FormFactor, Known, MOST_NAMED, MOST_PRICE, Plan, ProfileCost, RefundPolicy, SimType,
+};
 use simdock_runtime::{Config, ConfigError};
 use simdock_store::Store;
 

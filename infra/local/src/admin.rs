@@ -147,3 +147,22 @@ pub async fn administer(stage: &str, task: Task) -> Result<(), StackError> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use simdock_domain::Known;
+
+    #[test]
+    fn the_demos_plans_are_without_fault() {
+        let catalogue = Catalogue::parse(include_str!("catalogue.json")).unwrap();
+        let known = Known {
+            operators: catalogue.operators.iter().map(|operator| operator.operator_id.clone()).collect(),
+            partners: catalogue.partners.iter().map(|partner| partner.partner_id.clone()).collect(),
+            plans: catalogue.plans.iter().map(|plan| plan.plan_id.clone()).collect(),
+        };
+        for plan in &catalogue.plans {
+            assert_eq!(plan.check(&known), Ok(()), "{}", plan.plan_id);
+        }
+    }
+}

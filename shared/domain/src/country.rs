@@ -20,7 +20,9 @@ mod tests {
     fn the_codes_are_those_of_iso_3166_1() {
         let codes: Vec<&str> = ASSIGNED.split(' ').collect();
         assert_eq!(codes.len(), 249);
-        assert!(codes.is_sorted() && codes.iter().all(|code| code.len() == 2 && code.bytes().all(|byte| byte.is_ascii_uppercase())));
+        assert!(
+            codes.is_sorted() && codes.iter().all(|code| code.len() == 2 && code.bytes().all(|byte| byte.is_ascii_uppercase()))
+        );
         for other in ["", "es", "ESP", "EU", "UK", "XK", "ZZ", "E", "D E", "AN"] {
             assert!(!is_country(other), "{other}");
         }

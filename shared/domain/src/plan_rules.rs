@@ -53,7 +53,11 @@ impl Plan {
             RefundPolicy::UntilActivation | RefundPolicy::None => {}
         }
         let forms: BTreeSet<&FormFactor> = self.form_factors.iter().collect();
-        hold(!forms.is_empty() && forms.len() == self.form_factors.len(), "formFactors", "must name each form factor once, and one at least")?;
+        hold(
+            !forms.is_empty() && forms.len() == self.form_factors.len(),
+            "formFactors",
+            "must name each form factor once, and one at least",
+        )?;
         self.check_profiles(known)?;
         let label = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
         let apn = (1..=100).contains(&self.apn.len()) && self.apn.bytes().all(label);
@@ -75,9 +79,14 @@ impl Plan {
         once(&self.complimentary_with, "complimentaryWith", MOST_NAMED, |plan| {
             if known.plans.contains(plan) { None } else { Some("is no plan") }
         })?;
-        once(&self.partners, "partners", MOST_NAMED, |partner| {
-            if known.partners.contains(partner) { None } else { Some("is no partner") }
-        })
+        once(
+            &self.partners,
+            "partners",
+            MOST_NAMED,
+            |partner| {
+                if known.partners.contains(partner) { None } else { Some("is no partner") }
+            },
+        )
     }
 
     fn check_profiles(&self, known: &Known) -> Checked {
@@ -194,10 +203,13 @@ mod tests {
         assert_eq!(plan().check(&known()), Ok(()));
     }
 
+    /// The field that is told, and what is wrong.
+    type Fault<'a> = (&'a str, &'a dyn Fn(&mut Plan));
+
     #[test]
     fn every_fault_is_told_by_its_field() {
         let usd = Money { amount: 1, currency: "USD".parse().unwrap() };
-        let faults: [(&str, &dyn Fn(&mut Plan)); 33] = [
+        let faults: &[Fault<'_>] = &[
             ("planId", &|plan| plan.plan_id = "EU".into()),
             ("planId", &|plan| plan.plan_id = "a".repeat(65)),
             ("display", &|plan| plan.display = " ".into()),
@@ -235,7 +247,7 @@ mod tests {
         for (field, change) in faults {
             let mut plan = plan();
             change(&mut plan);
-            assert_eq!(plan.check(&known()).map_err(|fault| fault.field), Err(field.to_owned()));
+            assert_eq!(plan.check(&known()).map_err(|fault| fault.field), Err((*field).to_owned()));
         }
     }
 }

@@ -239,9 +239,9 @@ impl Store {
             .expression_attribute_values(":end", number(ends_at.unix()));
         let update = match key.ends_at {
             None => update.condition_expression("attribute_exists(pk) AND attribute_not_exists(endsAt)"),
-            Some(before) => update
-                .condition_expression("endsAt = :before")
-                .expression_attribute_values(":before", number(before.unix())),
+            Some(before) => {
+                update.condition_expression("endsAt = :before").expression_attribute_values(":before", number(before.unix()))
+            }
         };
         Ok(TransactWriteItem::builder().update(built(update.build())?).build())
     }

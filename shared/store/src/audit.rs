@@ -129,7 +129,7 @@ impl Store {
             at = month.plus_seconds(-1);
             // Sorts behind every entry of the month before, and before all of this one.
             before = month.to_string();
-            if items.len() == query.limit || empty == MOST_EMPTY {
+            if empty == MOST_EMPTY {
                 return Ok(Page { items, next: Some(AuditPosition { key: before, at: month }) });
             }
         }

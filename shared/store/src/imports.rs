@@ -212,12 +212,15 @@ impl Store {
             .table_name(&self.tables.pools)
             .index_name("byCreated")
             .scan_index_forward(false)
-            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
+            // One more, to know whether there is a next page.
+            .limit(i32::try_from(limit + 1).unwrap_or(i32::MAX))
             .key_condition_expression("sk = :verdict")
             .expression_attribute_values(":verdict", text(keys::VERDICT))
             .set_exclusive_start_key(start);
         let answer = send(Twice::Harmless, || query.clone().send()).await.map_err(SendError::unconditional)?;
-        let found = answer.items.unwrap_or_default();
+        let mut found = answer.items.unwrap_or_default();
+        let more = found.len() > limit;
+        found.truncate(limit);
         let mut verdicts = BTreeMap::new();
         if !found.is_empty() {
             let wanted = found.iter().map(|item| Ok(keys::part(text_of(item, "pk")?, keys::VERDICT)));
@@ -234,7 +237,7 @@ impl Store {
             last = Some(ImportPosition { at: verdict.created, id: id.clone() });
             items.extend(self.summary(id, verdict).await?);
         }
-        Ok(Page { items, next: last.filter(|_| answer.last_evaluated_key.is_some()) })
+        Ok(Page { items, next: last.filter(|_| more) })
     }
 
     /// An import without its lines, which are read only where the verdict alone does not tell how many came to what.
@@ -311,7 +314,12 @@ impl Store {
         let items = vec![
             TransactWriteItem::builder().put(built(verdict.build())?).build(),
             self.put_pool_item(keys::running_import(id))?,
-            self.audit_put(&Act { by, action: Action::ImportBegun, target: id, details: Some(format!("{accepted} of {lines} lines")) })?,
+            self.audit_put(&Act {
+                by,
+                action: Action::ImportBegun,
+                target: id,
+                details: Some(format!("{accepted} of {lines} lines")),
+            })?,
         ];
         match self.transact(items).await {
             Ok(()) => Ok(()),

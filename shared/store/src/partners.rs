@@ -181,20 +181,22 @@ impl Store {
             .query()
             .table_name(&self.tables.partners)
             .consistent_read(true)
-            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
+            // One more, to know whether there is a next page.
+            .limit(i32::try_from(limit + 1).unwrap_or(i32::MAX))
             .key_condition_expression("pk = :pk")
             .expression_attribute_values(":pk", text(keys::PARTNERS))
             .set_exclusive_start_key(after.map(keys::partner_entry));
         let answer = send(Twice::Harmless, || call.clone().send()).await.map_err(SendError::unconditional)?;
         let entries = answer.items.unwrap_or_default();
         let ids: Vec<&str> = entries.iter().map(|entry| text_of(entry, "sk")).collect::<Result<_, _>>()?;
+        let next = if ids.len() > limit { ids.get(limit - 1).map(|id| (*id).to_owned()) } else { None };
+        let ids = &ids[..ids.len().min(limit)];
         let mut items = Vec::with_capacity(ids.len());
         for some in ids.chunks(AT_ONCE) {
             for account in join_all(some.iter().map(|id| self.account(id))).await {
                 items.extend(account?);
             }
         }
-        let next = answer.last_evaluated_key.map(|key| text_of(&key, "sk").map(str::to_owned)).transpose()?;
         Ok(Page { items, next })
     }
 

@@ -91,7 +91,10 @@ impl Site {
             let (partner_id, key) = (format!("rig-{number}"), format!("sdk_partner_rig_{number}_{:016x}", fastrand::u64(..)));
             let partner = Partner { partner_id: partner_id.clone(), display: partner_id.clone(), gift_quota: 2, gifts: 0 };
             store.put_partner(&partner, ADMINISTRATOR).await.expect("a partner");
-            store.put_key(&key, &Principal::Partner { partner_id: partner_id.clone() }, None, ADMINISTRATOR).await.expect("a key");
+            store
+                .put_key(&key, &Principal::Partner { partner_id: partner_id.clone() }, None, ADMINISTRATOR)
+                .await
+                .expect("a key");
             let credit = Money { amount: BALANCE, currency: "EUR".parse().expect("a currency") };
             store.credit(&Credit::new(&partner_id, credit, "credit#opening")).await.expect("a balance");
             keys.push(key);

@@ -310,6 +310,12 @@ impl Site {
         self.post(format!("/_local/{path}")).json(&body).send().await.expect(200)
     }
 
+    /// Has the sweep do what there is to do, and stops it: what is written from then on is nobody's but the test's.
+    pub async fn swept(&self) {
+        self.local("pause", json!({"source": "sweep", "paused": true})).await;
+        self.local("sweep", json!({})).await;
+    }
+
     /// Moves the clock, and returns when the sweep has run.
     pub async fn advance(&self, by: &str) {
         self.local("clock", json!({ "advance": by })).await;

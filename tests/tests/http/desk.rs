@@ -44,7 +44,7 @@ async fn sent_to(site: &Site, order: &Value, kind: &str, count: usize) -> Vec<St
 async fn the_desk_is_for_managers() {
     let site = Site::start().await;
     let order = delivered(&site, &by_balance(PLAN)).await;
-    pause(&site, "sweep", true).await;
+    site.swept().await;
     let before = site.tables().await;
     for (method, action, body) in [
         (Method::POST, "shipment", json!({"carrier": "Correos", "number": "PX1"})),

@@ -46,6 +46,7 @@ async fn only_a_cards_own_carrier_is_believed() {
     let meridian = delivered(&site, &by_balance("eu-5gb-30d")).await;
     let now = site.stack.clock().now();
     let event = json!({"type": "first_attach", "at": at(now), "country": "ES"});
+    site.swept().await;
     let (before, secret) = (site.tables().await, carrier_secret(&site));
     let stranger = Secret::standard("whsec_c29tZWJvZHkgZWxzZSdzIHNlY3JldCwgMzIgYnl0ZXM=").unwrap();
     signed(&site, &iccid, &event, &stranger, now).await.problem(400, "bad_signature", None);
@@ -79,6 +80,7 @@ async fn a_partner_reports_what_its_app_sees_of_its_own_cards() {
     let meridian = delivered(&site, &by_balance("eu-5gb-30d")).await;
     let now = at(site.stack.clock().now());
     let installed = json!({"type": "installed", "at": now, "eid": EID, "via": "ios_api"});
+    site.swept().await;
     let before = site.tables().await;
     for event in [
         json!({"type": "first_attach", "at": now, "country": "ES"}),
@@ -112,6 +114,7 @@ async fn what_cannot_be_read_is_refused_by_name() {
     let other = delivered(&site, &by_balance(PLAN)).await;
     let now = site.stack.clock().now();
     let (time, ahead) = (at(now), at(now.plus_seconds(3600)));
+    site.swept().await;
     let before = site.tables().await;
     for (event, code, field) in [
         (json!({"at": time}), "missing_field", "type"),
@@ -154,6 +157,7 @@ async fn an_installed_card_is_bound_to_its_phone_and_not_given_back() {
     let problem = site.refunding(&order, None).send().await.problem(409, "not_refundable", None);
     assert_eq!(problem["reason"], "installed");
 
+    site.swept().await;
     let before = site.tables().await;
     for kind in ["installed", "enabled", "disabled", "deleted"] {
         let (status, problem) = told(&site, &iccid, json!({"type": kind, "eid": OTHER_EID})).await;
@@ -346,6 +350,7 @@ async fn an_order_is_over_once_all_that_it_brought_is() {
     assert_eq!(reasons, ["used_up", "expired"]);
 
     // What comes late changes nothing any more.
+    site.swept().await;
     let before = site.tables().await;
     for event in [json!({"type": "used_up"}), json!({"type": "expired"}), json!({"type": "usage", "usedMb": 0})] {
         let mut late = event.clone();

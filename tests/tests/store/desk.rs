@@ -1,12 +1,14 @@
-//! What managers set: keys, partners, credits, and the log of who did.
+//! What managers set and look after: keys, partners, credits, stock, and the log of who did.
 
 use futures_util::future::join_all;
 use serde_json::json;
 use simdock_domain::{Money, Timestamp};
 use simdock_store::{
-    ADMINISTRATOR, AuditQuery, Credit, Credited, EndKey, LedgerEntry, LedgerKind, LedgerQuery, Partner, PartnerChange, Principal,
+    ADMINISTRATOR, AuditQuery, Credit, Credited, EndKey, ImportError, ImportLine, ImportStatus, ImportSummary, LedgerEntry,
+    LedgerKind, LedgerQuery, Partner, PartnerChange, Principal,
 };
-use simdock_tests::{PARTNER, World, eur};
+use simdock_tests::{PARTNER, World, card, cards, eur, pool, stock};
+use std::time::{Duration, Instant};
 
 fn acme() -> Partner {
     Partner { partner_id: PARTNER.to_owned(), display: "Acme".to_owned(), gift_quota: 2, gifts: 0 }
@@ -18,7 +20,7 @@ fn manager(name: &str) -> Principal {
 
 async fn log(world: &World) -> Vec<(String, String, String)> {
     let query = AuditQuery { from: None, until: None, limit: 100, after: None };
-    let page = world.store.audit_log(&query).await.unwrap();
+    let page = world.store.audit_log(&query).await.expect("the log");
     assert!(page.next.is_none());
     page.items.into_iter().map(|entry| (entry.by, entry.action, entry.target)).collect()
 }
@@ -56,9 +58,8 @@ async fn a_managers_key_without_an_end_remains_however_many_end_theirs_at_once()
     }));
     let keys = keys.await;
     let now = world.now();
-    let ended = join_all(
-        keys.iter().map(|key| simdock_tests::eventually(async || world.store.end_key(&key.id, now, "Mia").await)),
-    );
+    let ended =
+        join_all(keys.iter().map(|key| simdock_tests::eventually(async || world.store.end_key(&key.id, now, "Mia").await)));
     let refused = ended.await.into_iter().filter(|ended| *ended == EndKey::LastManager).count();
     assert_eq!(refused, 1);
     let left: Vec<_> = world.store.keys_of(None).await.unwrap().into_iter().filter(|key| key.key.is_good(now)).collect();
@@ -132,7 +133,8 @@ async fn partners_are_changed_where_something_is_different_and_the_log_says_by_w
 #[tokio::test]
 async fn a_correction_takes_what_there_is_and_no_more() {
     let world = World::new().await;
-    let put = async |amount: i64, reference: &str| world.store.credit(&Credit::new(PARTNER, eur(amount), reference)).await.unwrap();
+    let put =
+        async |amount: i64, reference: &str| world.store.credit(&Credit::new(PARTNER, eur(amount), reference)).await.unwrap();
     assert_eq!(put(-1, "credit#0").await, Credited::TooLow);
     assert_eq!(put(100, "credit#1").await, Credited::Now);
     assert_eq!(put(-101, "credit#2").await, Credited::TooLow);
@@ -198,4 +200,67 @@ async fn the_log_is_paged_over_months() {
     }
     assert_eq!(read(Some(Timestamp::from_unix(0)), None, 3).await, all);
     assert_eq!(read(None, Some(Timestamp::from_unix(-86_400)), 3).await, [] as [&str; 0]);
+}
+
+#[tokio::test]
+async fn a_history_has_the_days_on_which_something_changed() {
+    let world = World::new().await;
+    let days = async || world.store.level_history(&pool()).await.unwrap();
+    let note = async || world.store.note_levels(world.now()).await.unwrap();
+    stock(&world.store, cards(&pool(), 0..5)).await;
+    // Two sweeps at once, and one later, write what happened once.
+    tokio::join!(note(), note());
+    note().await;
+    let first = days().await;
+    let [day] = &first[..] else { panic!("{first:?}") };
+    assert_eq!((day.available, day.added, day.drawn), (5, 5, 0));
+    world.paid_order("one", 2).await;
+    note().await;
+    let first = days().await;
+    assert_eq!((first.len(), first[0].available, first[0].added, first[0].drawn), (1, 3, 5, 2));
+
+    world.wait(2 * 86_400);
+    let quiet = world.engine.scan("PoolsTable").await;
+    note().await;
+    assert_eq!(world.engine.scan("PoolsTable").await, quiet, "a quiet pool was written");
+    world.paid_order("two", 1).await;
+    note().await;
+    let both = days().await;
+    assert_eq!((both.len(), both[0].available, both[0].added, both[0].drawn), (2, 2, 0, 1));
+    assert!(both[0].day > both[1].day && both[1] == first[0], "{both:?}");
+}
+
+#[tokio::test]
+async fn a_pool_of_an_earlier_version_begins_its_history_with_what_it_has() {
+    let world = World::with_cards(3).await;
+    let key = json!({"pk": {"S": format!("pool#{}", pool())}, "sk": {"S": "marks"}});
+    world.engine.update("PoolsTable", key, "REMOVE noted", json!({}), json!({})).await;
+    world.store.note_levels(world.now()).await.unwrap();
+    let days = world.store.level_history(&pool()).await.unwrap();
+    assert_eq!((days[0].available, days[0].added, days[0].drawn), (3, 0, 0));
+}
+
+#[tokio::test]
+async fn imports_are_listed_with_what_they_came_to() {
+    let world = World::new().await;
+    stock(&world.store, cards(&pool(), 0..3)).await;
+    world.wait(1);
+    let line = |line, card| ImportLine { line, card };
+    let bad = ImportError { line: 4, iccid: None, code: "columns".to_owned(), reason: "x".to_owned() };
+    let lines = vec![line(2, card(&pool(), 2)), line(3, card(&pool(), 3))];
+    world.store.begin_import("IM1", 3, lines, &[bad], "Mia").await.unwrap();
+    let newest = async || world.store.imports(1, None).await.unwrap();
+    let came_to = |import: &ImportSummary| (import.status, import.accepted, import.rejected, import.added);
+    assert_eq!(came_to(&newest().await.items[0]), (ImportStatus::Running, 2, 1, 0));
+    world.store.run_import("IM1", Instant::now() + Duration::from_secs(30)).await.unwrap();
+    // A card came in by another import since.
+    let page = newest().await;
+    assert_eq!((came_to(&page.items[0]), page.items[0].by.as_deref()), ((ImportStatus::Done, 1, 2, 1), Some("Mia")));
+    // What was brought before there was a record of by whom, and of what it came to.
+    let rest = world.store.imports(5, page.next.as_ref()).await.unwrap();
+    let key = json!({"pk": {"S": format!("import#{}", rest.items[0].id)}, "sk": {"S": "verdict"}});
+    world.engine.update("PoolsTable", key, "REMOVE #by, added", json!({"#by": "by"}), json!({})).await;
+    let rest = world.store.imports(5, page.next.as_ref()).await.unwrap();
+    assert_eq!((rest.items.len(), came_to(&rest.items[0])), (1, (ImportStatus::Done, 3, 0, 3)));
+    assert_eq!((rest.items[0].by.clone(), rest.next), (None, None));
 }

@@ -3,7 +3,9 @@
 use crate::within;
 use futures_util::future::join_all;
 use simdock_domain::{Command, MailKind, Order, OrderNum, PaymentMethod, Provider, decide};
-use simdock_store::{ADMINISTRATOR, Change, Created, Credit, Credited, Facts, ImportLine, ImportStatus, Paid, Receipt, Store, StoreError};
+use simdock_store::{
+    ADMINISTRATOR, Change, Created, Credit, Credited, Facts, ImportLine, ImportStatus, Paid, Receipt, Store, StoreError,
+};
 use simdock_tests::{
     Fault, Faults, PARTNER, Proxy, World, activations, audit, card, cards, draft, eur, eventually, order, pool, receipt, sims_of,
     stock,

@@ -84,7 +84,13 @@ async fn what_is_refused(site: &Site) {
         ),
         ("POST", "/v1/keys", json!({"role": "manager", "name": "x"}), Some("name"), ("role", json!("root"))),
         ("POST", "/v1/keys/KY0123456789ABCDEF/revocation", json!({}), None, ("endsAt", json!("2026-11-22T09:00:00Z"))),
-        ("PUT", "/v1/plans/iberia", plan(0), Some("display"), ("profiles", json!([{"operator": "nobody", "imsiProfile": "7", "cost": 1}]))),
+        (
+            "PUT",
+            "/v1/plans/iberia",
+            plan(0),
+            Some("display"),
+            ("profiles", json!([{"operator": "nobody", "imsiProfile": "7", "cost": 1}])),
+        ),
         ("PATCH", "/v1/inventory/meridian.7.esim", json!({"alarmLevel": 1}), Some("alarmLevel"), ("alarmLevel", json!("1"))),
     ] {
         let ask = |body: &Value| asking(site, method, path, body);
@@ -115,7 +121,8 @@ async fn partners_and_money(site: &Site) {
     assert_eq!(made, json!({"partnerId": "acme", "display": "Acme", "giftQuota": 2, "gifts": 0, "balances": []}));
     let again = asking(site, "POST", "/v1/partners", &json!({"partnerId": "acme", "display": "Another"})).send().await;
     assert_eq!(again.problem(409, "not_possible", None)["reason"], "partner_exists");
-    let watch = json!({"display": "Acme Travel", "alarmLevels": [{"amount": 500, "currency": "EUR"}, {"amount": 9, "currency": "JPY"}]});
+    let watch =
+        json!({"display": "Acme Travel", "alarmLevels": [{"amount": 500, "currency": "EUR"}, {"amount": 9, "currency": "JPY"}]});
     let changed = asking(site, "PATCH", "/v1/partners/acme", &watch).send().await.expect(200);
     assert_eq!((&changed["display"], &changed["balances"][0]["low"]), (&json!("Acme Travel"), &json!(true)));
     asking(site, "PATCH", "/v1/partners/nobody", &watch).send().await.problem(404, "not_found", None);
@@ -140,7 +147,10 @@ async fn partners_and_money(site: &Site) {
     assert_eq!(page["items"][0], site.get("/v1/partners/acme").by(By::Manager).send().await.expect(200));
     let next = page["nextCursor"].as_str().expect("a cursor");
     let page = site.get(format!("/v1/partners?cursor={next}")).by(By::Manager).send().await.expect(200);
-    assert_eq!(list(&page, "items").iter().filter_map(|partner| partner["partnerId"].as_str()).collect::<Vec<_>>(), [PARTNER, "other-travel"]);
+    assert_eq!(
+        list(&page, "items").iter().filter_map(|partner| partner["partnerId"].as_str()).collect::<Vec<_>>(),
+        [PARTNER, "other-travel"]
+    );
 
     // What orders move, as their partner reads it.
     let mut order = draft("eu-5gb-30d");
@@ -170,6 +180,7 @@ async fn keys(site: &Site) {
         asking(site, "POST", &path, &body).send().await
     };
     make(json!({"role": "partner", "partnerId": "nobody"})).await.problem(400, "invalid_field", Some("partnerId"));
+    make(json!({"role": "manager", "name": "Administrator"})).await.problem(400, "invalid_field", Some("name"));
     make(json!({"role": "partner"})).await.problem(400, "missing_field", Some("partnerId"));
     make(json!({"role": "manager", "name": "x", "partnerId": "acme"})).await.problem(400, "invalid_field", Some("partnerId"));
     let mut shop = make(json!({"role": "partner", "partnerId": "acme", "name": "shop"})).await.expect(201);
@@ -227,14 +238,24 @@ async fn stock(site: &Site) {
     let before = site.tables().await;
     let file = format!("{}8949,\n", csv(7_000, 2));
     let judged = site.post(format!("{path}&dryRun=true")).by(By::Manager).csv(file.clone()).send().await.expect(200);
-    assert_eq!((&judged["status"], &judged["accepted"], &judged["rejected"], &judged["importId"]), (&json!("checked"), &json!(2), &json!(1), &json!(null)));
-    site.post(format!("{path}&dryRun=yes")).by(By::Manager).csv(file.clone()).send().await.problem(400, "invalid_field", Some("dryRun"));
+    assert_eq!(
+        (&judged["status"], &judged["accepted"], &judged["rejected"], &judged["importId"]),
+        (&json!("checked"), &json!(2), &json!(1), &json!(null))
+    );
+    site.post(format!("{path}&dryRun=yes")).by(By::Manager).csv(file.clone()).send().await.problem(
+        400,
+        "invalid_field",
+        Some("dryRun"),
+    );
     site.post(format!("{path}&dryRun=true")).by(By::Manager).csv("iccid\n").send().await.problem(422, "invalid_csv", None);
     assert!(before["POOLS_TABLE"] == site.tables().await["POOLS_TABLE"], "a dry run wrote something");
     let done = site.post(format!("{path}&skipInvalid=true")).by(By::Manager).csv(file).send().await.expect(201);
     let imports = site.get("/v1/inventory/imports?limit=1").by(By::Manager).send().await.expect(200);
     let newest = imports["items"][0].clone();
-    assert_eq!((&newest["importId"], &newest["added"], &newest["rejected"], &newest["by"]), (&done["importId"], &json!(2), &json!(1), &json!("local-manager")));
+    assert_eq!(
+        (&newest["importId"], &newest["added"], &newest["rejected"], &newest["by"]),
+        (&done["importId"], &json!(2), &json!(1), &json!("local-manager"))
+    );
     let next = imports["nextCursor"].as_str().expect("a cursor");
     let rest = site.get(format!("/v1/inventory/imports?cursor={next}")).by(By::Manager).send().await.expect(200);
     assert_eq!((list(&rest, "items").len(), &rest["nextCursor"]), (1, &json!(null)));
@@ -244,9 +265,14 @@ async fn stock(site: &Site) {
     let shown = level().await;
     assert_eq!((&shown["history"][0]["day"], &shown["history"][0]["available"]), (&json!("2026-11-22"), &shown["available"]));
     assert_eq!((&shown["history"][0]["added"], &shown["history"][0]["drawn"]), (&shown["added"], &shown["drawn"]));
-    let changed = asking(site, "PATCH", "/v1/inventory/meridian.7.esim", &json!({"alarmLevel": 100_000})).send().await.expect(200);
+    let changed =
+        asking(site, "PATCH", "/v1/inventory/meridian.7.esim", &json!({"alarmLevel": 100_000})).send().await.expect(200);
     assert_eq!((&changed["alarmLevel"], &changed["low"], changed.get("history")), (&json!(100_000), &json!(true), None));
-    asking(site, "PATCH", "/v1/inventory/meridian.99.esim", &json!({"alarmLevel": 1})).send().await.problem(404, "not_found", None);
+    asking(site, "PATCH", "/v1/inventory/meridian.99.esim", &json!({"alarmLevel": 1})).send().await.problem(
+        404,
+        "not_found",
+        None,
+    );
 }
 
 async fn log(site: &Site) {

@@ -48,8 +48,7 @@ const READS: &[&str] =
     &["read-audit", "read-imports", "read-keys", "read-ledger", "read-partner", "read-partners", "read-plan", "read-pool"];
 
 /// What is refused although its form is good.
-const BEYOND_THE_SCHEMAS: &[&str] =
-    &["manage-partners-end-key-too-late", "manage-plans-unknown-operator"];
+const BEYOND_THE_SCHEMAS: &[&str] = &["manage-partners-end-key-too-late", "manage-plans-unknown-operator"];
 
 /// Every event that is used here.
 pub fn names() -> impl Iterator<Item = &'static str> {

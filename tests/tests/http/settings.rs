@@ -1,0 +1,72 @@
+//! Managers at once, and keys over time.
+
+use crate::api::{By, PARTNER, Site, draft, list, unique};
+use futures_util::future::join_all;
+use hyper::Method;
+use serde_json::{Value, json};
+
+fn asking<'a>(site: &'a Site, method: Method, path: &str, body: &Value) -> crate::api::Call<'a> {
+    site.call(method, path).by(By::Manager).header("Idempotency-Key", format!("key-{}", unique())).json(body)
+}
+
+#[tokio::test]
+async fn a_key_is_replaced_while_both_are_good() {
+    let site = Site::still().await;
+    let make = async || {
+        let body = json!({"role": "partner", "partnerId": PARTNER, "name": "shop"});
+        asking(&site, Method::POST, "/v1/keys", &body).send().await.expect(201)
+    };
+    let (old, new) = (make().await, make().await);
+    let key = |made: &Value| made["key"].as_str().unwrap().to_owned();
+    let works = async |made: &Value| site.get("/v1/plans").by(By::Key(&key(made))).send().await.status;
+    let revocation = format!("/v1/keys/{}/revocation", old["keyId"].as_str().unwrap());
+    let ends_at = site.stack.clock().now().plus_seconds(3600).to_string();
+    asking(&site, Method::POST, &revocation, &json!({"endsAt": ends_at})).send().await.expect(200);
+    assert_eq!((works(&old).await, works(&new).await), (200, 200));
+    site.advance("PT1H").await;
+    // Its answer of a moment ago is not remembered past its end.
+    assert_eq!((works(&old).await, works(&new).await), (401, 200));
+    let again =
+        asking(&site, Method::POST, &revocation, &json!({"endsAt": site.stack.clock().now().plus_seconds(60).to_string()}));
+    assert_eq!(again.send().await.expect(200)["endsAt"], ends_at, "what has ended stays so");
+    let tables = format!("{:?}", site.tables().await);
+    assert!(!tables.contains(&key(&new)) && tables.contains(new["keyId"].as_str().unwrap()));
+    site.stop().await;
+}
+
+#[tokio::test]
+async fn of_two_managers_who_change_one_plan_one_is_told() {
+    let site = Site::still().await;
+    let shown = site.get("/v1/plans/eu-5gb-30d").by(By::Manager).send().await.expect(200);
+    let order = site.order(&draft("eu-5gb-30d")).await;
+    let mut body = shown.clone();
+    for derived in ["planId", "version", "versions", "imsiProfiles"] {
+        body.as_object_mut().unwrap().remove(derived);
+    }
+    body["basedOn"] = shown["version"].clone();
+    let put = async |price: i64| {
+        let mut body = body.clone();
+        body["price"]["amount"] = price.into();
+        asking(&site, Method::PUT, "/v1/plans/eu-5gb-30d", &body).send().await.status
+    };
+    let mut answers = join_all([1500, 1600, 1700].map(put)).await;
+    answers.sort_unstable();
+    assert_eq!(answers, [201, 409, 409]);
+    assert_eq!(site.read(&order).await["price"], order["price"], "an order keeps the version that it was sold with");
+    site.stop().await;
+}
+
+#[tokio::test]
+async fn a_credit_counts_once_however_often_it_is_sent_at_once() {
+    let site = Site::still().await;
+    let body = json!({"amount": {"amount": 500, "currency": "USD"}, "note": "a transfer"});
+    let path = format!("/v1/partners/{PARTNER}/credits");
+    let sent =
+        join_all((0..10).map(|_| asking(&site, Method::POST, &path, &body).header("Idempotency-Key", "once").send())).await;
+    let made: Vec<u16> = sent.iter().map(|answer| answer.status).filter(|status| *status != 200).collect();
+    assert!(made.len() <= 1 && sent.iter().all(|answer| matches!(answer.status, 200 | 201)), "{made:?}");
+    let partner = site.get(format!("/v1/partners/{PARTNER}")).by(By::Partner).send().await.expect(200);
+    let dollars = list(&partner, "balances").iter().find(|balance| balance["currency"] == "USD").unwrap();
+    assert_eq!(dollars["amount"], 500);
+    site.stop().await;
+}
