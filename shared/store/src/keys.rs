@@ -316,7 +316,7 @@ mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
     const PAGE: &str = include_str!("../../../infra/TABLES.md");
-    const SOURCES: [&str; 20] = [
+    const SOURCES: [&str; 21] = [
         include_str!("api_keys.rs"),
         include_str!("audit.rs"),
         include_str!("imports.rs"),

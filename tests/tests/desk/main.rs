@@ -11,6 +11,7 @@ mod door;
 mod lines;
 mod orders;
 mod pictures;
+mod settings;
 mod shop;
 mod stock;
 mod table;

@@ -145,7 +145,7 @@ fn money(order: &Order) -> Markup {
                 @if !order.owed.is_empty() { p { (state("money_owed")) " " (sum(&order.owed)) } }
                 div.scroll role="region" aria-labelledby="money" tabindex="0" {
                     table {
-                        thead { tr { th scope="col" { "What" } th scope="col" { "Amount" } th scope="col" { "State" } th scope="col" { "When" } th scope="col" { "Reference" } } }
+                        thead { tr { th scope="col" { "What" } th.n scope="col" { "Amount" } th scope="col" { "State" } th scope="col" { "When" } th scope="col" { "Reference" } } }
                         tbody {
                             @for payment in &order.payments {
                                 tr {

@@ -194,7 +194,7 @@ fn table(columns: &[&Column], orders: &[Order]) -> Markup {
             table {
                 thead { tr {
                     th scope="col" { "Order" }
-                    @for column in columns { th scope="col" { (column.heading) } }
+                    @for column in columns { th scope="col" class=[matches!(column.id, "count" | "price").then_some("n")] { (column.heading) } }
                 } }
                 tbody {
                     @for order in orders {

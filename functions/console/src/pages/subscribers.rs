@@ -9,7 +9,7 @@ use crate::forms::{Attempt, Fields, refused};
 use crate::frame::{Section, line_link, order_link, order_path, pager, sim_link};
 use crate::http::encoded;
 use crate::model::{Line, Order, Page, Plan, Sim};
-use crate::words::{Time, count, state, text, words};
+use crate::words::{Time, count, none, state, text, words};
 use lambda_http::http::StatusCode;
 use lambda_http::{Body, Response};
 use maud::{Markup, html};
@@ -111,14 +111,14 @@ fn latest(email: &str, orders: &[Order]) -> Markup {
         @if orders.is_empty() { p.hint { "None." } } @else {
             div.scroll role="region" aria-labelledby="orders" tabindex="0" {
                 table {
-                    thead { tr { th scope="col" { "Order" } th scope="col" { "Status" } th scope="col" { "What" } th scope="col" { "Price" } th scope="col" { "Ordered" } } }
+                    thead { tr { th scope="col" { "Order" } th scope="col" { "Status" } th scope="col" { "What" } th.n scope="col" { "Price" } th scope="col" { "Ordered" } } }
                     tbody {
                         @for order in orders {
                             tr {
                                 th scope="row" { (order_link(&order.order_num)) }
                                 td { (state(&order.status_name)) }
                                 td { (order.display) span.sub { (words(&order.kind)) } }
-                                td.price { (order.price) }
+                                td.n { (order.price) }
                                 td { (Time(&order.created_at)) }
                             }
                         }

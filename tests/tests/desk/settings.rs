@@ -1,0 +1,83 @@
+//! Plans, partners, keys, balances, and who changed what.
+
+use crate::api::By;
+use crate::shop::at_the_desk;
+
+#[test]
+fn a_key_is_shown_once_rotated_and_ended() {
+    at_the_desk(async |desk| {
+        let browser = &desk.browser;
+        desk.open("/console/settings/partners/other-travel").await;
+        browser.find("details.panel summary").await.click().await.unwrap();
+        browser.fill("#new-key", "name", "shop backend").await;
+        browser.press("#new-key button").await;
+        let key = browser.find("#secret").await.text().await.unwrap();
+        assert_eq!(desk.site.get("/v1/orders").by(By::Key(&key)).send().await.status, 200);
+        browser.press("main a.button").await;
+        browser.shows("shop backend").await;
+        assert!(!browser.text().await.contains(&key), "it is shown once");
+        let row = "//tr[contains(., 'shop backend')]//select";
+        let select = browser.web.find(thirtyfour::By::XPath(row)).await.unwrap();
+        select.send_keys("in 7 days").await.unwrap();
+        let row = "//tr[contains(., 'shop backend')]//button";
+        browser.web.find(thirtyfour::By::XPath(row)).await.unwrap().click().await.unwrap();
+        browser.shows("The key ends after the overlap.").await;
+        browser.shows("Ending").await;
+        desk.open("/console/settings/audit").await;
+        browser.shows("other-travel").await;
+    });
+}
+
+#[test]
+fn a_balance_is_credited_and_a_plan_changed() {
+    at_the_desk(async |desk| {
+        let browser = &desk.browser;
+        desk.open("/console/settings/partners/other-travel").await;
+        browser.send("credit", &[("amount", "12.345"), ("currency", "EUR"), ("note", "invoice 7")]).await;
+        browser.shows("The amount must be a number").await;
+        browser.send("credit", &[("amount", "250.00")]).await;
+        browser.shows("It is on the balance and in the ledger.").await;
+        browser.shows("250.00 EUR").await;
+        browser.shows("invoice 7").await;
+
+        desk.open("/console/settings/plans/nordic-2gb-14d").await;
+        browser.find("details.panel summary").await.click().await.unwrap();
+        browser.fill("#plan", "price", "10.90").await;
+        browser.press("#plan button").await;
+        browser.shows("Version 2 is sold from now on.").await;
+        browser.shows("10.90 EUR").await;
+        desk.open("/console/settings/plans/nordic-2gb-14d?version=1").await;
+        browser.shows("9.90 EUR").await;
+        desk.open("/console/settings/partners").await;
+        browser.find("details.panel summary").await.click().await.unwrap();
+        browser.fill("#new-partner", "partnerId", "new-travel").await;
+        browser.fill("#new-partner", "display", "New Travel").await;
+        browser.press("#new-partner button").await;
+        browser.shows("The partner was made.").await;
+    });
+}
+
+#[test]
+fn a_card_is_labelled_set_aside_and_restored() {
+    at_the_desk(async |desk| {
+        let browser = &desk.browser;
+        desk.open("/console/sims?poolId=sandbox.1.physical").await;
+        browser.press("tbody a").await;
+        let card = browser.find("h1").await.text().await.unwrap();
+        browser.send("edit", &[("note", "scratched"), ("labels", "shelf 3, check")]).await;
+        browser.shows("Saved.").await;
+        desk.open("/console/sims?label=check").await;
+        browser.shows("scratched").await;
+        desk.open(&format!("/console/sims/{card}")).await;
+        browser.send("restore", &[]).await;
+        browser.shows("Not done.").await;
+        browser.send("archive", &[]).await;
+        browser.shows("The card was set aside.").await;
+        browser.send("restore", &[]).await;
+        browser.shows("The card was restored.").await;
+        desk.open("/console/inventory/sandbox.1.physical").await;
+        browser.send("alarm", &[("alarmLevel", "50")]).await;
+        browser.shows("Saved.").await;
+        browser.shows("Low").await;
+    });
+}
