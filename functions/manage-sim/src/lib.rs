@@ -41,7 +41,7 @@ impl App {
 
     async fn manage(&self, request: &Request) -> Result<Response<Body>, Problem> {
         let principal = authenticate(&self.store, request).await?;
-        manager(&principal)?;
+        let name = manager(&principal)?;
         let wish = match route(request).as_str() {
             "PATCH /v1/sims/{iccid}" => Wish::Edit(edits(request)?),
             "POST /v1/sims/{iccid}/archive" => Wish::Archive,
@@ -51,7 +51,7 @@ impl App {
         let iccid: Iccid = path_parameter(request, "iccid").parse().map_err(|_| Problem::not_found("card"))?;
         for _ in 0..DECISIONS {
             let sim = self.store.sim(&iccid).await?.ok_or_else(|| Problem::not_found("card"))?;
-            if self.carry_out(&wish, &sim).await?.is_ok() {
+            if self.carry_out(&wish, &sim, name).await?.is_ok() {
                 let sim = self.store.sim(&iccid).await?.ok_or_else(|| Problem::not_found("card"))?;
                 return Ok(json(StatusCode::OK, &show_sim(&self.store, sim).await?));
             }
@@ -59,21 +59,21 @@ impl App {
         Err(Problem::unavailable("the card kept changing"))
     }
 
-    async fn carry_out(&self, wish: &Wish, sim: &Sim) -> Result<Result<(), Conflict>, Problem> {
+    async fn carry_out(&self, wish: &Wish, sim: &Sim, by: &str) -> Result<Result<(), Conflict>, Problem> {
         let kept = |kept: Kept| {
             let (reason, detail) = kept.explain();
             Problem::not_possible(reason, detail)
         };
         Ok(match wish {
-            Wish::Edit(edits) => self.store.edit_sim(sim, edits).await?,
+            Wish::Edit(edits) => self.store.edit_sim(sim, edits, by).await?,
             Wish::Archive => {
                 let subscription = match &sim.subscription {
                     None => None,
                     Some(id) => self.store.subscription(id).await?,
                 };
-                self.store.archive_sim(sim, sim.archiving(subscription.as_ref()).map_err(kept)?).await?
+                self.store.archive_sim(sim, sim.archiving(subscription.as_ref()).map_err(kept)?, by).await?
             }
-            Wish::Restore => self.store.restore_sim(sim, sim.restoring(self.store.clock().now()).map_err(kept)?).await?,
+            Wish::Restore => self.store.restore_sim(sim, sim.restoring(self.store.clock().now()).map_err(kept)?, by).await?,
         })
     }
 }

@@ -19,6 +19,12 @@ pub enum Action {
     AlarmLevelSet,
     /// An import of cards was begun.
     ImportBegun,
+    /// A card's note, labels or rules were changed.
+    SimEdited,
+    /// A card was archived.
+    SimArchived,
+    /// An archived card was brought back.
+    SimRestored,
 }
 
 wire_names!(Action {
@@ -30,4 +36,7 @@ wire_names!(Action {
     PlanPut => "plan_put",
     AlarmLevelSet => "alarm_level_set",
     ImportBegun => "import_begun",
+    SimEdited => "sim_edited",
+    SimArchived => "sim_archived",
+    SimRestored => "sim_restored",
 });

@@ -1,9 +1,11 @@
 //! What managers do to a card by hand: note something, archive it, bring it back.
 
+use crate::audit::Act;
 use crate::sims::{Sim, SimRules, SimState};
 use crate::stock::Ticket;
 use crate::{Conflict, SimStatus, Store, StoreError};
-use simdock_domain::{PlanRun, Subscription, Timestamp};
+use simdock_domain::{Action, PlanRun, Subscription, Timestamp};
+use std::fmt;
 
 /// What is to be changed about a card.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,16 +96,36 @@ impl Sim {
     }
 }
 
+/// For the log: what was written about a card is for who reads the card.
+impl fmt::Display for SimEdit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Note(None) => f.write_str("no note"),
+            Self::Note(Some(_)) => f.write_str("note"),
+            Self::Labels(labels) if labels.is_empty() => f.write_str("no labels"),
+            Self::Labels(labels) => write!(f, "labels {}", labels.join(", ")),
+            Self::Rules(SimRules { suspend_at_month_mb: None }) => f.write_str("no rules"),
+            Self::Rules(SimRules { suspend_at_month_mb: Some(most) }) => write!(f, "suspended at {most} MB in a month"),
+        }
+    }
+}
+
+fn act<'a>(by: &'a str, action: Action, sim: &'a Sim, details: Option<String>) -> Act<'a> {
+    Act { by, action, target: sim.iccid.as_str(), details }
+}
+
 impl Store {
     /// Changes what managers noted about a card, the last of two at once being the one that counts.
-    pub async fn edit_sim(&self, sim: &Sim, edits: &[SimEdit]) -> Result<Result<(), Conflict>, StoreError> {
+    pub async fn edit_sim(&self, sim: &Sim, edits: &[SimEdit], by: &str) -> Result<Result<(), Conflict>, StoreError> {
         let mut write = self.transaction();
         write.edited(&sim.iccid, edits)?;
+        let details = edits.iter().map(SimEdit::to_string).collect::<Vec<_>>().join("; ");
+        write.push(self.audit_put(&act(by, Action::SimEdited, sim, Some(details)))?);
         write.commit().await
     }
 
     /// Archives a card as was decided; refused if it stands elsewhere meanwhile.
-    pub async fn archive_sim(&self, sim: &Sim, archiving: Archiving) -> Result<Result<(), Conflict>, StoreError> {
+    pub async fn archive_sim(&self, sim: &Sim, archiving: Archiving, by: &str) -> Result<Result<(), Conflict>, StoreError> {
         let (mut write, now) = (self.transaction(), self.clock.now());
         match archiving {
             Archiving::Done => return Ok(Ok(())),
@@ -118,16 +140,18 @@ impl Store {
                 }
             }
         }
+        write.push(self.audit_put(&act(by, Action::SimArchived, sim, None))?);
         write.commit().await
     }
 
     /// Brings a card back as was decided; refused if it stands elsewhere meanwhile.
-    pub async fn restore_sim(&self, sim: &Sim, restoring: Restoring) -> Result<Result<(), Conflict>, StoreError> {
+    pub async fn restore_sim(&self, sim: &Sim, restoring: Restoring, by: &str) -> Result<Result<(), Conflict>, StoreError> {
         let mut write = self.transaction();
         match restoring {
             Restoring::OnSale => write.back_on_sale(sim)?,
             Restoring::Shown => write.unarchived(sim)?,
         };
+        write.push(self.audit_put(&act(by, Action::SimRestored, sim, None))?);
         write.commit().await
     }
 }
