@@ -239,7 +239,8 @@ mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
     const PAGE: &str = include_str!("../../../infra/TABLES.md");
-    const SOURCES: [&str; 17] = [
+    const SOURCES: [&str; 18] = [
+        include_str!("attention.rs"),
         include_str!("imports.rs"),
         include_str!("in_step.rs"),
         include_str!("inspect.rs"),

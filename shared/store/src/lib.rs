@@ -4,6 +4,7 @@
 //! found out is a [`StoreError`], and asking again is always safe. `infra/TABLES.md` lists the keys, the access patterns and
 //! the conditions that hold each invariant.
 
+mod attention;
 mod cache;
 mod error;
 mod imports;
@@ -27,12 +28,13 @@ mod sweep;
 mod transaction;
 mod write;
 
+pub use attention::Waiting;
 pub use error::{Conflict, StoreError};
 pub use imports::{Import, ImportError, ImportLine, ImportStatus};
 pub use in_step::{Activation, Facts, used};
 pub use inspect::{Bookmark, Inspected, Place, Record, Stored, Table};
 pub use lines::{LinePosition, LineQuery};
-pub use list::{ListQuery, Page, Position, PositionError, Waiting};
+pub use list::{ListQuery, Page, Position, PositionError};
 pub use orders::{Change, Created, order_in_image};
 pub use partners::{Key, LedgerEntry, LowBalance, Partner, Principal};
 pub use pay::{Paid, Receipt};
