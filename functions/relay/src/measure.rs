@@ -124,7 +124,8 @@ mod tests {
         let [qr, confirmation] = [MailKind::Qr, MailKind::Confirmation];
         let sent = |kind| [Command::ClaimMail(kind), Command::MailSent(kind)];
         let again = [Command::SendAgain { kind: qr, to: None }];
-        let all = [Command::Provisioned(vec![0])].into_iter().chain(sent(confirmation)).chain(sent(qr)).chain(again).chain(sent(qr));
+        let all =
+            [Command::Provisioned(vec![0])].into_iter().chain(sent(confirmation)).chain(sent(qr)).chain(again).chain(sent(qr));
         assert_eq!(measured(&paid, all.collect()), [Measured::new(Metric::PaymentToMail, 300)]);
         let refused = Command::MailRefused { kind: confirmation, reason: "no".to_owned() };
         let refused = vec![Command::Provisioned(vec![0]), Command::ClaimMail(confirmation), refused];

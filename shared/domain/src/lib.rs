@@ -46,8 +46,8 @@ pub use crate::eid::{Eid, EidError};
 pub use crate::email::{EmailAddress, EmailAddressError};
 pub use crate::iccid::{Iccid, IccidError};
 pub use crate::lifecycle::{
-    Cards, Command, Intake, Job, MAIL_LEASE, MAIL_PATIENCE, MAX_ATTEMPTS, Outstanding, QUIET, REFUND_LEASE, REFUND_PATIENCE, Recipient,
-    Rejected, backoff, decide, decide_all, due, mails_due, next_attention, outstanding,
+    Cards, Command, Intake, Job, MAIL_LEASE, MAIL_PATIENCE, MAX_ATTEMPTS, Outstanding, QUIET, REFUND_LEASE, REFUND_PATIENCE,
+    Recipient, Rejected, backoff, decide, decide_all, due, mails_due, next_attention, outstanding,
 };
 pub use crate::lpa::{ActivationCode, ActivationCodeError};
 pub use crate::money::{Currency, CurrencyError, Money};
