@@ -2,7 +2,7 @@
 
 use crate::admin::{Task, administer};
 use crate::data::write_private;
-use crate::demo::{demo, demo_all, samples};
+use crate::demo::{demo, demo_all, samples_once};
 use crate::doctor::{Patient, doctor};
 use crate::error::{Context, StackError};
 use crate::stack::{DEFAULT_PORT, Options, Stack};
@@ -271,7 +271,7 @@ async fn serve(settings: Settings) -> Result<(), StackError> {
     }
     announce(&stack);
     let furnish = async {
-        if wants_samples && let Err(error) = samples(&stack).await {
+        if wants_samples && let Err(error) = samples_once(&stack).await {
             eprintln!("simdock: not all sample orders are in: {error}");
         }
         std::future::pending().await

@@ -16,7 +16,7 @@ mod swapping;
 mod topping_up;
 
 pub use one::demo;
-pub use samples::samples;
+pub use samples::{samples, samples_once};
 
 use crate::error::StackError;
 use crate::stack::Stack;

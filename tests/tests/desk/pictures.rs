@@ -1,8 +1,9 @@
 //! What the pages look like, whether everybody can use them, and how large and how fast they are.
 
-use crate::api::num;
+use crate::api::{By, list, num};
 use crate::shop::{Desk, at_the_desk, by_post};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 /// Deque's checker of accessibility, as its package has it.
@@ -14,22 +15,15 @@ const LARGEST: usize = 100_000;
 const SLOWEST: u128 = if cfg!(debug_assertions) { 150 } else { 50 };
 
 impl Desk {
-    /// Orders in as many states as can be had quickly.
+    /// The sample orders of a new stack, and one with a long name; an order with much to it, a line, and a card.
     async fn furnish(&self) -> (String, String, String) {
-        let mut esim = by_post();
-        (esim["planId"], esim["formFactor"]) = ("eu-5gb-30d".into(), "esim".into());
-        esim["subscriber"] =
-            json!({"email": "ines@example.com", "name": "Inés Álvarez de la Fuente-Hernández", "language": "es"});
-        let mut unpaid = esim.clone();
-        unpaid["payment"] = "card".into();
-        self.site.order(&unpaid).await;
-        let mut sold_out = esim.clone();
-        (sold_out["planId"], sold_out["count"]) = ("japan-1gb-8d".into(), 1.into());
-        self.site.order(&sold_out).await;
-        let parcel = self.site.order(&by_post()).await;
-        let mut two = esim.clone();
-        two["count"] = 2.into();
-        two["otherOrderId"] = "shop-1007".into();
+        simdock_local::demo::samples(&self.site.stack).await.unwrap();
+        let listed = self.site.get("/v1/orders?limit=100").by(By::Manager).send().await.expect(200);
+        let seen: BTreeSet<i64> = list(&listed, "items").iter().map(|order| order["status"].as_i64().unwrap()).collect();
+        assert_eq!(seen, BTreeSet::from([-1, 0, 2, 3, 4, 5, 6, 7]), "an order in each status");
+        let mut two = by_post();
+        (two["planId"], two["formFactor"], two["count"]) = ("eu-5gb-30d".into(), "esim".into(), 2.into());
+        two["subscriber"] = json!({"email": "ines@example.com", "name": "Inés Álvarez de la Fuente-Hernández", "language": "es"});
         let two = self.site.settled(&self.site.order(&two).await).await;
         let first = two["cards"][0]["iccid"].as_str().unwrap();
         self.site.refunding(&two, Some(&[first])).send().await.expect(202);
@@ -37,7 +31,6 @@ impl Desk {
         let (order, line) = self.line("ines@example.com").await;
         let iccid = order["cards"][0]["iccid"].as_str().unwrap().to_owned();
         self.site.reporting(&iccid, json!({"type": "installed", "via": "qr", "eid": crate::api::EID})).send().await.expect(200);
-        let _ = parcel;
         (num(&two).to_owned(), line, iccid)
     }
 
