@@ -20,11 +20,13 @@ use crate::api::{Api, Refusal};
 use crate::functions::Functions;
 use crate::http::{Form, Visit, redirect};
 use crate::session::{SignedIn, Signer};
-use lambda_http::http::header::SET_COOKIE;
+use lambda_http::http::header::{HeaderValue, SET_COOKIE};
 use lambda_http::http::{Method, StatusCode};
-use lambda_http::{Body, Request, Response};
+use lambda_http::request::RequestContext;
+use lambda_http::{Body, Request, RequestExt, Response};
 use simdock_domain::Timestamp;
 use simdock_runtime::{Clock, Config, ConfigError};
+use tracing::Instrument;
 
 /// The function and what it holds on to between requests.
 #[derive(Debug)]
@@ -54,9 +56,25 @@ impl App {
         })
     }
 
-    /// Answers a request.
+    /// Answers a request. Its log line says no more of it than its method: paths name people's orders, and queries people.
     pub async fn handle(&self, request: Request) -> Response<Body> {
-        let Some(visit) = Visit::new(&request) else { return frame::failure(None, &Refusal::not_found()) };
+        let id = request_id(&request);
+        let span = tracing::info_span!("request", function = "console", requestId = id);
+        let mut response = async {
+            let response = self.visit(&request).await;
+            tracing::info!(method = %request.method(), status = response.status().as_u16(), "answered");
+            response
+        }
+        .instrument(span)
+        .await;
+        if let Ok(id) = HeaderValue::from_str(&id) {
+            response.headers_mut().insert("x-request-id", id);
+        }
+        response
+    }
+
+    async fn visit(&self, request: &Request) -> Response<Body> {
+        let Some(visit) = Visit::new(request) else { return frame::failure(None, &Refusal::not_found()) };
         let path: Vec<&str> = visit.path.iter().map(String::as_str).collect();
         if let (&Method::GET, ["assets", name]) = (&visit.method, path.as_slice()) {
             return assets::serve(name).unwrap_or_else(|refusal| frame::failure(None, &refusal));
@@ -119,6 +137,14 @@ impl App {
             response.headers_mut().append(SET_COOKIE, visit.set_cookie(session::COOKIE, "", 0));
         }
         response
+    }
+}
+
+/// The id that API Gateway gave the request.
+fn request_id(request: &Request) -> String {
+    match request.request_context_ref() {
+        Some(RequestContext::ApiGatewayV2(context)) => context.request_id.clone().unwrap_or_default(),
+        _ => String::new(),
     }
 }
 

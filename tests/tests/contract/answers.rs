@@ -100,7 +100,7 @@ async fn requests(contract: &Arc<Contract>) {
         draft
     };
     site.ordering(&good).header("Authorization", "Bearer nobody").send().await.problem(401, "unauthenticated", None);
-    site.ordering(&good).by(By::Manager).send().await.problem(403, "forbidden", None);
+    site.ordering(&good).by(By::Manager).send().await.problem(400, "missing_field", Some("partnerId"));
     site.ordering(&with("count", json!(0))).send().await.problem(400, "invalid_field", Some("count"));
     site.ordering(&with("count", json!(null))).send().await.problem(400, "missing_field", Some("count"));
     site.ordering(&with("colour", json!(1))).send().await.problem(400, "unknown_field", Some("colour"));

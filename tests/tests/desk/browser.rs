@@ -1,69 +1,19 @@
 //! A real browser, and what people do with it.
 
-use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use crate::driver::{By, Driver, Element};
 use serde_json::{Value, json};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
-use thirtyfour::error::WebDriverError;
-use thirtyfour::prelude::*;
-use thirtyfour::session::http::{Body, HttpClient};
 
 /// How long a page may take to show something.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A browser with its driver.
 pub struct Browser {
-    pub web: WebDriver,
+    pub web: Driver,
     driver: Child,
-}
-
-/// The tests' HTTP client, as the driver's client takes it.
-struct Http(Client<HttpConnector, Full<Bytes>>);
-
-type Sent<'a> = Pin<Box<dyn Future<Output = WebDriverResult<hyper::Response<Bytes>>> + Send + 'a>>;
-
-impl Http {
-    fn new() -> Self {
-        Self(Client::builder(TokioExecutor::new()).build_http())
-    }
-
-    async fn answer(&self, request: hyper::Request<Body<'_>>) -> WebDriverResult<hyper::Response<Bytes>> {
-        let request = request.map(|body| match body {
-            Body::Empty => Full::default(),
-            Body::Json(json) => Full::from(json.to_string()),
-        });
-        let broken = |error: &dyn std::fmt::Display| WebDriverError::FatalError(error.to_string());
-        let (parts, body) = self.0.request(request).await.map_err(|error| broken(&error))?.into_parts();
-        let body = body.collect().await.map_err(|error| broken(&error))?.to_bytes();
-        Ok(hyper::Response::from_parts(parts, body))
-    }
-}
-
-impl HttpClient for Http {
-    fn send<'a, 'b, 'c>(&'a self, request: hyper::Request<Body<'b>>) -> Sent<'c>
-    where
-        'a: 'c,
-        'b: 'c,
-        Self: 'c,
-    {
-        Box::pin(self.answer(request))
-    }
-
-    fn new<'a, 'b>(&'a self) -> Pin<Box<dyn Future<Output = Arc<dyn HttpClient>> + Send + 'b>>
-    where
-        'a: 'b,
-        Self: 'b,
-    {
-        Box::pin(async { Arc::new(Self::new()) as Arc<dyn HttpClient> })
-    }
 }
 
 impl Drop for Browser {
@@ -81,20 +31,14 @@ impl Browser {
         command.arg(format!("--port={port}")).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let driver = command.spawn().expect("chromedriver: apt-get install chromium chromium-driver");
         let scripting = if scripts { 1 } else { 2 };
-        let mut capabilities = serde_json::Map::new();
-        capabilities.insert("browserName".to_owned(), json!("chrome"));
-        capabilities.insert(
-            "goog:chromeOptions".to_owned(),
-            json!({
-                "args": ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--window-size=1280,900",
-                    "--lang=en-GB", "--force-prefers-reduced-motion", "--hide-scrollbars"],
-                "prefs": {"profile.managed_default_content_settings.javascript": scripting},
-            }),
-        );
+        let options = json!({
+            "args": ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--window-size=1280,900",
+                "--lang=en-GB", "--force-prefers-reduced-motion", "--hide-scrollbars"],
+            "prefs": {"profile.managed_default_content_settings.javascript": scripting},
+        });
         let begun = Instant::now();
         loop {
-            let builder = WebDriver::builder(format!("http://127.0.0.1:{port}"), Capabilities::from(capabilities.clone()));
-            match builder.client(Http::new()).await {
+            match Driver::begin(&format!("http://127.0.0.1:{port}"), &options).await {
                 Ok(web) => return Self { web, driver },
                 Err(error) => assert!(begun.elapsed() < PATIENCE, "the browser does not start: {error}"),
             }
@@ -104,7 +48,7 @@ impl Browser {
 
     /// Ends the browser.
     pub async fn stop(&self) {
-        let _ = self.web.clone().quit().await;
+        let _ = self.web.quit().await;
     }
 
     pub async fn open(&self, url: &str) {
@@ -112,7 +56,7 @@ impl Browser {
     }
 
     /// The element that a selector of CSS finds first, once it is there.
-    pub async fn find(&self, css: &str) -> WebElement {
+    pub async fn find(&self, css: &str) -> Element {
         let begun = Instant::now();
         loop {
             match self.web.find(By::Css(css)).await {
@@ -137,7 +81,7 @@ impl Browser {
     }
 
     pub async fn url(&self) -> String {
-        self.web.current_url().await.unwrap().to_string()
+        self.web.url().await.unwrap()
     }
 
     /// Waits until the page shows a text.
@@ -154,18 +98,18 @@ impl Browser {
     /// Fills in a field of a form by its name, choosing if it is a choice.
     pub async fn fill(&self, form: &str, name: &str, value: &str) {
         let field = self.find(&format!("{form} [name='{name}']")).await;
-        if field.tag_name().await.unwrap() == "select" {
+        if field.name().await.unwrap() == "select" {
             self.find(&format!("{form} [name='{name}'] option[value='{value}']")).await.click().await.unwrap();
             return;
         }
-        if field.attr("type").await.unwrap().as_deref() == Some("date") {
+        if field.attribute("type").await.unwrap() == "date" {
             // What is typed into it depends on the browser's language; the value does not.
             let script = format!("document.querySelector(\"{form} [name='{name}']\").value = '{value}'");
-            self.web.execute(script, vec![]).await.unwrap();
+            self.web.execute(&script).await.unwrap();
             return;
         }
         field.clear().await.unwrap();
-        field.send_keys(value).await.unwrap();
+        field.type_in(value).await.unwrap();
     }
 
     /// Presses what a selector finds, and waits for the page that comes of it.
@@ -174,7 +118,7 @@ impl Browser {
         self.find(css).await.click().await.unwrap();
         let begun = Instant::now();
         // The page before is gone once its root is.
-        while page.tag_name().await.is_ok() {
+        while page.name().await.is_ok() {
             assert!(begun.elapsed() < PATIENCE, "pressing {css} leads nowhere");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -184,7 +128,7 @@ impl Browser {
     /// Opens a form that an action hides.
     pub async fn unfold(&self, form: &str) {
         let summary = format!("//form[@id='{form}']/parent::details[not(@open)]/summary");
-        if let Ok(summary) = self.web.find(By::XPath(summary)).await {
+        if let Ok(summary) = self.web.find(By::XPath(&summary)).await {
             summary.click().await.unwrap();
         }
     }
@@ -203,20 +147,20 @@ impl Browser {
     pub async fn width(&self, width: u32) {
         let height = if width < 600 { 844 } else { 900 };
         let metrics = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600});
-        self.web.cdp().send_raw("Emulation.setDeviceMetricsOverride", metrics).await.unwrap();
+        self.web.devtools("Emulation.setDeviceMetricsOverride", &metrics).await.unwrap();
     }
 
     /// Shows pages as somebody sees them who prefers dark ones.
     pub async fn dark(&self, dark: bool) {
         let value = if dark { "dark" } else { "light" };
         let features = json!({"features": [{"name": "prefers-color-scheme", "value": value}]});
-        self.web.cdp().send_raw("Emulation.setEmulatedMedia", features).await.unwrap();
+        self.web.devtools("Emulation.setEmulatedMedia", &features).await.unwrap();
     }
 
     /// Keeps a picture of the whole page.
     pub async fn picture(&self, name: &str) {
         let shot = json!({"format": "png", "captureBeyondViewport": true});
-        let shot: Value = self.web.cdp().send_raw("Page.captureScreenshot", shot).await.unwrap();
+        let shot: Value = self.web.devtools("Page.captureScreenshot", &shot).await.unwrap();
         let png = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, shot["data"].as_str().unwrap()).unwrap();
         std::fs::write(screens().join(format!("{name}.png")), png).unwrap();
     }

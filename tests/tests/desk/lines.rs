@@ -49,13 +49,13 @@ fn a_plan_that_does_not_fit_leads_to_a_new_line() {
         desk.open(&format!("/console/lines/{line}")).await;
         browser.unfold("add-plan").await;
         let other = "document.querySelector('#add-plan option').value = 'asia-3gb-30d'";
-        browser.web.execute(other, vec![]).await.unwrap();
+        browser.web.execute(other).await.unwrap();
         browser.press("#add-plan button[type=submit]").await;
         browser.shows("does not run on this card").await;
         browser.press("#add-plan a.button").await;
         browser.shows("Add line").await;
-        assert_eq!(browser.find("[name='subscriber.email']").await.prop("value").await.unwrap().unwrap(), "mia@example.com");
-        assert_eq!(browser.find("[name=planId]").await.prop("value").await.unwrap().unwrap(), "asia-3gb-30d");
+        assert_eq!(browser.find("[name='subscriber.email']").await.value().await.unwrap(), "mia@example.com");
+        assert_eq!(browser.find("[name=planId]").await.value().await.unwrap(), "asia-3gb-30d");
     });
 }
 

@@ -8,6 +8,7 @@
 mod api;
 mod browser;
 mod door;
+mod driver;
 mod lines;
 mod orders;
 mod pictures;

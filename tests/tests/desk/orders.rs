@@ -23,7 +23,7 @@ fn an_order_is_created_shipped_and_noted() {
         browser.fill("#create", "partnerId", "demo-travel").await;
         browser.press("#create button[type=submit]").await;
         browser.shows("subscriber.postalAddress").await;
-        assert_eq!(browser.find("[name='subscriber.email']").await.prop("value").await.unwrap().unwrap(), "post@example.com");
+        assert_eq!(browser.find("[name='subscriber.email']").await.value().await.unwrap(), "post@example.com");
         browser.fill("#create", "subscriber.postalAddress.lines", "Calle Mayor 1").await;
         browser.fill("#create", "subscriber.postalAddress.city", "Madrid").await;
         browser.fill("#create", "subscriber.postalAddress.country", "es").await;

@@ -37,9 +37,9 @@ impl Desk {
     /// What axe finds serious or worse on the page that is open.
     async fn findings(&self) -> Vec<String> {
         let web = &self.browser.web;
-        web.execute(AXE, vec![]).await.unwrap();
+        web.execute(AXE).await.unwrap();
         let run = "const done = arguments[arguments.length - 1]; axe.run(document, {resultTypes: ['violations']}).then(done, error => done({error: String(error)}));";
-        let found: Value = web.execute_async(run, vec![]).await.unwrap().json().clone();
+        let found: Value = web.execute_async(run).await.unwrap();
         assert!(found["error"].is_null(), "{found}");
         let serious = |finding: &&Value| matches!(finding["impact"].as_str(), Some("serious" | "critical"));
         let violations = found["violations"].as_array().expect("violations").iter().filter(serious);
@@ -86,7 +86,7 @@ fn every_page_is_seen_and_can_be_used_by_all() {
             browser.width(390).await;
             browser.picture(&format!("{name}-390")).await;
             let wider = "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
-            let wider = browser.web.execute(wider, vec![]).await.unwrap().json().as_i64().unwrap();
+            let wider = browser.web.execute(wider).await.unwrap().as_i64().unwrap();
             if wider > 0 {
                 complaints.push(format!("{name}: is {wider} pixels wider than a phone"));
             }
@@ -108,8 +108,8 @@ fn every_page_is_seen_and_can_be_used_by_all() {
 #[test]
 fn pages_are_small_and_quick() {
     at_the_desk(async |desk| {
-        let cookie = desk.browser.web.get_named_cookie("simdock-session").await.unwrap();
-        let cookie = format!("simdock-session={}", cookie.value);
+        let cookie = desk.browser.web.cookie("simdock-session").await.unwrap();
+        let cookie = format!("simdock-session={}", cookie["value"].as_str().unwrap());
         let mut complaints = Vec::new();
         for path in [
             "/console/orders",

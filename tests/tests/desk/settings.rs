@@ -1,6 +1,7 @@
 //! Plans, partners, keys, balances, and who changed what.
 
-use crate::api::By;
+use crate::api;
+use crate::driver::By;
 use crate::shop::at_the_desk;
 
 #[test]
@@ -12,15 +13,15 @@ fn a_key_is_shown_once_rotated_and_ended() {
         browser.fill("#new-key", "name", "shop backend").await;
         browser.press("#new-key button").await;
         let key = browser.find("#secret").await.text().await.unwrap();
-        assert_eq!(desk.site.get("/v1/orders").by(By::Key(&key)).send().await.status, 200);
+        assert_eq!(desk.site.get("/v1/orders").by(api::By::Key(&key)).send().await.status, 200);
         browser.press("main a.button").await;
         browser.shows("shop backend").await;
         assert!(!browser.text().await.contains(&key), "it is shown once");
         let row = "//tr[contains(., 'shop backend')]//select";
-        let select = browser.web.find(thirtyfour::By::XPath(row)).await.unwrap();
-        select.send_keys("in 7 days").await.unwrap();
+        let select = browser.web.find(By::XPath(row)).await.unwrap();
+        select.type_in("in 7 days").await.unwrap();
         let row = "//tr[contains(., 'shop backend')]//button";
-        browser.web.find(thirtyfour::By::XPath(row)).await.unwrap().click().await.unwrap();
+        browser.web.find(By::XPath(row)).await.unwrap().click().await.unwrap();
         browser.shows("The key ends after the overlap.").await;
         browser.shows("Ending").await;
         desk.open("/console/settings/audit").await;

@@ -14,7 +14,7 @@ fn a_file_is_judged_before_it_goes_in() {
         let file = csv(500, 3) + "8949110000000000009,LPA:1$rsp.example.com$X\n";
         let path = std::env::temp_dir().join(format!("simdock-desk-{}.csv", std::process::id()));
         std::fs::write(&path, &file).unwrap();
-        browser.find("[name=file]").await.send_keys(path.to_str().unwrap()).await.unwrap();
+        browser.find("[name=file]").await.type_in(path.to_str().unwrap()).await.unwrap();
         browser.fill("#import", "operator", "meridian").await;
         browser.fill("#import", "imsiProfile", "2").await;
         browser.press("#import button").await;

@@ -38,15 +38,15 @@ fn orders_are_filtered_paged_and_exported() {
         desk.open("/console/orders?status=99").await;
         browser.shows("status must be a status code").await;
 
-        let cookie = browser.web.get_named_cookie("simdock-session").await.unwrap();
-        let cookie = format!("simdock-session={}", cookie.value);
+        let cookie = browser.web.cookie("simdock-session").await.unwrap();
+        let cookie = format!("simdock-session={}", cookie["value"].as_str().unwrap());
         let file = desk.site.get("/console/orders.csv?email=many%40example.com").header("cookie", cookie).send().await;
         assert_eq!(file.header("content-disposition"), Some("attachment; filename=\"orders.csv\""));
         let text = file.text();
         assert_eq!(text.lines().count(), 28);
         assert!(text.contains(",'=cmd,"), "no formula");
         browser.fill("form.find", "q", num(&unpaid)).await;
-        browser.find("form.find input").await.send_keys("\u{e007}").await.unwrap();
+        browser.find("form.find input").await.type_in("\u{e007}").await.unwrap();
         browser.shows("Pay until").await;
     });
 }

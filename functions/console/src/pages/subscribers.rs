@@ -62,7 +62,7 @@ async fn subscriber(desk: &Desk<'_>, email: &str) -> Result<(Vec<WithGift>, Opti
     let mut lines = Vec::with_capacity(page.items.len());
     for line in page.items {
         let gift = if line.status == "ended" {
-            html! {}
+            none()
         } else {
             eligible(&actions(desk, &line.subscription_id).await?)
         };

@@ -210,7 +210,7 @@ async fn gifts(site: &Site) {
 
     let another = subscription("sandbox-1gb-7d").await;
     let by_manager = gift(GIFT, &another);
-    site.ordering(&by_manager).by(By::Manager).send().await.problem(403, "forbidden", None);
+    site.ordering(&by_manager).by(By::Manager).send().await.problem(400, "missing_field", Some("partnerId"));
     let mut named = by_manager.clone();
     named["partnerId"] = crate::api::PARTNER.into();
     site.ordering(&named).send().await.problem(403, "forbidden", None);
