@@ -6,8 +6,8 @@ use lambda_runtime::{Error, LambdaEvent};
 use serde::Serialize;
 use serde_json::Value;
 use simdock_domain::{
-    ChangeKind, Command, Line, LineState, OpenChange, Order, OrderNum, Refund, RefundState, Rejected, Service, Subscription,
-    Timestamp, decide, due,
+    Attention, ChangeKind, Command, Line, LineState, OpenChange, Order, OrderNum, Refund, RefundState, Rejected, Service,
+    Subscription, Timestamp, decide, due,
 };
 use simdock_jobs::{JobMessage, Queued, Queues};
 use simdock_runtime::{Config, ConfigError, Measured, Metric, Metrics};
@@ -98,6 +98,7 @@ impl App {
             self.backlog(Backlog::Subscriptions, until, &mut swept).await;
             self.imports(until, &mut swept).await;
             self.levels(&mut swept).await;
+            self.waiting(&mut swept).await;
             self.measure(&swept);
             let Swept { voided, requeued, plans_over, leaked, returned, stale, imports, failed, unfinished } = swept;
             tracing::info!(voided, requeued, plans_over, leaked, returned, stale, imports, failed, unfinished, "swept");
@@ -306,6 +307,20 @@ impl App {
                 }
             }
             Err(error) => swept.fail("balances", &error),
+        }
+    }
+
+    /// How much waits for people, and how many orders owe money back.
+    async fn waiting(&self, swept: &mut Swept) {
+        match self.store.waiting().await {
+            Ok(waiting) => {
+                let owed = waiting.reasons.iter().find(|(reason, _)| *reason == Attention::MoneyOwed);
+                let counts =
+                    [(Metric::OrdersWaiting, waiting.total), (Metric::RefundsOpen, owed.map_or(0, |(_, orders)| *orders))];
+                let count = |(metric, count)| Measured::new(metric, i64::try_from(count).unwrap_or(i64::MAX));
+                self.metrics.put(None, &counts.map(count));
+            }
+            Err(error) => swept.fail("what waits for managers", &error),
         }
     }
 

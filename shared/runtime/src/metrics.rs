@@ -45,11 +45,15 @@ pub enum Metric {
     TicketsReturned,
     /// Jobs that the sweep queued again.
     JobsRequeued,
+    /// Orders that wait for a manager, at each sweep; a thousand at most are counted.
+    OrdersWaiting,
+    /// Those of them that owe money back, whoever is to give it.
+    RefundsOpen,
 }
 
 impl Metric {
     /// Every one.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::OrdersBecame,
         Self::PaymentToMail,
         Self::PaymentsReturned,
@@ -64,6 +68,8 @@ impl Metric {
         Self::PoolAvailable,
         Self::TicketsReturned,
         Self::JobsRequeued,
+        Self::OrdersWaiting,
+        Self::RefundsOpen,
     ];
 
     /// Its name in `CloudWatch`.
@@ -83,6 +89,8 @@ impl Metric {
             Self::PoolAvailable => "PoolAvailable",
             Self::TicketsReturned => "TicketsReturned",
             Self::JobsRequeued => "JobsRequeued",
+            Self::OrdersWaiting => "OrdersWaiting",
+            Self::RefundsOpen => "RefundsOpen",
         }
     }
 
@@ -101,7 +109,9 @@ impl Metric {
             | Self::WebhooksRefused
             | Self::PoolAvailable
             | Self::TicketsReturned
-            | Self::JobsRequeued => "Count",
+            | Self::JobsRequeued
+            | Self::OrdersWaiting
+            | Self::RefundsOpen => "Count",
         }
     }
 
@@ -119,7 +129,9 @@ impl Metric {
             | Self::RefundAge
             | Self::MailsGivenUp
             | Self::TicketsReturned
-            | Self::JobsRequeued => None,
+            | Self::JobsRequeued
+            | Self::OrdersWaiting
+            | Self::RefundsOpen => None,
         }
     }
 

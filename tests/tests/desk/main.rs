@@ -1,6 +1,7 @@
 //! The console in a real browser, on a local stack: what managers do with it, and what it refuses.
 //!
-//! It takes Debian's chromium and chromium-driver. Pictures of the pages go to `target/screens`.
+//! It takes Debian's chromium and chromium-driver; without them, the tests that need a browser say so and do nothing, except where `CI`
+//! is set. Pictures of the pages go to `target/screens`.
 
 #![allow(clippy::unwrap_used, reason = "what is not there fails the test")]
 

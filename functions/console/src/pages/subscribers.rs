@@ -61,11 +61,7 @@ async fn subscriber(desk: &Desk<'_>, email: &str) -> Result<(Vec<WithGift>, Opti
     let page: Page<Line> = call.query("cursor", desk.visit.query.text("cursor")).send().await?;
     let mut lines = Vec::with_capacity(page.items.len());
     for line in page.items {
-        let gift = if line.status == "ended" {
-            none()
-        } else {
-            eligible(&actions(desk, &line.subscription_id).await?)
-        };
+        let gift = if line.status == "ended" { none() } else { eligible(&actions(desk, &line.subscription_id).await?) };
         lines.push((line, gift));
     }
     let orders: Page<Order> = desk.api.call("GET /v1/orders").query("email", email).query("limit", "10").send().await?;
