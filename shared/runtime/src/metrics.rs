@@ -150,7 +150,9 @@ impl Metric {
             | Self::MailsGivenUp
             | Self::WebhooksRefused
             | Self::TicketsReturned
-            | Self::JobsRequeued => true,
+            | Self::JobsRequeued
+            | Self::OrdersWaiting
+            | Self::RefundsOpen => true,
         }
     }
 }
