@@ -8,7 +8,9 @@ use simdock_domain::{
     decide, short_hash,
 };
 use simdock_runtime::{Clock, Config};
-use simdock_store::{ADMINISTRATOR, Activation, Facts, ImportLine, NewCard, Operator, Paid, Provisioning, Receipt, Sim, Store, StoreError};
+use simdock_store::{
+    ADMINISTRATOR, Activation, Facts, ImportLine, NewCard, Operator, Paid, Provisioning, Receipt, Sim, Store, StoreError,
+};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;

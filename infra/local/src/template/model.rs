@@ -585,9 +585,12 @@ fn stream_table(arn: &str) -> Result<String, StackError> {
 
 fn segments(path: &str) -> Result<Vec<Segment>, StackError> {
     let path = path.strip_prefix('/').ok_or_else(|| StackError::new(format!("the path {path} does not begin with a slash")))?;
-    let segments: Vec<_> = path.split('/')
+    let segments: Vec<_> = path
+        .split('/')
         .map(|segment| match segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
-            Some(name) => name.strip_suffix('+').map_or_else(|| Segment::Parameter(name.to_owned()), |name| Segment::Rest(name.to_owned())),
+            Some(name) => {
+                name.strip_suffix('+').map_or_else(|| Segment::Parameter(name.to_owned()), |name| Segment::Rest(name.to_owned()))
+            }
             None => Segment::Fixed(segment.to_owned()),
         })
         .collect();
