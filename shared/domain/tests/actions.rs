@@ -656,6 +656,24 @@ fn no_more_is_asked_for_than_is_left_of_a_payment() {
 }
 
 #[test]
+fn what_refunds_that_are_under_way_leave_nothing_for_waits_for_them() {
+    let mut order = pay(&place("one", draft(3), &one_off(), at(0)), 1, at(10));
+    order.payments[0].id = "pi_one".into();
+    let order = (0..3).fold(order, |order, line| decide(&order, failed(line), at(20)).unwrap());
+    let given = decide(&order, by_hand("re_hand", 2175), at(30)).unwrap();
+    let ask = |order: &Order, refund| decide(order, Command::AskRefund { refund }, at(40));
+    let asked = ask(&ask(&given, 0).unwrap(), 1).unwrap();
+    assert_eq!(asked.refunds.iter().take(3).map(|refund| refund.amount).collect::<Vec<_>>(), [eur(1450), eur(725), eur(1450)]);
+    assert_eq!(ask(&asked, 2), Err(Rejected::NotDue));
+    assert!(!jobs(&asked, 41).contains(&Job::Refund), "what cannot be done is not due");
+    assert!(jobs(&asked, 40 + REFUND_LEASE).contains(&Job::Refund), "the others are looked after");
+    // Where one of them is refused, there is something left for it.
+    let refused = Command::RefundRefused { refund: 1, provider_id: None, reason: "closed".into() };
+    let refused = decide(&asked, refused, at(42)).unwrap();
+    assert!(jobs(&refused, 42).contains(&Job::Refund) && ask(&refused, 2).is_ok());
+}
+
+#[test]
 fn the_code_of_a_card_that_worked_at_last_is_mailed() {
     let order = pay(&place("two", draft(2), &one_off(), at(0)), 1, at(10));
     let order = decide(&order, Command::Provisioned(vec![0]), at(20)).unwrap();

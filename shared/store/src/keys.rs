@@ -316,8 +316,9 @@ mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
     const PAGE: &str = include_str!("../../../infra/TABLES.md");
-    const SOURCES: [&str; 20] = [
+    const SOURCES: [&str; 22] = [
         include_str!("api_keys.rs"),
+        include_str!("attention.rs"),
         include_str!("audit.rs"),
         include_str!("imports.rs"),
         include_str!("in_step.rs"),

@@ -5,6 +5,7 @@
 //! the conditions that hold each invariant.
 
 mod api_keys;
+mod attention;
 mod audit;
 mod cache;
 mod error;
@@ -32,6 +33,7 @@ mod transaction;
 mod write;
 
 pub use api_keys::{EndKey, Key, Principal, StoredKey};
+pub use attention::Waiting;
 pub use audit::{ADMINISTRATOR, Act, AuditEntry, AuditPosition, AuditQuery};
 pub use error::{Conflict, StoreError};
 pub use imports::{Import, ImportError, ImportLine, ImportPosition, ImportStatus, ImportSummary};
@@ -41,7 +43,7 @@ pub use keys::hashed as hashed_key;
 pub use ledger::{Credit, Credited, LedgerEntry, LedgerKind, LedgerPosition, LedgerQuery};
 pub use levels::{Level, PoolDay};
 pub use lines::{LinePosition, LineQuery};
-pub use list::{ListQuery, Page, Position, PositionError, Waiting};
+pub use list::{ListQuery, Page, Position, PositionError};
 pub use orders::{Change, Created, order_in_image};
 pub use partners::{Account, Balance, LowBalance, Partner, PartnerChange};
 pub use pay::{Paid, Receipt};

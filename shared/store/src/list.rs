@@ -4,7 +4,7 @@ use crate::item::{Item, text, text_of};
 use crate::write::{SendError, Twice, send};
 use crate::{Store, StoreError, keys};
 use futures_util::future::try_join;
-use simdock_domain::{Attention, EmailAddress, Iccid, Order, OrderNum, OrderType, Status, Subscription, Timestamp};
+use simdock_domain::{EmailAddress, Iccid, Order, OrderNum, OrderType, Status, Subscription, Timestamp};
 use std::fmt;
 use std::str::FromStr;
 
@@ -49,26 +49,13 @@ pub struct Page<T, P> {
     pub next: Option<P>,
 }
 
-/// What waits for a manager.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Waiting {
-    /// How many orders were counted.
-    pub total: usize,
-    /// Whether there are more than were counted.
-    pub more: bool,
-    /// When the oldest of them was created.
-    pub oldest_at: Option<Timestamp>,
-    /// How many of them want it for what; those that none does are left out.
-    pub reasons: Vec<(Attention, usize)>,
-}
-
 /// A place in a list of orders: behind an order, or where a day ends for a list that goes back and begins for one that goes on. As
 /// text it is what a client hands back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Position {
     /// A sort key of the list's index, or the time.
     key: String,
-    at: Timestamp,
+    pub(crate) at: Timestamp,
     num: Option<OrderNum>,
 }
 
@@ -82,8 +69,6 @@ const DAYS: i64 = 31;
 const PAGE: usize = 100;
 /// How many times one page of a list reads orders at most, so that a filter that few pass does not read all there are.
 const MOST_READS: u32 = 10;
-/// How many orders are counted at most that wait for a manager.
-const MOST_WAITING: i32 = 1000;
 /// How many days without orders one page of a list passes at most.
 const MOST_EMPTY: u32 = 40;
 const DAY: i64 = 86_400;
@@ -295,37 +280,6 @@ impl Store {
                 return Ok(Page { items: orders, next: place });
             }
         }
-    }
-
-    /// What waits for a manager, as the index knows it: one request, which counts the thousand oldest.
-    pub async fn waiting(&self) -> Result<Waiting, StoreError> {
-        let query = self
-            .client
-            .query()
-            .table_name(&self.tables.orders)
-            .index_name(keys::ATTENTION)
-            .key_condition_expression("desk = :desk")
-            .expression_attribute_values(":desk", text(keys::DESK))
-            .limit(MOST_WAITING);
-        let answer = send(Twice::Harmless, || query.clone().send()).await.map_err(SendError::unconditional)?;
-        let needs = answer.items().iter().map(|item| text_of(item, "needs")).collect::<Result<Vec<_>, _>>()?;
-        let wanted = |attention: &Attention| {
-            let count = needs.iter().filter(|needs| needs.split(' ').any(|name| name == attention.name())).count();
-            (count > 0).then_some((*attention, count))
-        };
-        let oldest: Option<Position> = match answer.items().first() {
-            None => None,
-            Some(item) => {
-                let key = text_of(item, "listKey")?.parse();
-                Some(key.map_err(|_| StoreError::Broken("an index without an order".to_owned()))?)
-            }
-        };
-        Ok(Waiting {
-            total: needs.len(),
-            more: answer.last_evaluated_key.is_some(),
-            oldest_at: oldest.map(|place| place.at),
-            reasons: Attention::ALL.iter().filter_map(wanted).collect(),
-        })
     }
 
     /// The next orders of a stretch, and whether it has more.

@@ -42,9 +42,9 @@ async fn every_plan_is_listed_in_its_latest_version() {
 #[tokio::test]
 async fn an_operator_is_written_and_read() {
     let world = World::new().await;
-    assert_eq!(world.store.operator("meridian").await.unwrap(), None);
+    assert_eq!(world.store.operator("orion").await.unwrap(), None);
     let operator =
-        Operator { operator_id: "meridian".to_owned(), display: "Meridian".to_owned(), provisioning: Provisioning::Preloaded };
+        Operator { operator_id: "orion".to_owned(), display: "Meridian".to_owned(), provisioning: Provisioning::Preloaded };
     world.store.put_operator(&operator).await.unwrap();
-    assert_eq!(world.another_store().await.operator("meridian").await.unwrap(), Some(operator));
+    assert_eq!(world.another_store().await.operator("orion").await.unwrap(), Some(operator));
 }

@@ -57,13 +57,15 @@ pub fn outstanding(order: &Order) -> Vec<Outstanding> {
     if let Some(attempts) = order.retiring {
         all.push(Outstanding { job: Job::Retire, at: attempts.next_at, claimed: false });
     }
-    // One job gives back all that an order owes.
-    let refund_at = |refund: &Refund| match refund.state {
+    // One job gives back all that an order owes. What others that are under way leave nothing for waits for them.
+    let refund_at = |(index, refund): (usize, &Refund)| match refund.state {
+        RefundState::Due(_) if refund.asked_at.is_none() && order.left_to_ask_for(index) <= 0 => None,
         RefundState::Due(at) => Some((at, refund.attempts > 0)),
         RefundState::Requested(at) => Some((at.plus_seconds(REFUND_PATIENCE), true)),
         RefundState::Succeeded | RefundState::Failed | RefundState::Withdrawn => None,
     };
-    if let Some((at, claimed)) = order.refunds.iter().filter(|refund| order.is_owed(refund)).filter_map(refund_at).min() {
+    let owed = order.refunds.iter().enumerate().filter(|(_, refund)| order.is_owed(refund));
+    if let Some((at, claimed)) = owed.filter_map(refund_at).min() {
         all.push(Outstanding { job: Job::Refund, at, claimed });
     }
     for mail in order.mails.iter().filter(|mail| order.has_news_for(mail.kind)) {

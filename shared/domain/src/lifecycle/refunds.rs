@@ -161,7 +161,7 @@ impl Order {
     }
 
     /// What is left of a refund's payment for it, in minor units: what was neither given back nor is being given back by another.
-    fn left_to_ask_for(&self, index: usize) -> i64 {
+    pub(super) fn left_to_ask_for(&self, index: usize) -> i64 {
         let Some(ours) = self.refunds.get(index) else { return 0 };
         let under_way = |refund: &Refund| match refund.state {
             RefundState::Due(_) => refund.asked_at.is_some(),
