@@ -274,7 +274,7 @@ async fn serve(settings: Settings) -> Result<(), StackError> {
         if wants_samples && let Err(error) = samples_once(&stack).await {
             eprintln!("simdock: not all sample orders are in: {error}");
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     };
     tokio::select! {
         () = signals.any() => {}

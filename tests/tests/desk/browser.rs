@@ -77,9 +77,7 @@ impl Browser {
             match self.web.find(By::Css(css)).await {
                 Ok(element) => return element,
                 Err(error) => {
-                    if begun.elapsed() > PATIENCE {
-                        panic!("no {css} on {}: {error}\n{}", self.url().await, self.text().await);
-                    }
+                    assert!(begun.elapsed() < PATIENCE, "no {css} on {}: {error}\n{}", self.url().await, self.text().await);
                 }
             }
             tokio::time::sleep(Duration::from_millis(30)).await;
@@ -103,9 +101,7 @@ impl Browser {
     pub async fn shows(&self, text: &str) {
         let begun = Instant::now();
         while !self.text().await.contains(text) {
-            if begun.elapsed() > PATIENCE {
-                panic!("{:?} is not on {}:\n{}", text, self.url().await, self.text().await);
-            }
+            assert!(begun.elapsed() < PATIENCE, "{text:?} is not on {}:\n{}", self.url().await, self.text().await);
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }

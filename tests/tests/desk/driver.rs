@@ -1,4 +1,4 @@
-//! As much of WebDriver (W3C) as the tests need, over the HTTP client that they have. A crate for it would change how `serde_json`
+//! As much of the W3C's `WebDriver` as the tests need, over the HTTP client that they have. A crate for it would change how `serde_json`
 //! orders objects in every test of the workspace.
 
 use bytes::Bytes;

@@ -10,13 +10,14 @@ use crate::frame::{Section, line_link, order_link, order_path, pager, sim_link};
 use crate::http::encoded;
 use crate::model::{Line, Order, Page, Plan, Sim};
 use crate::words::{Time, count, none, state, text, words};
+use futures_util::future::join_all;
 use lambda_http::http::StatusCode;
 use lambda_http::{Body, Response};
 use maud::{Markup, html};
 use serde_json::Map;
 
 /// Lines of a page: each is asked whether it entitles to a gift.
-const LINES: &str = "10";
+const LINES: &str = "5";
 
 /// The page.
 pub async fn show(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
@@ -59,11 +60,12 @@ type WithGift = (Line, Markup);
 async fn subscriber(desk: &Desk<'_>, email: &str) -> Result<(Vec<WithGift>, Option<String>, Vec<Order>), Refusal> {
     let call = desk.api.call("GET /v1/subscriptions").query("email", email).query("limit", LINES);
     let page: Page<Line> = call.query("cursor", desk.visit.query.text("cursor")).send().await?;
-    let mut lines = Vec::with_capacity(page.items.len());
-    for line in page.items {
-        let gift = if line.status == "ended" { none() } else { eligible(&actions(desk, &line.subscription_id).await?) };
-        lines.push((line, gift));
-    }
+    let gifts = page.items.iter().map(async |line: &Line| match line.status.as_str() {
+        "ended" => Ok(none()),
+        _ => actions(desk, &line.subscription_id).await.map(|actions| eligible(&actions)),
+    });
+    let gifts = join_all(gifts).await.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let lines = page.items.into_iter().zip(gifts).collect();
     let orders: Page<Order> = desk.api.call("GET /v1/orders").query("email", email).query("limit", "10").send().await?;
     Ok((lines, page.next_cursor, orders.items))
 }

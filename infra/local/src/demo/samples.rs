@@ -26,7 +26,7 @@ pub async fn samples(stack: &Stack) -> Result<(), StackError> {
     desk.order(chiyo, "japan-1gb-8d", 1, "balance").await?;
     let renewed = desk.delivered(ben, "eu-5gb-30d", 1).await?;
     let renewal = format!("/v1/orders/{}/renewal", text(&renewed, "orderNum")?);
-    desk.api.send(desk.spending(&renewal, &json!({"payment": "balance"})), &[201]).await?;
+    desk.api.send(Desk::spending(&renewal, &json!({"payment": "balance"})), &[201]).await?;
     desk.parcel(ana).await?;
 
     // In use, suspended, used up.
@@ -65,7 +65,7 @@ struct Desk<'s> {
 }
 
 impl Desk<'_> {
-    fn spending(&self, path: &str, body: &Value) -> Ask {
+    fn spending(path: &str, body: &Value) -> Ask {
         Ask::post(path, body).header("Idempotency-Key", format!("sample-{}", crate::ids::uuid()))
     }
 
@@ -74,7 +74,7 @@ impl Desk<'_> {
             "planId": plan, "count": count, "payment": payment, "channel": "web",
             "subscriber": {"email": email, "name": name, "language": "en"},
         });
-        self.api.send(self.spending("/v1/orders", &draft), &[201]).await
+        self.api.send(Self::spending("/v1/orders", &draft), &[201]).await
     }
 
     async fn parcel(&self, (name, email): (&str, &str)) -> Result<Value, StackError> {
@@ -83,7 +83,7 @@ impl Desk<'_> {
             "planId": "world-2gb-30d", "count": 1, "payment": "balance", "formFactor": "physical", "channel": "mobile_app",
             "subscriber": {"email": email, "name": name, "language": "es", "postalAddress": address}, "otherOrderId": "shop-1007",
         });
-        self.api.send(self.spending("/v1/orders", &draft), &[201]).await
+        self.api.send(Self::spending("/v1/orders", &draft), &[201]).await
     }
 
     /// An order whose cards are there.
