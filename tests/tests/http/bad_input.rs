@@ -269,6 +269,10 @@ async fn partners_do_not_see_each_other() {
     }
     let import = site.post("/v1/inventory/imports?operator=meridian&imsiProfile=7").by(By::Partner).csv(csv(5, 1));
     import.send().await.problem(403, "forbidden", None);
-    site.ordering(&draft("eu-5gb-30d")).by(By::Manager).send().await.problem(403, "forbidden", None);
+    // Managers say whose order it is, and only they may.
+    let mut named = draft("eu-5gb-30d");
+    site.ordering(&named).by(By::Manager).send().await.problem(400, "missing_field", Some("partnerId"));
+    named["partnerId"] = "demo-travel".into();
+    site.ordering(&named).by(By::Partner).send().await.problem(403, "forbidden", None);
     site.stop().await;
 }
