@@ -88,9 +88,20 @@ impl Browser {
         self.web.find(By::Css(css)).await.is_ok()
     }
 
-    /// All that the page shows.
+    /// All that the page shows; of two, while one makes way for the other, the next.
     pub async fn text(&self) -> String {
-        self.web.find(By::Css("body")).await.unwrap().text().await.unwrap()
+        let begun = Instant::now();
+        loop {
+            let read = match self.web.find(By::Css("body")).await {
+                Ok(body) => body.text().await,
+                Err(error) => Err(error),
+            };
+            match read {
+                Ok(text) => return text,
+                Err(error) => assert!(begun.elapsed() < PATIENCE, "no page: {error}"),
+            }
+            tokio::time::sleep(Duration::from_millis(30)).await;
+        }
     }
 
     pub async fn url(&self) -> String {
