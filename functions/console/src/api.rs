@@ -115,7 +115,7 @@ impl Call<'_> {
         }
         let mut request = request.body(Body::Text(text)).map_err(|error| Refusal::ours(error.to_string()))?;
         if let Some(key) = key {
-            let key = HeaderValue::from_str(&key).map_err(|error| Refusal::ours(error.to_string()))?;
+            let key = HeaderValue::from_str(&key).map_err(|_| Refusal::elsewhere())?;
             request.headers_mut().insert("Idempotency-Key", key);
         }
         let mut context = api.context.clone();
@@ -125,7 +125,7 @@ impl Call<'_> {
         request.extensions_mut().insert(context);
         request.extensions_mut().insert(api.session.clone());
         let request = request.with_path_parameters(path).with_query_string_parameters(query);
-        let response = api.functions.answer(route, request).await;
+        let response = Box::pin(api.functions.answer(route, request)).await;
         let status = response.status();
         if status.is_success() {
             return serde_json::from_slice(response.body()).map_err(|error| {
@@ -156,6 +156,18 @@ impl Refusal {
         Self {
             status: StatusCode::FORBIDDEN.as_u16(),
             code: "elsewhere".to_owned(),
+            detail: detail.to_owned(),
+            ..Self::default()
+        }
+    }
+
+    /// A form that is larger than what a browser may send here.
+    pub fn too_large() -> Self {
+        let detail =
+            "That is too much for one form: a file may have 4 MB. Cut it in two, or send it to the API, which takes 5 MB.";
+        Self {
+            status: StatusCode::PAYLOAD_TOO_LARGE.as_u16(),
+            code: "body_too_large".to_owned(),
             detail: detail.to_owned(),
             ..Self::default()
         }

@@ -102,6 +102,9 @@ impl App {
             return if posted { pages::sign_in::begin(self, visit, signer).await } else { Ok(pages::sign_in::show(visit, None)) };
         }
         let (Some(signed_in), Some(signer)) = (signed_in, &self.signer) else { return Ok(self.to_sign_in(visit)) };
+        if visit.too_large {
+            return Err(Refusal::too_large());
+        }
         if posted && !signer.is_token(signed_in, visit.form.text("token")) {
             return Err(Refusal::elsewhere());
         }

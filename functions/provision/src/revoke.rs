@@ -106,6 +106,10 @@ impl App {
             let Some(subscription) = self.store.subscription(&order.subscription_of(line)).await? else {
                 return Ok(Claim::Ours(0));
             };
+            // The cancellation was asked for, and a swap came to its end first: another card carries it, and somebody has installed that.
+            if subscription.ended.is_none() && order.lines[line].iccid.as_ref() != Some(&subscription.iccid) {
+                return Ok(Claim::Refused(NotRefundable::Installed.explain().1.to_owned()));
+            }
             let open = subscription.plans.iter().filter(|run| run.is_open());
             let others = open.map(|run| usize::from(run.order != order.num) + run.extras.len()).sum();
             match subscription.claim(OpenChange::begin(ChangeKind::Refund, &order.num, None, now)) {

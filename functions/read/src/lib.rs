@@ -120,8 +120,12 @@ impl App {
             Ok(iccid) => self.store.sim(&iccid).await?,
             Err(_) => None,
         };
-        let sim = card_visible_to(&self.store, principal, sim).await?;
-        Ok(json(StatusCode::OK, &show_sim(&self.store, sim).await?))
+        let sim = show_sim(&self.store, card_visible_to(&self.store, principal, sim).await?).await?;
+        let sim = match principal {
+            Principal::Manager { .. } => sim,
+            Principal::Partner { .. } => sim.for_partner(),
+        };
+        Ok(json(StatusCode::OK, &sim))
     }
 
     async fn sims(&self, principal: &Principal, request: &Request) -> Result<Response<Body>, Problem> {

@@ -7,7 +7,9 @@ use tracing_subscriber::filter::LevelFilter;
 
 fn main() -> ExitCode {
     let doctor = std::env::args().nth(1).is_some_and(|command| command == "doctor");
-    let Ok(runtime) = tokio::runtime::Builder::new_multi_thread().enable_all().build() else {
+    // The console's pages wait for a function's handler in the same process, and code that is not optimised takes a lot of stack.
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let Ok(runtime) = builder.thread_stack_size(8 * 1024 * 1024).enable_all().build() else {
         eprintln!("simdock: the asynchronous runtime does not start");
         return ExitCode::FAILURE;
     };

@@ -657,6 +657,14 @@ pub struct SimView {
     rules: RulesView,
 }
 
+impl SimView {
+    /// What partners see of it: what managers wrote about a card is for managers.
+    #[must_use]
+    pub fn for_partner(self) -> Self {
+        Self { note: None, labels: Vec::new(), rules: RulesView { suspend_at_month_mb: None }, ..self }
+    }
+}
+
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct RulesView {

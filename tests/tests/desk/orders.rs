@@ -87,5 +87,9 @@ fn codes_are_shown_on_demand_and_mailed_again() {
         browser.shows("The mail is on its way.").await;
         let mails = async || (desk.site.mails(&order, "qr").await.len() == 1).then_some(());
         crate::api::eventually("the mail", mails).await;
+        browser.send("renew", &[("payment", "balance")]).await;
+        browser.shows("Renewal").await;
+        let renewed = desk.site.until(&order, "renewed", |order| order["renewOrderNum"] != serde_json::json!([])).await;
+        assert_eq!(renewed["renewOrderNum"].as_array().unwrap().len(), 1);
     });
 }

@@ -56,14 +56,19 @@ pub async fn show(desk: &Desk<'_>, iccid: &str, attempt: Option<Attempt<'_>>) ->
                             }
                         }
                     }
-                    @for (name, title, hint) in [
-                        ("archive", "Set aside or archive", "A card in stock leaves it; one on which nothing runs any more is put out of sight."),
-                        ("restore", "Restore", "A card that was set aside and whose code nobody saw goes back into stock."),
+                    @let archived = sim.status == "archived";
+                    @for (name, title, hint, off) in [
+                        ("archive", "Set aside or archive", "A card in stock leaves it; one on which nothing runs any more is put out of sight.", archived.then_some("The card is archived.")),
+                        ("restore", "Restore", "A card that was set aside and whose code nobody saw goes back into stock.", (!archived).then_some("The card is not archived.")),
                     ] {
                         @let fields = Fields::new(name, attempt);
-                        details.act open[fields.was_refused()] {
-                            summary { (title) }
-                            (fields.form(desk, &format!("{path}/{name}"), &html! { p.hint { (hint) } }, title))
+                        @if let Some(reason) = off {
+                            div.act.off { span aria-disabled="true" { (title) } p.hint { (reason) } }
+                        } @else {
+                            details.act open[fields.was_refused()] {
+                                summary { (title) }
+                                (fields.form(desk, &format!("{path}/{name}"), &html! { p.hint { (hint) } }, title))
+                            }
                         }
                     }
                 }
@@ -104,7 +109,11 @@ fn facts(sim: &Sim) -> Markup {
                 @if let Some(before) = &sim.activate_before { (fact("Activate before", html! { (Time(before)) })) }
                 (fact("Line", html! { @match &sim.subscription_id { Some(id) => (line_link(id)), None => (none()) } }))
                 (fact("Order", html! { @match &sim.order_num {
-                    Some(num) => { (order_link(num)) @if sim.form_factor == "esim" { span.sub { "shows the code" } } }
+                    Some(num) => {
+                        (order_link(num))
+                        // Whoever sees it has had it shown: that is for the order to note.
+                        @if sim.form_factor == "esim" { span.sub { a href={ "/console/orders/" (num) "#cards" } { "QR code" } } }
+                    }
                     None => (none()),
                 } }))
                 (fact("Note", text(sim.note.as_deref())))

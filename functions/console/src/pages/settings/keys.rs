@@ -16,6 +16,8 @@ use serde_json::{Map, Value};
 /// How long a key that is followed by another may still be used.
 const OVERLAPS: [(&str, &str); 4] = [("0", "now"), ("1", "in a day"), ("7", "in 7 days"), ("30", "in 30 days")];
 const DAY: i64 = 24 * 60 * 60;
+/// How many days a key may go on beside the one that follows it.
+const LONGEST_OVERLAP: i64 = 30;
 
 /// The managers' keys.
 pub async fn list(desk: &Desk<'_>, refusal: Option<&Refusal>) -> Result<Response<Body>, Refusal> {
@@ -110,7 +112,10 @@ pub async fn make(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
 pub async fn end(desk: &Desk<'_>, key_id: &str) -> Result<Response<Body>, Refusal> {
     let form = desk.form();
     let partner = form.text("partnerId");
-    let days = form.text("days").parse::<i64>().unwrap_or_default();
+    let Some(days) = form.text("days").parse::<i64>().ok().filter(|days| (0..=LONGEST_OVERLAP).contains(days)) else {
+        let refusal = Refusal::about("days", format!("The overlap is 0 to {LONGEST_OVERLAP} days. The key is as it was."));
+        return back(desk, partner, &refusal).await;
+    };
     let mut body = Map::new();
     if days > 0 {
         body.insert("endsAt".to_owned(), desk.now.plus_seconds(days * DAY).to_string().into());
