@@ -198,8 +198,6 @@ pub struct Visit {
     pub loopback: bool,
     /// Whether htmx asks for a part of a page.
     pub partial: bool,
-    /// Whether it is larger than what is read of a form.
-    pub too_large: bool,
     from_here: bool,
     cookies: Vec<(String, String)>,
 }
@@ -232,7 +230,6 @@ impl Visit {
             path: path.collect(),
             query: Form::urlencoded(request.uri().query().unwrap_or_default()),
             form: form(request),
-            too_large: request.body().len() > MAX_FORM,
             loopback,
             partial: header("hx-request") == Some("true"),
             from_here,

@@ -80,7 +80,12 @@ impl App {
             return assets::serve(name).unwrap_or_else(|refusal| frame::failure(None, &refusal));
         }
         let signed_in = self.signed_in(&visit);
-        match self.answer(&visit, &path, signed_in.as_ref()).await {
+        let answer = if request.body().len() > http::MAX_FORM {
+            Err(Refusal::too_large())
+        } else {
+            self.answer(&visit, &path, signed_in.as_ref()).await
+        };
+        match answer {
             Ok(response) => response,
             // The key was ended, or the session is over.
             Err(refusal) if refusal.status == StatusCode::UNAUTHORIZED => self.to_sign_in(&visit),
@@ -102,9 +107,6 @@ impl App {
             return if posted { pages::sign_in::begin(self, visit, signer).await } else { Ok(pages::sign_in::show(visit, None)) };
         }
         let (Some(signed_in), Some(signer)) = (signed_in, &self.signer) else { return Ok(self.to_sign_in(visit)) };
-        if visit.too_large {
-            return Err(Refusal::too_large());
-        }
         if posted && !signer.is_token(signed_in, visit.form.text("token")) {
             return Err(Refusal::elsewhere());
         }
