@@ -41,6 +41,9 @@ Simdock on this machine, without an AWS account.
   --out DIR         where the demo writes its mail (default .)
   --help            shows this
 
+A new stack begins with sample orders for the console, unless --inventory, --pause or --ready-file is given: these are for stacks whose
+content somebody else decides on. So are stacks with another Stripe.
+
 The variables STRIPE_URL and STRIPE_SECRET_KEY, set together, name another Stripe than the sandbox for refunds.
 ";
 
@@ -259,8 +262,10 @@ async fn serve(settings: Settings) -> Result<(), StackError> {
     let mut signals = Signals::new()?;
     let ready_file = settings.ready_file.clone();
     let options = options(settings, false)?;
-    // What is kept in memory or stands still is for somebody who knows what is to be in it.
-    let wants_samples = options.data.is_some() && options.paused.is_empty() && options.inventory.is_none();
+    // Whoever brings stock of their own, has a program read where the stack is, or makes it stand still knows what is to be in it; and
+    // the samples' refunds are for the sandbox.
+    let bare = options.inventory.is_none() && options.paused.is_empty() && options.stripe.is_none();
+    let wants_samples = bare && ready_file.is_none();
     let stack = tokio::select! {
         stack = Stack::start(options) => stack?,
         () = signals.any() => return Ok(()),

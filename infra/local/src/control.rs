@@ -3,6 +3,7 @@
 use crate::clock::parse_duration;
 use crate::error::{Context, StackError};
 use crate::http::{Request, Response, json, read_body, refusal};
+use crate::operator::Mode;
 use crate::stack::Shared;
 use crate::stripe::Ending;
 use bytes::Bytes;
@@ -31,6 +32,14 @@ struct SetClock {
 struct Pause {
     source: String,
     paused: bool,
+}
+
+/// How the sandbox operator is to answer about one card.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OfCard {
+    iccid: String,
+    mode: Mode,
 }
 
 #[derive(Deserialize)]
@@ -101,6 +110,11 @@ async fn carry_out(stack: &Shared, request: Request) -> Result<Value, Refusal> {
             let behaviour = read(&body)?;
             stack.operator.behave(behaviour);
             Ok(json!(behaviour))
+        }
+        (&Method::POST, "operator/cards") => {
+            let OfCard { iccid, mode } = read(&body)?;
+            stack.operator.behave_about(&iccid, mode).await?;
+            Ok(stack.operator.report().await?["cards"].take())
         }
         (&Method::POST, "operator/events") => send_event(stack, read(&body)?).await,
         (&Method::GET, "stripe") => Ok(stack.stripe.report().await?),

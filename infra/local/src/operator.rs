@@ -8,9 +8,9 @@ use crate::clock::StackClock;
 use crate::error::{Context, StackError};
 use crate::http::{Response, answer};
 use crate::ids::uuid;
-use crate::state::State;
+use crate::state::{Change, State};
 use bytes::Bytes;
-use hyper::header::CONTENT_TYPE;
+use hyper::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::{HeaderMap, StatusCode};
 use profiles::{Action, Profiles, RevocationRequest};
 use serde::de::DeserializeOwned;
@@ -24,6 +24,8 @@ pub const OPERATOR: &str = "sandbox";
 
 /// Longer than the functions wait for an operator.
 const LATE: Duration = Duration::from_secs(7);
+/// What it was told of single cards, in the stack's state.
+const OF_CARDS: &str = "operator-told";
 
 /// How the operator answers.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Serialize)]
@@ -40,12 +42,15 @@ pub enum Mode {
     Stall,
     /// Does what it is asked, but does not answer in time.
     Late,
+    /// 202: it is still working on it, and wants to be asked again in an hour.
+    Pending,
 }
 
 /// The operator.
 #[derive(Clone)]
 pub struct Operator {
     profiles: Profiles,
+    state: State,
     clock: StackClock,
     secret: Secret,
     told: Told<Mode>,
@@ -97,7 +102,8 @@ impl Operator {
     /// An operator that shares a secret with its customer, and remembers what it did.
     pub fn new(state: State, clock: StackClock, secret: &str) -> Result<Self, StackError> {
         let secret = Secret::standard(secret).context("the sandbox operator")?;
-        Ok(Self { profiles: Profiles::new(state, clock.clone()), clock, secret, told: Told::default() })
+        let profiles = Profiles::new(state.clone(), clock.clone());
+        Ok(Self { profiles, state, clock, secret, told: Told::default() })
     }
 
     /// Tells it how to answer from now on.
@@ -105,9 +111,18 @@ impl Operator {
         self.told.tell(behaviour);
     }
 
-    /// How it behaves, and every profile that it activated, revoked or changed.
+    /// Tells it how to answer about one card, whatever it is told of all: until it is told otherwise, over restarts as well. The
+    /// default mode ends it.
+    pub async fn behave_about(&self, iccid: &str, mode: Mode) -> Result<(), StackError> {
+        let change = if mode == Mode::default() { Change::delete(OF_CARDS, iccid) } else { Change::put(OF_CARDS, iccid, &mode)? };
+        self.state.write(vec![change]).await
+    }
+
+    /// How it behaves, in general and about single cards, and every profile that it activated, revoked or changed.
     pub async fn report(&self) -> Result<Value, StackError> {
         let mut report = self.profiles.report().await?;
+        let of_cards = self.state.all::<Mode>(OF_CARDS).await?;
+        report["cards"] = of_cards.into_iter().map(|(iccid, mode)| (iccid, json!(mode))).collect::<Map<_, _>>().into();
         let Behaviour { mode, times } = self.told.behaviour();
         report["mode"] = json!(mode);
         report["times"] = json!(times);
@@ -128,16 +143,16 @@ impl Operator {
         match (action, Action::from_name(action)) {
             ("activation", _) => {
                 let (asked, key) = self.read(headers, iccid, body)?;
-                self.as_told(profiles.activate(iccid, asked, key), refusal).await
+                self.as_told(iccid, profiles.activate(iccid, asked, key), refusal).await
             }
             ("revocation", _) => {
                 let (asked, key) = self.read::<RevocationRequest>(headers, iccid, body)?;
                 let refusal = if asked.force { refusal } else { Problem::installed() };
-                self.as_told(profiles.revoke(iccid, asked, key), refusal).await
+                self.as_told(iccid, profiles.revoke(iccid, asked, key), refusal).await
             }
             (_, Some(action)) => {
                 let (asked, key) = self.read(headers, iccid, body)?;
-                self.as_told(profiles.alter(iccid, action, asked, key), refusal).await
+                self.as_told(iccid, profiles.alter(iccid, action, asked, key), refusal).await
             }
             (_, None) => Err(Problem::new(StatusCode::NOT_FOUND, "Not found", "a profile has no such action")),
         }
@@ -165,10 +180,15 @@ impl Operator {
     /// Does the work in the way that it was told to.
     async fn as_told(
         &self,
+        iccid: &str,
         work: impl Future<Output = Result<Response, Problem>>,
         refusal: Problem,
     ) -> Result<Response, Problem> {
-        match self.told.take() {
+        let mode = match self.state.get::<Mode>(OF_CARDS, iccid).await? {
+            Some(mode) => mode,
+            None => self.told.take(),
+        };
+        match mode {
             Mode::Ok => work.await,
             Mode::Fail => {
                 Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "Out of order", "the sandbox operator was told to fail"))
@@ -182,6 +202,11 @@ impl Operator {
                 let outcome = work.await;
                 tokio::time::sleep(LATE).await;
                 outcome
+            }
+            Mode::Pending => {
+                let mut answer = crate::http::json(StatusCode::ACCEPTED, &json!({"status": "pending"}));
+                answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("3600"));
+                Ok(answer)
             }
         }
     }
@@ -326,6 +351,21 @@ mod tests {
         customer.secret = Secret::standard(&webhook_secret()).unwrap();
         assert_eq!(customer.activate("EP1", "8949").await.0, StatusCode::UNAUTHORIZED);
         assert_eq!(customer.revoke("EP1", "8949").await.0, StatusCode::UNAUTHORIZED);
+    }
+
+    #[tokio::test]
+    async fn a_card_of_its_own_kind_is_answered_in_its_own_way() {
+        let customer = customer();
+        customer.operator.behave_about("8949", Mode::Pending).await.unwrap();
+        customer.operator.behave(Behaviour { mode: Mode::Fail, times: Some(1) });
+        for _ in 0..2 {
+            assert_eq!(customer.activate("EP1", "8949").await, (StatusCode::ACCEPTED, json!({"status": "pending"})));
+        }
+        assert_eq!(customer.operator.report().await.unwrap()["cards"], json!({"8949": "pending"}));
+        assert_eq!(customer.activate("EP2", "8950").await.0, StatusCode::SERVICE_UNAVAILABLE);
+        customer.operator.behave_about("8949", Mode::Ok).await.unwrap();
+        assert_eq!(customer.operator.report().await.unwrap()["cards"], json!({}));
+        assert_eq!(customer.activate("EP1", "8949").await.0, StatusCode::OK);
     }
 
     #[tokio::test]

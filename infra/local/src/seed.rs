@@ -18,7 +18,7 @@ use std::path::Path;
 /// The partner whose key the stack prints.
 pub const PARTNER: &str = "demo-travel";
 /// A partner that sees nothing of the other.
-const OTHER_PARTNER: &str = "other-travel";
+pub const OTHER_PARTNER: &str = "other-travel";
 /// What the demo partner may spend at first, in minor units: 10,000 EUR.
 const BALANCE: i64 = 1_000_000;
 /// Below how much the demo partner's balance is low, in minor units.

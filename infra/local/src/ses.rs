@@ -184,6 +184,9 @@ impl Mailbox {
         if to.iter().any(|to| to == &format!("throttle@{SIMULATOR_DOMAIN}")) {
             return error(StatusCode::TOO_MANY_REQUESTS, "TooManyRequestsException", "Maximum sending rate exceeded.");
         }
+        if to.iter().any(|to| to == &format!("refused@{SIMULATOR_DOMAIN}")) {
+            return error(StatusCode::BAD_REQUEST, "MessageRejected", "the sandbox does not take mail to this address");
+        }
         match self.keep(&request, &raw.data, &message, to).await {
             Ok(id) => json(StatusCode::OK, &json!({ "MessageId": id })),
             Err(problem) => {

@@ -323,6 +323,7 @@ async fn mail_is_kept_and_its_fate_becomes_an_event() {
     let id = send("ana@example.com").await.unwrap().message_id().unwrap().to_owned();
     send("bounce@simulator.test").await.unwrap();
     assert!(send("throttle@simulator.test").await.unwrap_err().into_service_error().is_too_many_requests_exception());
+    assert!(send("refused@simulator.test").await.unwrap_err().into_service_error().is_message_rejected());
 
     let base = stack.base_url();
     let list: Value = serde_json::from_str(&call(Method::GET, format!("{base}/mailbox.json"), "").await.1).unwrap();

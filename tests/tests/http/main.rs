@@ -22,6 +22,7 @@ mod money;
 mod physical;
 mod races;
 mod refunds;
+mod samples;
 mod settings;
 mod subscriptions;
 mod watching;
