@@ -3,17 +3,18 @@
 use crate::App;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use lambda_http::http::StatusCode;
+use lambda_http::http::{HeaderValue, StatusCode};
 use lambda_http::{Body, Request, Response};
-use simdock_api::{KeyView, Problem, is_id, json, json_object, path_parameter};
-use simdock_domain::Timestamp;
-use simdock_store::{ADMINISTRATOR, EndKey, Principal};
+use simdock_api::{KeyView, Problem, idempotency_key, is_id, json, json_object, path_parameter};
+use simdock_domain::{Timestamp, short_hash};
+use simdock_store::{ADMINISTRATOR, EndKey, KeyMade, Principal};
 
 /// How long an old key may go on beside the one that replaces it, in seconds: 30 days.
 const LONGEST_OVERLAP: i64 = 30 * 86_400;
 
 impl App {
     pub(crate) async fn create_key(&self, by: &str, request: &Request) -> Result<Response<Body>, Problem> {
+        let once = request.headers().contains_key("Idempotency-Key").then(|| idempotency_key(request)).transpose()?;
         let (mut fields, _) = json_object(request)?;
         let role = fields.choice("role", &["partner", "manager"], |name| Some(name == "manager"))?;
         let for_manager = role.ok_or_else(|| Problem::missing_field("role"))?;
@@ -38,8 +39,24 @@ impl App {
         let mut random = [0; 24];
         getrandom::fill(&mut random).map_err(|error| Problem::internal(format!("no random bytes: {error}")))?;
         let key = format!("sdk_{role}_{}", URL_SAFE_NO_PAD.encode(random));
-        let stored = self.store.put_key(&key, &principal, label, by).await?;
-        Ok(json(StatusCode::CREATED, &KeyView::new(stored, Some(key), self.store.clock().now())))
+        let made = match once {
+            None => KeyMade::Now(self.store.put_key(&key, &principal, label.clone(), by).await?),
+            Some(once) => {
+                let request = short_hash(&["key", by, once]);
+                self.store.put_key_once(&request, &key, &principal, label.clone(), by).await?
+            }
+        };
+        let now = self.store.clock().now();
+        match made {
+            KeyMade::Now(stored) => Ok(json(StatusCode::CREATED, &KeyView::new(stored, Some(key), now))),
+            // Nobody has that key any more but who got the answer to the first request.
+            KeyMade::Before(stored) if (&stored.key.principal, &stored.key.label) == (&principal, &label) => {
+                let mut response = json(StatusCode::OK, &KeyView::new(stored, None, now));
+                response.headers_mut().insert("Idempotency-Replayed", HeaderValue::from_static("true"));
+                Ok(response)
+            }
+            KeyMade::Before(_) => Err(Problem::idempotency_key_reused()),
+        }
     }
 
     pub(crate) async fn end_key(&self, by: &str, request: &Request) -> Result<Response<Body>, Problem> {

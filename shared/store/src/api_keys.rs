@@ -59,6 +59,15 @@ pub struct StoredKey {
     pub key: Key,
 }
 
+/// What became of the wish to make a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyMade {
+    /// It is good.
+    Now(StoredKey),
+    /// The same request came before, and made this one; nothing was written.
+    Before(StoredKey),
+}
+
 /// What became of the wish to end a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EndKey {
@@ -118,6 +127,51 @@ impl Store {
         label: Option<String>,
         by: &str,
     ) -> Result<StoredKey, StoreError> {
+        let (stored, write) = self.key_put(key, principal, label, by)?;
+        if write.commit().await?.is_ok() {
+            return Ok(stored);
+        }
+        let pk = keys::hashed(key);
+        self.adopt_key(&pk).await?;
+        let there = self.partner_item(keys::api_key(&pk)).await?.map(from_item::<Key>).transpose()?;
+        let key = there.ok_or_else(|| StoreError::Busy("a key that was there has gone".to_owned()))?;
+        Ok(StoredKey { id: stored.id, key })
+    }
+
+    /// Makes an API key, once for a request that may come twice. `request` tells the request from others; `key` must be a new one.
+    pub async fn put_key_once(
+        &self,
+        request: &str,
+        key: &str,
+        principal: &Principal,
+        label: Option<String>,
+        by: &str,
+    ) -> Result<KeyMade, StoreError> {
+        let (stored, mut write) = self.key_put(key, principal, label, by)?;
+        let mut made = keys::key_request(request);
+        made.insert("keyId".to_owned(), text(&stored.id));
+        let made = Put::builder().table_name(&self.tables.partners).set_item(Some(made));
+        let made = made.condition_expression("attribute_not_exists(pk)");
+        write.push(TransactWriteItem::builder().put(built(made.build())?).build());
+        if write.commit().await?.is_ok() {
+            return Ok(KeyMade::Now(stored));
+        }
+        let gone = || StoreError::Busy("the key of a request is not there".to_owned());
+        let made = self.partner_item(keys::key_request(request)).await?.ok_or_else(gone)?;
+        let id = text_of(&made, "keyId")?.to_owned();
+        let entry = self.partner_item(keys::key_entry(&id)).await?.ok_or_else(gone)?;
+        let key = self.partner_item(keys::api_key(text_of(&entry, "key")?)).await?.ok_or_else(gone)?;
+        Ok(KeyMade::Before(StoredKey { id, key: from_item(key)? }))
+    }
+
+    /// A new key, and the transaction that makes it good.
+    fn key_put(
+        &self,
+        key: &str,
+        principal: &Principal,
+        label: Option<String>,
+        by: &str,
+    ) -> Result<(StoredKey, Transaction<'_>), StoreError> {
         let pk = keys::hashed(key);
         let key = Key {
             principal: principal.clone(),
@@ -135,13 +189,7 @@ impl Store {
         write.push(TransactWriteItem::builder().put(built(put.build())?).build());
         self.register(&mut write, &pk, &key)?;
         write.push(self.audit_put(&Act { by, action: Action::KeyCreated, target: &id, details: Some(key.holder()) })?);
-        if write.commit().await?.is_ok() {
-            return Ok(StoredKey { id, key });
-        }
-        self.adopt_key(&pk).await?;
-        let there = self.partner_item(keys::api_key(&pk)).await?.map(from_item::<Key>).transpose()?;
-        let key = there.ok_or_else(|| StoreError::Busy("a key that was there has gone".to_owned()))?;
-        Ok(StoredKey { id, key })
+        Ok((StoredKey { id, key }, write))
     }
 
     /// Lets the registry know of a key that was made before there was one.

@@ -201,6 +201,11 @@ pub fn key_id(pk: &str) -> String {
     format!("KY{}", short_hash(&["key", pk]))
 }
 
+/// Table `partners`: that a request made an API key. `request` is a hash of who asked and of the idempotency key.
+pub fn key_request(request: &str) -> Item {
+    pair(format!("key#request#{request}"), "request")
+}
+
 /// Table `partners`: how many managers' keys have no end.
 pub fn managers() -> Item {
     pair("managers", "counter")
@@ -387,6 +392,7 @@ mod tests {
             ("watched balance", watched("acme", "EUR".parse().unwrap())),
             ("partner in the registry", partner_entry("acme")),
             ("API key in the registry", key_entry(&key_id(&hashed("example")))),
+            ("request for an API key", key_request("01J9Z3M6T8V0W2XY")),
             ("counter of managers' keys", managers()),
             ("audit entry", audit_entry("2026-11-22T10:30:00Z".parse().unwrap(), 0x00c0_ffee)),
             ("ledger entry", ledger_entry("acme", "EP0123456789ABCDEF#payment")),

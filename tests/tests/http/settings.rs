@@ -35,6 +35,25 @@ async fn a_key_is_replaced_while_both_are_good() {
 }
 
 #[tokio::test]
+async fn a_request_for_a_key_makes_one_however_often_it_is_sent_at_once() {
+    let site = Site::still().await;
+    let body = json!({"role": "partner", "partnerId": PARTNER, "name": "shop"});
+    let before = site.get(format!("/v1/keys?partnerId={PARTNER}")).by(By::Manager).send().await.expect(200);
+    let ask = || asking(&site, Method::POST, "/v1/keys", &body).header("Idempotency-Key", "once").send();
+    let sent = join_all((0..10).map(|_| ask())).await;
+    let made: Vec<Value> = sent.iter().filter(|answer| answer.status == 201).map(|answer| answer.expect(201)).collect();
+    let [made] = made.as_slice() else { panic!("one key: {made:?}") };
+    for again in sent.iter().filter(|answer| answer.status != 201) {
+        let again = again.expect(200);
+        assert_eq!((&again["keyId"], again.get("key")), (&made["keyId"], None));
+    }
+    let after = site.get(format!("/v1/keys?partnerId={PARTNER}")).by(By::Manager).send().await.expect(200);
+    assert_eq!(list(&after, "items").len(), list(&before, "items").len() + 1);
+    site.get("/v1/plans").by(By::Key(made["key"].as_str().unwrap())).send().await.expect(200);
+    site.stop().await;
+}
+
+#[tokio::test]
 async fn of_two_managers_who_change_one_plan_one_is_told() {
     let site = Site::still().await;
     let shown = site.get("/v1/plans/eu-5gb-30d").by(By::Manager).send().await.expect(200);

@@ -189,12 +189,35 @@ async fn keys(site: &Site) {
     shop.as_object_mut().expect("a key").remove("key");
     assert_eq!(listed("?partnerId=acme").await, [shop.clone()]);
 
+    let once = async |name: &str| {
+        let body = json!({"role": "partner", "partnerId": "acme", "name": name});
+        asking(site, "POST", "/v1/keys", &body).header("Idempotency-Key", "one key").send().await
+    };
+    let mut till = once("till").await.expect(201);
+    let again = once("till").await;
+    assert_eq!(again.header("idempotency-replayed"), Some("true"));
+    till.as_object_mut().expect("a key").remove("key");
+    assert_eq!(
+        (again.expect(200), end(&till, json!({})).await.expect(200)["keyId"].clone()),
+        (till.clone(), till["keyId"].clone())
+    );
+    once("shop").await.problem(422, "idempotency_key_reused", Some("Idempotency-Key"));
+    asking(site, "POST", "/v1/keys", &json!({"role": "manager", "name": "x"}))
+        .header("Idempotency-Key", "a,b")
+        .send()
+        .await
+        .problem(400, "invalid_field", Some("Idempotency-Key"));
+    let without = json!({"role": "partner", "partnerId": "acme", "name": "till"});
+    let other = asking(site, "POST", "/v1/keys", &without).without("Idempotency-Key").send().await.expect(201);
+    assert_ne!(end(&other, json!({})).await.expect(200)["keyId"], till["keyId"]);
+
     let week = site.stack.clock().now().plus_seconds(7 * 86_400).to_string();
     let ending = end(&shop, json!({"endsAt": week})).await.expect(200);
     assert_eq!((&ending["status"], &ending["endsAt"]), (&json!("ending"), &json!(week)));
     site.get("/v1/partners/acme").by(By::Key(&secret)).send().await.expect(200);
     assert_eq!(end(&shop, json!({})).await.expect(200)["status"], "ended");
-    assert_eq!(listed("?partnerId=acme").await[0]["status"], "ended");
+    let all = listed("?partnerId=acme").await;
+    assert!(all.len() == 3 && all.iter().all(|key| key["status"] == "ended"), "{all:?}");
     let unknown = end(&json!({"keyId": "KY0123456789ABCDEF"}), json!({})).await;
     unknown.problem(404, "not_found", None);
 
@@ -285,7 +308,7 @@ async fn log(site: &Site) {
         path = format!("/v1/audit?limit=7&from=2026-11-01T00:00:00Z&cursor={next}");
     }
     let count = |action: &str| actions.iter().filter(|found| **found == action).count();
-    assert_eq!((count("balance_credited"), count("key_ended"), count("import_begun")), (3, 3, 2), "{actions:?}");
+    assert_eq!((count("balance_credited"), count("key_ended"), count("import_begun")), (3, 5, 2), "{actions:?}");
     let empty = site.get("/v1/audit?to=2026-11-01T00:00:00Z").by(By::Manager).send().await.expect(200);
     assert_eq!(empty, json!({"items": [], "nextCursor": null}));
 }
