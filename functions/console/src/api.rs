@@ -13,6 +13,11 @@ use serde_json::{Map, Value};
 use simdock_api::Session;
 use std::collections::HashMap;
 
+/// The code of a page that is not there.
+const NO_PAGE: &str = "no_page";
+/// The code of a form that no page of the session sent.
+const ELSEWHERE: &str = "elsewhere";
+
 /// A client that asks in the name of a session.
 #[derive(Debug)]
 pub struct Api<'a> {
@@ -147,18 +152,13 @@ impl Refusal {
     /// There is no such page, or nothing of that name.
     pub fn not_found() -> Self {
         let detail = "There is no such page.".to_owned();
-        Self { status: StatusCode::NOT_FOUND.as_u16(), code: "not_found".to_owned(), detail, ..Self::default() }
+        Self { status: StatusCode::NOT_FOUND.as_u16(), code: NO_PAGE.to_owned(), detail, ..Self::default() }
     }
 
     /// A form that no page of this session sent.
     pub fn elsewhere() -> Self {
         let detail = "This form did not come from a page of your session, so nothing was done. Open the page again and send it from there.";
-        Self {
-            status: StatusCode::FORBIDDEN.as_u16(),
-            code: "elsewhere".to_owned(),
-            detail: detail.to_owned(),
-            ..Self::default()
-        }
+        Self { status: StatusCode::FORBIDDEN.as_u16(), code: ELSEWHERE.to_owned(), detail: detail.to_owned(), ..Self::default() }
     }
 
     /// A form that is larger than what a browser may send here.
@@ -181,6 +181,7 @@ impl Refusal {
 
     /// Whether it is about what was typed, so that the form is shown again.
     pub fn is_about_input(&self) -> bool {
-        matches!(self.status, 400 | 403 | 404 | 409 | 413 | 422)
+        let of_the_page = [NO_PAGE, ELSEWHERE].contains(&self.code.as_str());
+        !of_the_page && matches!(self.status, 400 | 403 | 404 | 409 | 413 | 422)
     }
 }

@@ -4,6 +4,7 @@ use crate::Desk;
 use crate::api::Refusal;
 use crate::http::Form;
 use crate::session::random_key;
+use lambda_http::{Body, Response};
 use maud::{Markup, Render, html};
 
 /// A form that was sent and refused.
@@ -22,6 +23,22 @@ pub struct Attempt<'a> {
 pub struct Fields<'a> {
     name: &'a str,
     attempt: Option<Attempt<'a>>,
+}
+
+impl Desk<'_> {
+    /// Does what the form with this name asks for; where that is refused for what stands in it, the page is shown that it came from, with
+    /// what was typed and why it was refused.
+    pub async fn act(
+        &self,
+        form: &str,
+        asked: impl Future<Output = Result<Response<Body>, Refusal>>,
+        page: impl AsyncFnOnce(Attempt<'_>) -> Result<Response<Body>, Refusal>,
+    ) -> Result<Response<Body>, Refusal> {
+        match asked.await {
+            Err(refusal) if refusal.is_about_input() => page(Attempt { form, values: self.form(), refusal: &refusal }).await,
+            outcome => outcome,
+        }
+    }
 }
 
 /// A labelled field.

@@ -3,6 +3,7 @@
 use crate::Desk;
 use crate::api::Refusal;
 use crate::assets::Asset;
+use crate::forms::Attempt;
 use crate::http::{Visit, encoded, page, redirect};
 use crate::model::Waiting;
 use crate::session::SignedIn;
@@ -48,7 +49,13 @@ impl Desk<'_> {
         self.page_with(StatusCode::OK, section, title, content).await
     }
 
-    /// A page whose form was refused, with what is wrong at its fields.
+    /// A page with forms, of which one may come back: what it asked for was refused, as the status says to whoever is no person.
+    pub async fn page_of(&self, attempt: Option<Attempt<'_>>, section: Section, title: &str, content: Markup) -> Response<Body> {
+        let status = attempt.map_or(StatusCode::OK, |_| StatusCode::UNPROCESSABLE_ENTITY);
+        self.page_with(status, section, title, content).await
+    }
+
+    /// A page with a status of its own.
     pub async fn page_with(&self, status: StatusCode, section: Section, title: &str, content: Markup) -> Response<Body> {
         let waiting = self.waiting().await;
         page(

@@ -7,7 +7,6 @@ use crate::frame::Section;
 use crate::http::Form;
 use crate::model::{Import, LineError};
 use crate::words::{count, state, text, words};
-use lambda_http::http::StatusCode;
 use lambda_http::{Body, Response};
 use maud::{Markup, html};
 use simdock_domain::short_hash;
@@ -39,8 +38,7 @@ async fn page(desk: &Desk<'_>, attempt: Option<Attempt<'_>>, verdict: Option<&Ve
             None => (form(desk, attempt)),
         }
     };
-    let status = attempt.map_or(StatusCode::OK, |_| StatusCode::UNPROCESSABLE_ENTITY);
-    Ok(desk.page_with(status, Section::Inventory, "Import cards", content).await)
+    Ok(desk.page_of(attempt, Section::Inventory, "Import cards", content).await)
 }
 
 fn options(fields: &Fields<'_>, from: &Form) -> Markup {
@@ -137,43 +135,43 @@ fn request<'a>(desk: &'a Desk<'_>, file: &str) -> Call<'a> {
 
 /// Judges a file, or puts the one in that was judged.
 pub async fn take(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
+    desk.act("import", ask(desk), async |attempt| show(desk, Some(attempt)).await).await
+}
+
+async fn ask(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
     let form = desk.form();
     // A browser ends the lines of a box in its own way.
     let pasted = form.raw("pasted").replace("\r\n", "\n");
     let file = if form.raw("file").trim().is_empty() { pasted.trim_start_matches('\n') } else { form.raw("file") };
-    let again = |refusal: &Refusal| refusal.is_about_input();
     if file.trim().is_empty() {
-        let refusal = Refusal::about("file", "Choose a file, or paste its lines.");
-        return show(desk, Some(Attempt { form: "import", values: form, refusal: &refusal })).await;
+        return Err(Refusal::about("file", "Choose a file, or paste its lines."));
     }
     let commit = form.text("step") == "commit" && form.text("checked") == short_hash(&[file]);
     if commit {
         let skip = if form.has("skipInvalid") { "true" } else { "" };
-        match request(desk, file).query("skipInvalid", skip).send::<Import>().await {
+        return match request(desk, file).query("skipInvalid", skip).send::<Import>().await {
             Ok(import) => {
                 let said = format!("{} went into stock.", count(import.accepted, "card", "cards"));
-                return Ok(desk.done("/console/inventory", &said));
+                Ok(desk.done("/console/inventory", &said))
             }
             // What became of the lines since, or that some were not to be left out, is shown like the first verdict.
-            Err(refusal) if refusal.code == "invalid_csv" && refusal.lines > 0 => return rejected(desk, file, &refusal).await,
-            Err(refusal) if again(&refusal) => {
-                return show(desk, Some(Attempt { form: "import", values: form, refusal: &refusal })).await;
-            }
-            Err(refusal) => return Err(refusal),
-        }
+            Err(refusal) => rejected(desk, file, refusal).await,
+        };
     }
     match request(desk, file).query("dryRun", "true").send::<Import>().await {
         Ok(import) => {
             let (lines, accepted, rejected) = (import.lines, import.accepted, import.rejected);
             page(desk, None, Some(&Verdict { file, lines, accepted, rejected, errors: &import.errors })).await
         }
-        Err(refusal) if refusal.code == "invalid_csv" && refusal.lines > 0 => rejected(desk, file, &refusal).await,
-        Err(refusal) if again(&refusal) => show(desk, Some(Attempt { form: "import", values: form, refusal: &refusal })).await,
-        Err(refusal) => Err(refusal),
+        Err(refusal) => rejected(desk, file, refusal).await,
     }
 }
 
-async fn rejected(desk: &Desk<'_>, file: &str, refusal: &Refusal) -> Result<Response<Body>, Refusal> {
+/// The verdict on a file of which no line can go in, if that is why it was refused.
+async fn rejected(desk: &Desk<'_>, file: &str, refusal: Refusal) -> Result<Response<Body>, Refusal> {
+    if refusal.code != "invalid_csv" || refusal.lines == 0 {
+        return Err(refusal);
+    }
     let (lines, rejected) = (refusal.lines, refusal.rejected);
     let verdict = Verdict { file, lines, accepted: lines.saturating_sub(rejected), rejected, errors: &refusal.errors };
     page(desk, None, Some(&verdict)).await

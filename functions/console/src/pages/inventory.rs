@@ -8,7 +8,6 @@ use crate::frame::{Section, pager};
 use crate::http::encoded;
 use crate::model::{DayLevel, Import, Level, Page};
 use crate::words::{state, text, time, words};
-use lambda_http::http::StatusCode;
 use lambda_http::{Body, Response};
 use maud::{Markup, html};
 use serde_json::{Map, Value};
@@ -128,8 +127,7 @@ pub async fn pool(desk: &Desk<'_>, id: &str, attempt: Option<Attempt<'_>>) -> Re
             }
         }
     };
-    let status = attempt.map_or(StatusCode::OK, |_| StatusCode::UNPROCESSABLE_ENTITY);
-    Ok(desk.page_with(status, Section::Inventory, &level.pool_id, content).await)
+    Ok(desk.page_of(attempt, Section::Inventory, &level.pool_id, content).await)
 }
 
 /// The days as a line, the newest at the right, with the alarm level across.
@@ -172,14 +170,12 @@ fn days(history: &[DayLevel]) -> Markup {
 
 /// Sets a pool's alarm level.
 pub async fn set_alarm(desk: &Desk<'_>, id: &str) -> Result<Response<Body>, Refusal> {
-    let form = desk.form();
+    desk.act("alarm", ask_alarm(desk, id), async |attempt| pool(desk, id, Some(attempt)).await).await
+}
+
+async fn ask_alarm(desk: &Desk<'_>, id: &str) -> Result<Response<Body>, Refusal> {
     let mut body = Map::new();
-    form.put_number(&mut body, "alarmLevel");
-    match desk.api.call("PATCH /v1/inventory/{poolId}").path("poolId", id).json(body).send::<Value>().await {
-        Ok(_) => Ok(desk.done(&format!("/console/inventory/{}", encoded(id)), "Saved.")),
-        Err(refusal) if refusal.is_about_input() => {
-            pool(desk, id, Some(Attempt { form: "alarm", values: form, refusal: &refusal })).await
-        }
-        Err(refusal) => Err(refusal),
-    }
+    desk.form().put_number(&mut body, "alarmLevel");
+    let _: Value = desk.api.call("PATCH /v1/inventory/{poolId}").path("poolId", id).json(body).send().await?;
+    Ok(desk.done(&format!("/console/inventory/{}", encoded(id)), "Saved."))
 }

@@ -9,7 +9,6 @@ use crate::frame::{Section, order_link, order_path, sim_link, subscriber_link};
 use crate::http::encoded;
 use crate::model::{Action, Line, Order, Page, Plan};
 use crate::words::{Time, data, none, state, text, time, words};
-use lambda_http::http::StatusCode;
 use lambda_http::{Body, Response};
 use maud::{Markup, html};
 use serde_json::{Map, Value};
@@ -39,8 +38,7 @@ pub async fn show(desk: &Desk<'_>, id: &str, attempt: Option<Attempt<'_>>) -> Re
             }
         }
     };
-    let status = attempt.map_or(StatusCode::OK, |_| StatusCode::UNPROCESSABLE_ENTITY);
-    Ok(desk.page_with(status, Section::Subscribers, &title, content).await)
+    Ok(desk.page_of(attempt, Section::Subscribers, &title, content).await)
 }
 
 /// What can be done with a line now.
@@ -242,13 +240,7 @@ pub fn eligible(actions: &[Action]) -> Markup {
 
 /// Changes it.
 pub async fn act(desk: &Desk<'_>, id: &str, action: &str) -> Result<Response<Body>, Refusal> {
-    match ask(desk, id, action).await {
-        Ok(done) => Ok(done),
-        Err(refusal) if refusal.is_about_input() => {
-            show(desk, id, Some(Attempt { form: action, values: desk.form(), refusal: &refusal })).await
-        }
-        Err(refusal) => Err(refusal),
-    }
+    desk.act(action, ask(desk, id, action), async |attempt| show(desk, id, Some(attempt)).await).await
 }
 
 async fn ask(desk: &Desk<'_>, id: &str, action: &str) -> Result<Response<Body>, Refusal> {

@@ -1,16 +1,17 @@
 //! Creating an order, in the name of a partner.
 
+use super::order_acts::made;
 use super::orders::partners;
 use crate::Desk;
 use crate::api::Refusal;
 use crate::forms::{Attempt, Fields};
 use crate::frame::{Section, order_path};
+use crate::http::Form;
 use crate::model::{Order, Page, Plan};
 use crate::words::words;
-use lambda_http::http::StatusCode;
 use lambda_http::{Body, Response};
 use maud::html;
-use serde_json::Map;
+use serde_json::{Map, Value};
 
 const CHANNELS: [&str; 5] = ["admin", "web", "mobile_app", "partner", "other"];
 
@@ -69,13 +70,24 @@ pub async fn show(desk: &Desk<'_>, attempt: Option<Attempt<'_>>) -> Result<Respo
         div.head { h1 { "Create order" } }
         (fields.form(desk, "/console/orders", &content, "Create order"))
     };
-    let status = attempt.map_or(StatusCode::OK, |_| StatusCode::UNPROCESSABLE_ENTITY);
-    Ok(desk.page_with(status, Section::Orders, "Create order", content).await)
+    Ok(desk.page_of(attempt, Section::Orders, "Create order", content).await)
 }
 
 /// Creates it.
 pub async fn create(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
+    desk.act("create", ask(desk), async |attempt| show(desk, Some(attempt)).await).await
+}
+
+async fn ask(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
     let form = desk.form();
+    let mut body = wanted(form);
+    body.insert("sendEmail".to_owned(), form.has("sendEmail").into());
+    let order: Order = desk.api.call("POST /v1/orders").key(form).json(body).send().await?;
+    Ok(desk.done(&order_path(&order.order_num), &made("order", &order)))
+}
+
+/// The order that a form asks for; what the form does not have, or nobody filled in, is left out.
+pub fn wanted(form: &Form) -> Map<String, Value> {
     let mut body = Map::new();
     for name in [
         "planId",
@@ -101,19 +113,5 @@ pub async fn create(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
             body.insert(name.to_owned(), ids.into());
         }
     }
-    body.insert("sendEmail".to_owned(), form.has("sendEmail").into());
-    match desk.api.call("POST /v1/orders").key(form).json(body).send::<Order>().await {
-        Ok(order) => {
-            let said = match (order.status, &order.void_reason) {
-                (_, Some(reason)) => format!("The order was made and is void: {}.", words(reason).to_lowercase()),
-                (-1, None) => "The order waits for its payment.".to_owned(),
-                _ => "The order was made and paid.".to_owned(),
-            };
-            Ok(desk.done(&order_path(&order.order_num), &said))
-        }
-        Err(refusal) if refusal.is_about_input() => {
-            show(desk, Some(Attempt { form: "create", values: form, refusal: &refusal })).await
-        }
-        Err(refusal) => Err(refusal),
-    }
+    body
 }

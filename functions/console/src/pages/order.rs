@@ -62,8 +62,7 @@ async fn whole(desk: &Desk<'_>, order: &Order, attempt: Option<Attempt<'_>>) -> 
             }
         }
     };
-    let status = attempt.map_or(StatusCode::OK, |_| StatusCode::UNPROCESSABLE_ENTITY);
-    Ok(desk.page_with(status, Section::Orders, &order.order_num, content).await)
+    Ok(desk.page_of(attempt, Section::Orders, &order.order_num, content).await)
 }
 
 fn awaits_mail(order: &Order) -> bool {

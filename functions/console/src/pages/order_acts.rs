@@ -114,14 +114,7 @@ pub fn payments() -> [(String, String); 2] {
 
 /// Does it.
 pub async fn act(desk: &Desk<'_>, num: &str, action: &str) -> Result<Response<Body>, Refusal> {
-    match ask(desk, num, action).await {
-        Ok(done) => Ok(done),
-        Err(refusal) if refusal.is_about_input() && !["elsewhere", "not_found"].contains(&refusal.code.as_str()) => {
-            let attempt = Attempt { form: action, values: desk.form(), refusal: &refusal };
-            order::show(desk, num, Some(attempt)).await
-        }
-        Err(refusal) => Err(refusal),
-    }
+    desk.act(action, ask(desk, num, action), async |attempt| order::show(desk, num, Some(attempt)).await).await
 }
 
 async fn ask(desk: &Desk<'_>, num: &str, action: &str) -> Result<Response<Body>, Refusal> {

@@ -10,7 +10,6 @@ use crate::frame::{Section, line_link, order_link, sim_link, subscriber_link};
 use crate::http::encoded;
 use crate::model::Sim;
 use crate::words::{Time, none, state, text, time, words};
-use lambda_http::http::StatusCode;
 use lambda_http::{Body, Response};
 use maud::{Markup, html};
 use serde_json::{Map, Value, json};
@@ -75,8 +74,7 @@ pub async fn show(desk: &Desk<'_>, iccid: &str, attempt: Option<Attempt<'_>>) ->
             }
         }
     };
-    let status = attempt.map_or(StatusCode::OK, |_| StatusCode::UNPROCESSABLE_ENTITY);
-    Ok(desk.page_with(status, Section::Sims, &sim.iccid, content).await)
+    Ok(desk.page_of(attempt, Section::Sims, &sim.iccid, content).await)
 }
 
 fn facts(sim: &Sim) -> Markup {
@@ -126,6 +124,10 @@ fn facts(sim: &Sim) -> Markup {
 
 /// Changes what people write about it, or whether it is in stock.
 pub async fn act(desk: &Desk<'_>, iccid: &str, action: &str) -> Result<Response<Body>, Refusal> {
+    desk.act(action, ask(desk, iccid, action), async |attempt| show(desk, iccid, Some(attempt)).await).await
+}
+
+async fn ask(desk: &Desk<'_>, iccid: &str, action: &str) -> Result<Response<Body>, Refusal> {
     let form = desk.form();
     let mut body = Map::new();
     let (route, said) = match action {
@@ -144,11 +146,6 @@ pub async fn act(desk: &Desk<'_>, iccid: &str, action: &str) -> Result<Response<
         "restore" => ("POST /v1/sims/{iccid}/restore", "The card was restored."),
         _ => return Err(Refusal::not_found()),
     };
-    match desk.api.call(route).path("iccid", iccid).json(body).send::<Value>().await {
-        Ok(_) => Ok(desk.done(&format!("/console/sims/{}", encoded(iccid)), said)),
-        Err(refusal) if refusal.is_about_input() => {
-            show(desk, iccid, Some(Attempt { form: action, values: form, refusal: &refusal })).await
-        }
-        Err(refusal) => Err(refusal),
-    }
+    let _: Value = desk.api.call(route).path("iccid", iccid).json(body).send().await?;
+    Ok(desk.done(&format!("/console/sims/{}", encoded(iccid)), said))
 }

@@ -1,6 +1,7 @@
 //! Subscribers: found by mail, with their lines and orders; and the form that gives them one line more.
 
 use super::lines::{actions, eligible};
+use super::new_order::wanted;
 use super::order_acts::made;
 use super::orders::partners;
 use crate::Desk;
@@ -14,7 +15,6 @@ use futures_util::future::join_all;
 use lambda_http::http::StatusCode;
 use lambda_http::{Body, Response};
 use maud::{Markup, html};
-use serde_json::Map;
 
 /// Lines of a page: each is asked whether it entitles to a gift.
 const LINES: &str = "5";
@@ -169,35 +169,20 @@ pub async fn show_add_line(desk: &Desk<'_>, attempt: Option<Attempt<'_>>) -> Res
         div.head { p.crumb { a href={ "/console/subscribers?email=" (encoded(email)) } { "Subscribers" } } h1 { "Add line" } }
         (fields.form(desk, "/console/subscribers/line", &content, "Add line"))
     };
-    let status = attempt.map_or(StatusCode::OK, |_| StatusCode::UNPROCESSABLE_ENTITY);
-    Ok(desk.page_with(status, Section::Subscribers, "Add line", content).await)
+    Ok(desk.page_of(attempt, Section::Subscribers, "Add line", content).await)
 }
 
 /// Orders the line, and says which card the system picked for it.
 pub async fn add(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
+    desk.act("add-line", ask(desk), async |attempt| show_add_line(desk, Some(attempt)).await).await
+}
+
+async fn ask(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
     let form = desk.form();
-    let mut body = Map::new();
-    for name in [
-        "planId",
-        "lineName",
-        "subscriber.email",
-        "subscriber.name",
-        "subscriber.language",
-        "partnerId",
-        "payment",
-        "eligibleSubscriptionId",
-    ] {
-        form.put(&mut body, name);
-    }
+    let mut body = wanted(form);
     body.insert("count".to_owned(), 1.into());
     body.insert("channel".to_owned(), "admin".into());
-    let ordered = match desk.api.call("POST /v1/orders").key(form).json(body).send::<Order>().await {
-        Ok(order) => order,
-        Err(refusal) if refusal.is_about_input() => {
-            return show_add_line(desk, Some(Attempt { form: "add-line", values: form, refusal: &refusal })).await;
-        }
-        Err(refusal) => return Err(refusal),
-    };
+    let ordered: Order = desk.api.call("POST /v1/orders").key(form).json(body).send().await?;
     let mut said = made("line", &ordered);
     let iccid = ordered.iccids.first().or_else(|| ordered.cards.first().map(|card| &card.iccid));
     if let Some(iccid) = iccid

@@ -8,7 +8,6 @@ use crate::frame::Section;
 use crate::http::encoded;
 use crate::model::{Key, Page};
 use crate::words::{Time, state, text, time};
-use lambda_http::http::StatusCode;
 use lambda_http::{Body, Response};
 use maud::{Markup, html};
 use serde_json::{Map, Value};
@@ -16,30 +15,32 @@ use serde_json::{Map, Value};
 /// How long a key that is followed by another may still be used.
 const OVERLAPS: [(&str, &str); 4] = [("0", "now"), ("1", "in a day"), ("7", "in 7 days"), ("30", "in 30 days")];
 const DAY: i64 = 24 * 60 * 60;
+/// The name of the form that makes one, and of those that end one.
+const NEW: &str = "new-key";
+const END: &str = "end-key";
 /// How many days a key may go on beside the one that follows it.
 const LONGEST_OVERLAP: i64 = 30;
 
 /// The managers' keys.
-pub async fn list(desk: &Desk<'_>, refusal: Option<&Refusal>) -> Result<Response<Body>, Refusal> {
+pub async fn list(desk: &Desk<'_>, attempt: Option<Attempt<'_>>) -> Result<Response<Body>, Refusal> {
     let keys: Page<Key> = desk.api.call("GET /v1/keys").send().await?;
     let content = html! {
         div.head { h1 { "Settings" } }
         (tabs("keys"))
         p.hint { "A manager’s key opens this desk and all of the API. The name stands in the history of what was done with it." }
-        (section(desk, &keys.items, "", refusal))
+        (section(desk, &keys.items, "", attempt))
     };
-    let status = refusal.map_or(StatusCode::OK, |_| StatusCode::UNPROCESSABLE_ENTITY);
-    Ok(desk.page_with(status, Section::Settings, "Managers’ keys", content).await)
+    Ok(desk.page_of(attempt, Section::Settings, "Managers’ keys", content).await)
 }
 
 /// The keys of a partner, or of the managers, and the form that makes one.
-pub fn section(desk: &Desk<'_>, keys: &[Key], partner: &str, refusal: Option<&Refusal>) -> Markup {
-    let attempt = refusal.map(|refusal| Attempt { form: "key", values: desk.form(), refusal });
-    let fields = Fields::new("new-key", attempt.map(|attempt| Attempt { form: "new-key", ..attempt }));
+pub fn section(desk: &Desk<'_>, keys: &[Key], partner: &str, attempt: Option<Attempt<'_>>) -> Markup {
+    let fields = Fields::new(NEW, attempt);
+    let not_ended = attempt.filter(|attempt| attempt.form == END).map(|attempt| attempt.refusal);
     html! {
         section aria-labelledby="keys" {
             h2 #keys { "Keys" }
-            @if let Some(refusal) = refusal { (refused(refusal)) }
+            @if let Some(refusal) = not_ended { (refused(refusal)) }
             @if keys.is_empty() { p.hint { "None yet." } } @else {
                 div.scroll role="region" aria-labelledby="keys" tabindex="0" {
                     table {
@@ -59,7 +60,7 @@ pub fn section(desk: &Desk<'_>, keys: &[Key], partner: &str, refusal: Option<&Re
                     }
                 }
             }
-            details.panel open[keys.is_empty()] {
+            details.panel open[keys.is_empty() || fields.was_refused()] {
                 summary { "New key" }
                 (fields.form(desk, "/console/settings/keys", &html! {
                     input type="hidden" name="partnerId" value=(partner);
@@ -86,6 +87,10 @@ fn ending(desk: &Desk<'_>, key: &Key, partner: &str) -> Markup {
 
 /// Makes a key, and shows it this once: it is in no address, no cookie and no log.
 pub async fn make(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
+    desk.act(NEW, ask_new(desk), async |attempt| back(desk, attempt).await).await
+}
+
+async fn ask_new(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
     let form = desk.form();
     let partner = form.text("partnerId");
     let mut body = Map::new();
@@ -93,46 +98,56 @@ pub async fn make(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
     for name in ["partnerId", "name"] {
         form.put(&mut body, name);
     }
-    let made: Key = match desk.api.call("POST /v1/keys").json(body).send().await {
-        Ok(made) => made,
-        Err(refusal) if refusal.is_about_input() => return back(desk, partner, &refusal).await,
-        Err(refusal) => return Err(refusal),
-    };
+    let made: Key = desk.api.call("POST /v1/keys").key(form).json(body).send().await?;
+    let known = html! { span.num { (made.key_id) } };
     let content = html! {
-        div.head { h1 { "The new key" } }
-        p { "Copy it now and hand it over on a safe way. It is not kept, and cannot be shown again." }
-        p { code.secret #secret { (made.key.as_deref().unwrap_or_default()) } }
-        p.hint { "It is known as " span.num { (made.key_id) } " from now on." }
-        p { a.button href=(home(partner)) { "I have it" } }
+        @match &made.key {
+            Some(key) => {
+                div.head { h1 { "The new key" } }
+                p { "Copy it now and hand it over on a safe way. It is not kept, and cannot be shown again." }
+                p { code.secret #secret { (key) } }
+                p.hint { "It is known as " (known) " from now on." }
+                p { a.button href=(home(partner)) { "I have it" } }
+            }
+            None => {
+                div.head { h1 { "The key was made already" } }
+                p { "This form was sent twice. It made one key, " (known) ", which was shown when it was first sent and cannot be shown again." }
+                p { "If nobody has copied it, end it and make another." }
+                p { a.button href=(home(partner)) { "To the keys" } }
+            }
+        }
     };
-    Ok(desk.page_with(StatusCode::CREATED, Section::Settings, "The new key", content).await)
+    Ok(desk.page(Section::Settings, "The new key", content).await)
 }
 
 /// Ends a key, now or after an overlap.
 pub async fn end(desk: &Desk<'_>, key_id: &str) -> Result<Response<Body>, Refusal> {
+    desk.act(END, ask_end(desk, key_id), async |attempt| back(desk, attempt).await).await
+}
+
+async fn ask_end(desk: &Desk<'_>, key_id: &str) -> Result<Response<Body>, Refusal> {
     let form = desk.form();
     let partner = form.text("partnerId");
     let Some(days) = form.text("days").parse::<i64>().ok().filter(|days| (0..=LONGEST_OVERLAP).contains(days)) else {
-        let refusal = Refusal::about("days", format!("The overlap is 0 to {LONGEST_OVERLAP} days. The key is as it was."));
-        return back(desk, partner, &refusal).await;
+        return Err(Refusal::about("days", format!("The overlap is 0 to {LONGEST_OVERLAP} days. The key is as it was.")));
     };
     let mut body = Map::new();
     if days > 0 {
         body.insert("endsAt".to_owned(), desk.now.plus_seconds(days * DAY).to_string().into());
     }
-    match desk.api.call("POST /v1/keys/{keyId}/revocation").path("keyId", key_id).json(body).send::<Value>().await {
-        Ok(_) if days > 0 => Ok(desk.done(&home(partner), "The key ends after the overlap.")),
-        Ok(_) => Ok(desk.done(&home(partner), "The key has ended. Functions that know it go by it for up to a minute more.")),
-        Err(refusal) if refusal.is_about_input() => back(desk, partner, &refusal).await,
-        Err(refusal) => Err(refusal),
-    }
+    let _: Value = desk.api.call("POST /v1/keys/{keyId}/revocation").path("keyId", key_id).json(body).send().await?;
+    let said = if days > 0 {
+        "The key ends after the overlap."
+    } else {
+        "The key has ended. Functions that know it go by it for up to a minute more."
+    };
+    Ok(desk.done(&home(partner), said))
 }
 
-async fn back(desk: &Desk<'_>, partner: &str, refusal: &Refusal) -> Result<Response<Body>, Refusal> {
-    if partner.is_empty() {
-        list(desk, Some(refusal)).await
-    } else {
-        super::partners::show(desk, partner, Some(Attempt { form: "key", values: desk.form(), refusal })).await
+async fn back(desk: &Desk<'_>, attempt: Attempt<'_>) -> Result<Response<Body>, Refusal> {
+    match desk.form().text("partnerId") {
+        "" => list(desk, Some(attempt)).await,
+        partner => super::partners::show(desk, partner, Some(attempt)).await,
     }
 }
 

@@ -9,7 +9,6 @@ use crate::http::{Form, encoded};
 use crate::model::{Balance, Key, LedgerEntry, Page, Partner};
 use crate::pages::order::fact;
 use crate::words::{Time, none, state, text, words};
-use lambda_http::http::StatusCode;
 use lambda_http::{Body, Response};
 use maud::{Markup, html};
 use serde_json::{Map, Value, json};
@@ -48,25 +47,23 @@ pub async fn list(desk: &Desk<'_>, attempt: Option<Attempt<'_>>) -> Result<Respo
             }, "Make partner"))
         }
     };
-    let status = attempt.map_or(StatusCode::OK, |_| StatusCode::UNPROCESSABLE_ENTITY);
-    Ok(desk.page_with(status, Section::Settings, "Partners", content).await)
+    Ok(desk.page_of(attempt, Section::Settings, "Partners", content).await)
 }
 
 /// Makes one.
 pub async fn create(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
+    desk.act("new-partner", ask_new(desk), async |attempt| list(desk, Some(attempt)).await).await
+}
+
+async fn ask_new(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
     let form = desk.form();
     let mut body = Map::new();
     for name in ["partnerId", "display"] {
         form.put(&mut body, name);
     }
     form.put_number(&mut body, "giftQuota");
-    match desk.api.call("POST /v1/partners").json(body).send::<Partner>().await {
-        Ok(partner) => Ok(desk.done(&home(&partner.partner_id), "The partner was made. It needs a key to order by itself.")),
-        Err(refusal) if refusal.is_about_input() => {
-            list(desk, Some(Attempt { form: "new-partner", values: form, refusal: &refusal })).await
-        }
-        Err(refusal) => Err(refusal),
-    }
+    let partner: Partner = desk.api.call("POST /v1/partners").json(body).send().await?;
+    Ok(desk.done(&home(&partner.partner_id), "The partner was made. It needs a key to order by itself."))
 }
 
 fn home(id: &str) -> String {
@@ -79,7 +76,6 @@ pub async fn show(desk: &Desk<'_>, id: &str, attempt: Option<Attempt<'_>>) -> Re
     let keys: Page<Key> = desk.api.call("GET /v1/keys").query("partnerId", id).send().await?;
     let ledger = desk.api.call("GET /v1/partners/{partnerId}/ledger").path("partnerId", id).query("limit", "20");
     let ledger: Page<LedgerEntry> = ledger.query("cursor", desk.visit.query.text("cursor")).send().await?;
-    let key_refusal = attempt.filter(|attempt| attempt.form == "key").map(|attempt| attempt.refusal);
     let content = html! {
         div.head { p.crumb { a href="/console/settings/partners" { "Partners" } } h1 { (partner.display) } }
         div.columns {
@@ -103,7 +99,7 @@ pub async fn show(desk: &Desk<'_>, id: &str, attempt: Option<Attempt<'_>>) -> Re
                     (entries(&ledger.items))
                     (pager(desk.visit, &home(id), ledger.next_cursor.as_ref()))
                 }
-                (keys::section(desk, &keys.items, id, key_refusal))
+                (keys::section(desk, &keys.items, id, attempt))
             }
             section aria-labelledby="acts" {
                 h2 #acts { "Actions" }
@@ -111,8 +107,7 @@ pub async fn show(desk: &Desk<'_>, id: &str, attempt: Option<Attempt<'_>>) -> Re
             }
         }
     };
-    let status = attempt.map_or(StatusCode::OK, |_| StatusCode::UNPROCESSABLE_ENTITY);
-    Ok(desk.page_with(status, Section::Settings, &partner.display, content).await)
+    Ok(desk.page_of(attempt, Section::Settings, &partner.display, content).await)
 }
 
 fn entries(ledger: &[LedgerEntry]) -> Markup {
@@ -172,13 +167,7 @@ fn acts(desk: &Desk<'_>, partner: &Partner, attempt: Option<Attempt<'_>>) -> Mar
 
 /// Changes a partner.
 pub async fn act(desk: &Desk<'_>, id: &str, action: &str) -> Result<Response<Body>, Refusal> {
-    match ask(desk, id, action).await {
-        Ok(done) => Ok(done),
-        Err(refusal) if refusal.is_about_input() => {
-            show(desk, id, Some(Attempt { form: action, values: desk.form(), refusal: &refusal })).await
-        }
-        Err(refusal) => Err(refusal),
-    }
+    desk.act(action, ask(desk, id, action), async |attempt| show(desk, id, Some(attempt)).await).await
 }
 
 async fn ask(desk: &Desk<'_>, id: &str, action: &str) -> Result<Response<Body>, Refusal> {

@@ -10,7 +10,6 @@ use crate::http::{Form, encoded};
 use crate::model::{Page, Plan};
 use crate::pages::order::fact;
 use crate::words::{data, none, words};
-use lambda_http::http::StatusCode;
 use lambda_http::{Body, Response};
 use maud::{Markup, html};
 use serde_json::{Map, Value, json};
@@ -74,8 +73,7 @@ pub async fn show(desk: &Desk<'_>, id: &str, attempt: Option<Attempt<'_>>) -> Re
             p { a.button href={ "/console/settings/plans/" (encoded(id)) } { "To the newest version" } }
         }
     };
-    let status = attempt.map_or(StatusCode::OK, |_| StatusCode::UNPROCESSABLE_ENTITY);
-    Ok(desk.page_with(status, Section::Settings, &plan.display, content).await)
+    Ok(desk.page_of(attempt, Section::Settings, &plan.display, content).await)
 }
 
 /// The form for a plan that is not there yet.
@@ -84,8 +82,7 @@ pub async fn show_new(desk: &Desk<'_>, attempt: Option<Attempt<'_>>) -> Result<R
         div.head { p.crumb { a href="/console/settings/plans" { "Plans" } } h1 { "New plan" } }
         (form(desk, None, attempt))
     };
-    let status = attempt.map_or(StatusCode::OK, |_| StatusCode::UNPROCESSABLE_ENTITY);
-    Ok(desk.page_with(status, Section::Settings, "New plan", content).await)
+    Ok(desk.page_of(attempt, Section::Settings, "New plan", content).await)
 }
 
 fn facts(plan: &Plan) -> Markup {
@@ -225,27 +222,23 @@ fn form(desk: &Desk<'_>, plan: Option<&Plan>, attempt: Option<Attempt<'_>>) -> M
 
 /// Makes a plan, or a version of one.
 pub async fn put(desk: &Desk<'_>, id: Option<&str>) -> Result<Response<Body>, Refusal> {
+    let again = async |attempt: Attempt<'_>| match id {
+        Some(id) => show(desk, id, Some(attempt)).await,
+        None => show_new(desk, Some(attempt)).await,
+    };
+    desk.act("plan", ask(desk, id), again).await
+}
+
+async fn ask(desk: &Desk<'_>, id: Option<&str>) -> Result<Response<Body>, Refusal> {
     let form = desk.form();
     let plan_id = id.unwrap_or_else(|| form.text("planId"));
-    let asked = match body(form) {
-        Ok(_) if plan_id.is_empty() => Err(Refusal::about("planId", "The plan needs an id.")),
-        Ok(body) => desk.api.call("PUT /v1/plans/{planId}").path("planId", plan_id).json(body).send::<Plan>().await,
-        Err(refusal) => Err(refusal),
-    };
-    match asked {
-        Ok(plan) => {
-            let said = format!("Version {} is sold from now on.", plan.version);
-            Ok(desk.done(&format!("/console/settings/plans/{}", encoded(plan_id)), &said))
-        }
-        Err(refusal) if refusal.is_about_input() => {
-            let attempt = Some(Attempt { form: "plan", values: form, refusal: &refusal });
-            match id {
-                Some(id) => show(desk, id, attempt).await,
-                None => show_new(desk, attempt).await,
-            }
-        }
-        Err(refusal) => Err(refusal),
+    let body = body(form)?;
+    if plan_id.is_empty() {
+        return Err(Refusal::about("planId", "The plan needs an id."));
     }
+    let plan: Plan = desk.api.call("PUT /v1/plans/{planId}").path("planId", plan_id).json(body).send().await?;
+    let said = format!("Version {} is sold from now on.", plan.version);
+    Ok(desk.done(&format!("/console/settings/plans/{}", encoded(plan_id)), &said))
 }
 
 fn words_of(text: &str) -> Vec<&str> {
