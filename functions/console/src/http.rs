@@ -226,7 +226,8 @@ impl Visit {
         let path = request.uri().path();
         let path = path.strip_prefix("/console").unwrap_or(path).split('/').filter(|part| !part.is_empty()).map(decoded);
         Some(Self {
-            method: request.method().clone(),
+            // The answer to HEAD is the one to GET; whoever speaks HTTP to the browser leaves out its body.
+            method: if request.method() == Method::HEAD { Method::GET } else { request.method().clone() },
             path: path.collect(),
             query: Form::urlencoded(request.uri().query().unwrap_or_default()),
             form: form(request),

@@ -93,9 +93,10 @@ fn matches(segments: &[Segment], path: &str) -> Option<Map<String, Value>> {
     let mut parts = path.strip_prefix('/')?.split('/');
     for segment in segments {
         if let Segment::Rest(name) = segment {
-            let rest = parts.collect::<Vec<_>>().join("/");
+            // After a slash there is a rest, if an empty one: a route of its own could not end with a slash.
+            let rest = parts.collect::<Vec<_>>();
             return (!rest.is_empty()).then(|| {
-                parameters.insert(name.clone(), percent_decode(&rest, false).into());
+                parameters.insert(name.clone(), percent_decode(&rest.join("/"), false).into());
                 parameters
             });
         }
@@ -364,7 +365,8 @@ Resources:
         }
         let rest = gateway.find("GET", "/v1/orders/EP1/a%20b").unwrap().2;
         assert_eq!(rest["rest"], "orders/EP1/a b");
-        for (method, path) in [("GET", "/v1"), ("GET", "/v1/"), ("GET", "/v2/orders")] {
+        assert_eq!(gateway.find("HEAD", "/v1/").unwrap().2["rest"], "");
+        for (method, path) in [("GET", "/v1"), ("GET", "/v2/orders"), ("GET", "/v2/")] {
             assert_eq!(found(method, path), None, "{method} {path}");
         }
     }

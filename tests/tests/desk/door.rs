@@ -94,6 +94,28 @@ fn what_no_page_of_the_session_sent_is_refused() {
 }
 
 #[test]
+fn the_door_is_found_with_a_slash_and_by_whoever_only_looks() {
+    at_the_desk(async |desk| {
+        let site = &desk.site;
+        let (cookie, _) = session(site).await;
+        for (path, signed_out, signed_in) in [
+            ("/console", (303, Some("/console/sign-in?back=%2Fconsole")), (303, Some("/console/orders"))),
+            ("/console/", (303, Some("/console/sign-in?back=%2Fconsole")), (303, Some("/console/orders"))),
+            ("/console/orders/new", (303, Some("/console/sign-in?back=%2Fconsole%2Forders%2Fnew")), (200, None)),
+            ("/console/sign-in", (200, None), (200, None)),
+        ] {
+            for (cookie, told) in [("", signed_out), (&cookie, signed_in)] {
+                let got = site.get(path).header("cookie", cookie).send().await;
+                let looked = site.call(Method::HEAD, path).header("cookie", cookie).send().await;
+                assert_eq!((got.status, got.header("location")), told, "{path}");
+                assert_eq!((looked.status, looked.header("location"), looked.body.len()), (told.0, told.1, 0), "{path}");
+                assert_eq!(looked.header("content-type"), got.header("content-type"));
+            }
+        }
+    });
+}
+
+#[test]
 fn pages_say_what_browsers_may_do_with_them() {
     at_the_desk(async |desk| {
         let site = &desk.site;
