@@ -181,6 +181,22 @@ pub fn encoded(text: &str) -> String {
     encoded
 }
 
+/// The parts of one of the console's paths, below `/console`; none of any other, nor of one that goes up, or would in somebody's eyes.
+pub fn parts(path: &str) -> Option<Vec<String>> {
+    let below = path.strip_prefix("/console").filter(|below| below.is_empty() || below.starts_with('/'))?;
+    let parts: Vec<String> = below.split('/').filter(|part| !part.is_empty()).map(decoded).collect();
+    let plain =
+        |part: &String| part != "." && part != ".." && !part.contains(|c: char| matches!(c, '/' | '\\') || c.is_control());
+    parts.iter().all(plain).then_some(parts)
+}
+
+/// The path that has these parts below `/console`, with its query.
+pub fn path(parts: &[String], query: &Form) -> String {
+    let path = parts.iter().fold("/console".to_owned(), |path, part| path + "/" + &encoded(part));
+    let query = query.with(&[]);
+    if query.is_empty() { path } else { format!("{path}?{query}") }
+}
+
 /// A request to the console.
 #[derive(Debug)]
 pub struct Visit {
@@ -203,7 +219,8 @@ pub struct Visit {
 }
 
 impl Visit {
-    /// Reads a request. What is too large or no form at all has an empty form, and so no token either.
+    /// Reads a request; none if its path is not one of the console's. What is too large or no form at all has an empty form, and so no
+    /// token either.
     pub fn new(request: &Request) -> Option<Self> {
         let context = request.request_context_ref()?.clone();
         let host = match &context {
@@ -223,12 +240,10 @@ impl Visit {
         };
         let cookies = request.headers().get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
         let cookies = cookies.flat_map(|value| value.split(';')).filter_map(|cookie| cookie.trim().split_once('='));
-        let path = request.uri().path();
-        let path = path.strip_prefix("/console").unwrap_or(path).split('/').filter(|part| !part.is_empty()).map(decoded);
         Some(Self {
             // The answer to HEAD is the one to GET; whoever speaks HTTP to the browser leaves out its body.
             method: if request.method() == Method::HEAD { Method::GET } else { request.method().clone() },
-            path: path.collect(),
+            path: parts(request.uri().path())?,
             query: Form::urlencoded(request.uri().query().unwrap_or_default()),
             form: form(request),
             loopback,
@@ -339,6 +354,34 @@ mod tests {
         for broken in [&b""[..], b"--X", b"--X\r\n\r\n1\r\n--X--", b"--X\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n1"]
         {
             assert!(Form::multipart(broken, "X").is_none());
+        }
+    }
+
+    #[test]
+    fn paths_are_the_consoles_own() {
+        for (given, ours) in [
+            ("/console", Some("/console")),
+            ("/console/", Some("/console")),
+            ("/console//orders/", Some("/console/orders")),
+            ("/console//evil.example/", Some("/console/evil.example")),
+            ("/console/orders/EP%201", Some("/console/orders/EP%201")),
+            ("/console/%252e%252e/x", Some("/console/%252e%252e/x")),
+            ("/console/...", Some("/console/...")),
+            ("/consoles", None),
+            ("//evil.example/console", None),
+            ("https://evil.example/console", None),
+            ("/console/../x", None),
+            ("/console/orders/./x", None),
+            ("/console/%2e%2E/x", None),
+            ("/console/.%2e/%2E", None),
+            ("/console/%2f..%2fx", None),
+            ("/console/\\evil.example", None),
+            ("/console/%5cevil.example", None),
+            ("/console/a%0d%0aSet-Cookie:x", None),
+            ("", None),
+        ] {
+            let read = parts(given).map(|parts| path(&parts, &Form::default()));
+            assert_eq!(read.as_deref(), ours, "{given}");
         }
     }
 

@@ -133,10 +133,8 @@ impl App {
         if self.signer.is_none() {
             return pages::sign_in::closed();
         }
-        let path = visit.path.iter().fold("/console".to_owned(), |path, part| path + "/" + &http::encoded(part));
-        let query = visit.query.with(&[]);
-        let back = if query.is_empty() { path } else { format!("{path}?{query}") };
-        let back = if visit.method == Method::GET { back } else { "/console/orders".to_owned() };
+        let got = visit.method == Method::GET;
+        let back = if got { http::path(&visit.path, &visit.query) } else { "/console/orders".to_owned() };
         let mut response = redirect(&format!("/console/sign-in?back={}", http::encoded(&back)));
         if visit.cookie(session::COOKIE).is_some() {
             response.headers_mut().append(SET_COOKIE, visit.set_cookie(session::COOKIE, "", 0));

@@ -84,12 +84,26 @@ fn what_no_page_of_the_session_sent_is_refused() {
             let answer = site.get("/console/orders").header("cookie", bad).send().await;
             assert_eq!((answer.status, answer.header("location")), (303, Some("/console/sign-in?back=%2Fconsole%2Forders")));
         }
-        for back in ["https://evil.example/", "//evil.example", "/v1/orders", "/console/sign-out"] {
+        for (back, to) in [
+            ("https://evil.example/", "/console/orders"),
+            ("//evil.example", "/console/orders"),
+            ("/v1/orders", "/console/orders"),
+            ("/console", "/console/orders"),
+            ("/console/sign-out", "/console/orders"),
+            ("/console/../../x", "/console/orders"),
+            ("/console/%2e%2e/x", "/console/orders"),
+            ("/console/%252e%252e/x", "/console/orders"),
+            ("/console/%5cevil.example", "/console/orders"),
+            ("/console/%255cevil.example", "/console/orders"),
+            ("/console//evil.example", "/console/evil.example"),
+            ("/console/orders%3fstatus=4%23x", "/console/orders?status=4%23x"),
+        ] {
             let call = site.post("/console/sign-in").header("origin", base);
             let body = format!("key={}&back={back}", site.stack.keys().manager_key);
             let answer = call.body("application/x-www-form-urlencoded", body).send().await;
-            assert_eq!(answer.header("location"), Some("/console/orders"), "{back}");
+            assert_eq!(answer.header("location"), Some(to), "{back}");
         }
+        assert_eq!(site.get("/console/../v1/orders").header("cookie", &cookie).send().await.status, 404);
     });
 }
 

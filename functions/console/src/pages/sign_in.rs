@@ -3,7 +3,7 @@
 use crate::App;
 use crate::api::{Api, Refusal};
 use crate::frame::bare;
-use crate::http::{Form, Visit, page, redirect};
+use crate::http::{self, Form, Visit, page, redirect};
 use crate::model::Waiting;
 use crate::session::{COOKIE, LIFETIME, Signer};
 use lambda_http::http::StatusCode;
@@ -70,9 +70,10 @@ pub async fn begin(app: &App, visit: &Visit, signer: &Signer) -> Result<Response
     }
 }
 
-/// The page to go to, which is one of the console's.
+/// The page to go to: put together anew from the parts of what was asked for, so that it is none but one of the console's.
 fn back(form: &Form) -> String {
-    let back = form.text("back");
-    let ours = back.starts_with("/console/") && !back.contains(['\\', '\r', '\n']) && !back.starts_with("/console/sign");
-    if ours { back.to_owned() } else { "/console/orders".to_owned() }
+    let asked = form.text("back");
+    let (path, query) = asked.split_once('?').unwrap_or((asked, ""));
+    let parts = http::parts(path).filter(|parts| parts.first().is_some_and(|first| !first.starts_with("sign-")));
+    parts.map_or_else(|| "/console/orders".to_owned(), |parts| http::path(&parts, &Form::urlencoded(query)))
 }
