@@ -58,13 +58,8 @@ impl Desk<'_> {
     /// A page with a status of its own.
     pub async fn page_with(&self, status: StatusCode, section: Section, title: &str, content: Markup) -> Response<Body> {
         let waiting = self.waiting().await;
-        page(
-            status,
-            whole(
-                title,
-                &html! { (head_bar(self.visit, self.signed_in, section, waiting.as_ref())) (main(self.visit, &content)) },
-            ),
-        )
+        let frame = Frame { visit: self.visit, signed_in: self.signed_in, section, waiting: waiting.as_ref() };
+        frame.around(status, title, &content)
     }
 
     /// What waits for a manager; nothing where that cannot be told now, since no page should fail for it.
@@ -102,18 +97,33 @@ pub fn failure(whose: Option<(&Visit, &SignedIn)>, refusal: &Refusal) -> Respons
             p { a.button href="/console/orders" { "To the orders" } }
         }
     };
-    page(
-        status,
-        match whose {
-            Some((visit, signed_in)) => whole(
-                title,
-                &html! {
-                    (head_bar(visit, signed_in, Section::Orders, None)) (main(visit, &content))
-                },
-            ),
-            None => bare(title, &content),
-        },
-    )
+    match whose {
+        Some((visit, signed_in)) => {
+            Frame { visit, signed_in, section: Section::Orders, waiting: None }.around(status, title, &content)
+        }
+        None => page(status, bare(title, &content)),
+    }
+}
+
+/// What a page of somebody who is signed in has around it.
+struct Frame<'a> {
+    visit: &'a Visit,
+    signed_in: &'a SignedIn,
+    section: Section,
+    waiting: Option<&'a Waiting>,
+}
+
+impl Frame<'_> {
+    fn around(&self, status: StatusCode, title: &str, content: &Markup) -> Response<Body> {
+        let said = self.visit.cookie(FLASH);
+        let body = html! { (head_bar(self.visit, self.signed_in, self.section, self.waiting)) (main(said, content)) };
+        let mut response = page(status, whole(title, &body));
+        // Said once, by whichever page comes next, even if that tells of a failure; a page that only a part is taken of says nothing.
+        if said.is_some() && !self.visit.partial {
+            response.headers_mut().append(SET_COOKIE, self.visit.set_cookie(FLASH, "", 0));
+        }
+        response
+    }
 }
 
 /// A page without navigation, for who is not signed in.
@@ -184,8 +194,8 @@ fn badge(waiting: Option<&Waiting>) -> Markup {
     }
 }
 
-fn main(visit: &Visit, content: &Markup) -> Markup {
-    let said = visit.cookie(FLASH).and_then(|value| String::from_utf8(URL_SAFE_NO_PAD.decode(value).ok()?).ok());
+fn main(said: Option<&str>, content: &Markup) -> Markup {
+    let said = said.and_then(|value| String::from_utf8(URL_SAFE_NO_PAD.decode(value).ok()?).ok());
     html! {
         main #main tabindex="-1" {
             @if let Some(said) = said { p.flash role="status" { (said) } }

@@ -112,17 +112,14 @@ impl App {
         }
         if posted && path == ["sign-out"] {
             let mut response = redirect("/console/sign-in");
-            response.headers_mut().append(SET_COOKIE, visit.set_cookie(session::COOKIE, "", 0));
+            for cookie in [session::COOKIE, frame::FLASH] {
+                response.headers_mut().append(SET_COOKIE, visit.set_cookie(cookie, "", 0));
+            }
             return Ok(response);
         }
         let api = Api::new(&self.functions, signed_in.session.clone(), visit.context.clone());
         let desk = Desk { visit, signed_in, api, now: self.clock.now() };
-        let mut response = pages::answer(&desk, path).await?;
-        // Said once.
-        if visit.cookie(frame::FLASH).is_some() && !visit.partial && response.status() != StatusCode::SEE_OTHER {
-            response.headers_mut().append(SET_COOKIE, visit.set_cookie(frame::FLASH, "", 0));
-        }
-        Ok(response)
+        pages::answer(&desk, path).await
     }
 
     /// Asks who it is, and comes back to the page that was asked for.
