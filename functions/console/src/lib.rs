@@ -20,13 +20,16 @@ use crate::api::{Api, Refusal};
 use crate::functions::Functions;
 use crate::http::{Form, Visit, redirect};
 use crate::session::{SignedIn, Signer};
-use lambda_http::http::header::{HeaderValue, SET_COOKIE};
+use lambda_http::http::header::{HeaderValue, SET_COOKIE, STRICT_TRANSPORT_SECURITY};
 use lambda_http::http::{Method, StatusCode};
 use lambda_http::request::RequestContext;
 use lambda_http::{Body, Request, RequestExt, Response};
 use simdock_domain::Timestamp;
 use simdock_runtime::{Clock, Config, ConfigError};
 use tracing::Instrument;
+
+/// For a year, browsers reach this host by TLS alone, whatever a link says.
+const ONLY_TLS: &str = "max-age=31536000";
 
 /// The function and what it holds on to between requests.
 #[derive(Debug)]
@@ -75,21 +78,26 @@ impl App {
 
     async fn visit(&self, request: &Request) -> Response<Body> {
         let Some(visit) = Visit::new(request) else { return frame::failure(None, &Refusal::not_found()) };
+        let mut response = self.respond(&visit, request.body().len()).await;
+        if !visit.loopback {
+            response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(ONLY_TLS));
+        }
+        response
+    }
+
+    async fn respond(&self, visit: &Visit, length: usize) -> Response<Body> {
         let path: Vec<&str> = visit.path.iter().map(String::as_str).collect();
         if let (&Method::GET, ["assets", name]) = (&visit.method, path.as_slice()) {
             return assets::serve(name).unwrap_or_else(|refusal| frame::failure(None, &refusal));
         }
-        let signed_in = self.signed_in(&visit);
-        let answer = if request.body().len() > http::MAX_FORM {
-            Err(Refusal::too_large())
-        } else {
-            self.answer(&visit, &path, signed_in.as_ref()).await
-        };
+        let signed_in = self.signed_in(visit);
+        let answer =
+            if length > http::MAX_FORM { Err(Refusal::too_large()) } else { self.answer(visit, &path, signed_in.as_ref()).await };
         match answer {
             Ok(response) => response,
             // The key was ended, or the session is over.
-            Err(refusal) if refusal.status == StatusCode::UNAUTHORIZED => self.to_sign_in(&visit),
-            Err(refusal) => frame::failure(signed_in.as_ref().map(|signed_in| (&visit, signed_in)), &refusal),
+            Err(refusal) if refusal.status == StatusCode::UNAUTHORIZED => self.to_sign_in(visit),
+            Err(refusal) => frame::failure(signed_in.as_ref().map(|signed_in| (visit, signed_in)), &refusal),
         }
     }
 

@@ -161,6 +161,74 @@ fn pages_say_what_browsers_may_do_with_them() {
 }
 
 #[test]
+fn a_form_for_a_key_that_is_sent_twice_makes_one() {
+    at_the_desk(async |desk| {
+        let site = &desk.site;
+        let (cookie, token) = session(site).await;
+        let listed = async || {
+            let keys = site.get("/v1/keys?partnerId=other-travel").by(By::Manager).send().await.expect(200);
+            keys["items"].as_array().unwrap().len()
+        };
+        let before = listed().await;
+        let send = async |name: &str| {
+            let form = site.post("/console/settings/keys").header("cookie", &cookie).header("origin", site.stack.base_url());
+            let fields = format!("token={token}&key=one-form&partnerId=other-travel&name={name}");
+            form.body("application/x-www-form-urlencoded", fields).send().await
+        };
+        let (first, again, other) = (send("till").await, send("till").await, send("shop").await);
+        assert!(first.status == 200 && first.text().contains("sdk_partner_"), "{}", first.text());
+        assert!(again.status == 200 && again.text().contains("The key was made already"), "{}", again.text());
+        assert!(!again.text().contains("sdk_partner_"));
+        assert_eq!((other.status, listed().await), (422, before + 1), "{}", other.text());
+    });
+}
+
+#[test]
+fn browsers_are_held_to_tls_but_on_this_machine() {
+    at_the_desk(async |desk| {
+        let here = desk.site.get("/console/sign-in").send().await;
+        assert_eq!((here.status, here.header("strict-transport-security")), (200, None));
+        let event = serde_json::json!({
+            "version": "2.0", "routeKey": "ANY /console/{proxy+}", "rawPath": "/console/sign-in", "rawQueryString": "",
+            "headers": {"host": "a1b2c3d4e5.execute-api.eu-central-1.amazonaws.com"}, "isBase64Encoded": false,
+            "requestContext": {
+                "domainName": "a1b2c3d4e5.execute-api.eu-central-1.amazonaws.com", "routeKey": "ANY /console/{proxy+}",
+                "stage": "$default", "timeEpoch": 1_795_341_600_123_i64, "requestId": "Q1mJwhF2oAMEVxw=",
+                "http": {"method": "GET", "path": "/console/sign-in", "protocol": "HTTP/1.1", "sourceIp": "203.0.113.17"},
+            },
+        });
+        let there = desk.site.gateway_event(event).await;
+        assert_eq!((there.status, there.header("strict-transport-security")), (200, Some("max-age=31536000")));
+    });
+}
+
+#[test]
+fn what_is_to_be_said_once_is_said_by_the_next_page_whatever_that_is() {
+    at_the_desk(async |desk| {
+        let site = &desk.site;
+        let (cookie, _) = session(site).await;
+        let cookies = format!("{cookie}; simdock-flash=U2F2ZWQu");
+        let taken = |answer: &Answer| answer.header("set-cookie").is_some_and(|cookie| cookie.starts_with("simdock-flash=; "));
+        for (path, status) in [("/console/orders/new", 200), ("/console/orders/EP00000000000000FF", 404), ("/console/none", 404)]
+        {
+            let page = site.get(path).header("cookie", &cookies).send().await;
+            assert_eq!(
+                (page.status, page.text().contains("role=\"status\">Saved."), taken(&page)),
+                (status, true, true),
+                "{path}"
+            );
+        }
+        // What shows no message takes none away.
+        for path in ["/console", "/console/orders.csv", "/console/sign-in"] {
+            let other = site.get(path).header("cookie", &cookies).send().await;
+            assert!(!taken(&other) && !other.text().contains("Saved."), "{path}");
+        }
+        let part = site.get("/console/orders/new").header("cookie", &cookies).header("hx-request", "true").send().await;
+        assert!(!taken(&part));
+    });
+}
+
+#[test]
 fn a_key_that_ended_ends_its_session() {
     at_the_desk(async |desk| {
         let site = &desk.site;
