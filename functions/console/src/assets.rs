@@ -39,8 +39,7 @@ impl Asset {
         let paths = PATHS.get_or_init(|| {
             Self::ALL.map(|asset| {
                 let (name, extension, content) = asset.content();
-                let hash = Sha256::digest(content.as_bytes());
-                let hash = hash.iter().take(8).fold(String::new(), |hash, byte| hash + &format!("{byte:02x}"));
+                let hash = hex::encode(&Sha256::digest(content.as_bytes())[..8]);
                 format!("/console/assets/{name}.{hash}.{extension}")
             })
         });

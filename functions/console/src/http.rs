@@ -1,16 +1,22 @@
 //! What a browser sends, and what it gets.
 
+use futures_util::future::ready;
+use futures_util::stream::once;
 use lambda_http::http::header::{self, HeaderName, HeaderValue};
 use lambda_http::http::{Method, StatusCode};
 use lambda_http::request::RequestContext;
 use lambda_http::{Body, Request, RequestExt, Response};
 use maud::Markup;
+use multer::{Multipart, parse_boundary};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde_json::{Map, Value};
-use std::fmt::Write;
+use std::convert::Infallible;
 
 /// What a page may load and do: nothing from elsewhere, no script in the page itself, no frame around it.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
      connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
+/// What stands for itself in a path and in a query (RFC 3986, "unreserved") is all that is not encoded.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 /// The largest form that is read, in bytes: an import's file is one.
 pub const MAX_FORM: usize = 4 * 1024 * 1024;
 
@@ -20,32 +26,19 @@ pub struct Form(Vec<(String, String)>);
 
 impl Form {
     /// Reads `application/x-www-form-urlencoded`.
-    pub fn urlencoded(text: &str) -> Self {
-        let pairs = text.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            (decoded(name), decoded(value))
-        });
-        Self(pairs.collect())
+    pub fn urlencoded(text: impl AsRef<[u8]>) -> Self {
+        Self(form_urlencoded::parse(text.as_ref()).into_owned().collect())
     }
 
     /// Reads `multipart/form-data` (RFC 7578), the form of those that hold a file. None if it is not in that form.
-    pub fn multipart(body: &[u8], boundary: &str) -> Option<Self> {
-        let text = String::from_utf8_lossy(body);
+    async fn multipart(body: &[u8], boundary: String) -> Option<Self> {
+        let whole = ready(Ok::<_, Infallible>(body.to_vec()));
+        let mut parts = Multipart::new(once(whole), boundary);
         let mut fields = Vec::new();
-        let delimiter = format!("--{boundary}");
-        let mut parts = text.split(delimiter.as_str());
-        parts.next()?;
-        for part in parts {
-            if part.starts_with("--") {
-                return Some(Self(fields));
-            }
-            let (head, content) = part.strip_prefix("\r\n")?.split_once("\r\n\r\n")?;
-            let disposition = head.lines().find(|line| line.to_ascii_lowercase().starts_with("content-disposition:"))?;
-            let (_, name) = disposition.split_once("; name=\"")?;
-            let (name, _) = name.split_once('"')?;
-            fields.push((name.to_owned(), content.strip_suffix("\r\n")?.to_owned()));
+        while let Some(field) = parts.next_field().await.ok()? {
+            fields.push((field.name()?.to_owned(), field.text().await.ok()?));
         }
-        None
+        Some(Self(fields))
     }
 
     /// A field's first value without space around it; empty if it is not there.
@@ -119,14 +112,8 @@ impl Form {
     /// The query with some of its fields changed, to be put behind a `?`.
     pub fn with(&self, changes: &[(&str, &str)]) -> String {
         let kept = self.iter().filter(|(name, value)| !value.is_empty() && changes.iter().all(|(changed, _)| changed != name));
-        let mut query = String::new();
-        for (name, value) in kept.chain(changes.iter().copied().filter(|(_, value)| !value.is_empty())) {
-            if !query.is_empty() {
-                query.push('&');
-            }
-            let _ = write!(query, "{}={}", encoded(name), encoded(value));
-        }
-        query
+        let changed = changes.iter().copied().filter(|(_, value)| !value.is_empty());
+        form_urlencoded::Serializer::new(String::new()).extend_pairs(kept.chain(changed)).finish()
     }
 }
 
@@ -145,40 +132,13 @@ pub fn set(body: &mut Map<String, Value>, path: &str, value: Value) {
     }
 }
 
-fn decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        match byte {
-            b'+' => bytes.push(b' '),
-            b'%' => {
-                let digits = rest.clone().take(2).collect::<Vec<_>>();
-                let value = std::str::from_utf8(&digits).ok().filter(|digits| digits.len() == 2);
-                match value.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-                    Some(value) => {
-                        bytes.push(value);
-                        rest.nth(1);
-                    }
-                    None => bytes.push(byte),
-                }
-            }
-            byte => bytes.push(byte),
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
+fn decoded(part: &str) -> String {
+    percent_decode_str(part).decode_utf8_lossy().into_owned()
 }
 
 /// Percent-encodes what is put into a path or a query.
 pub fn encoded(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            let _ = write!(encoded, "%{byte:02X}");
-        }
-    }
-    encoded
+    utf8_percent_encode(text, RESERVED).to_string()
 }
 
 /// The parts of one of the console's paths, below `/console`; none of any other, nor of one that goes up, or would in somebody's eyes.
@@ -221,7 +181,7 @@ pub struct Visit {
 impl Visit {
     /// Reads a request; none if its path is not one of the console's. What is too large or no form at all has an empty form, and so no
     /// token either.
-    pub fn new(request: &Request) -> Option<Self> {
+    pub async fn new(request: &Request) -> Option<Self> {
         let context = request.request_context_ref()?.clone();
         let host = match &context {
             RequestContext::ApiGatewayV2(context) => context.domain_name.clone().unwrap_or_default(),
@@ -245,7 +205,7 @@ impl Visit {
             method: if request.method() == Method::HEAD { Method::GET } else { request.method().clone() },
             path: parts(request.uri().path())?,
             query: Form::urlencoded(request.uri().query().unwrap_or_default()),
-            form: form(request),
+            form: form(request).await,
             loopback,
             partial: header("hx-request") == Some("true"),
             from_here,
@@ -280,17 +240,17 @@ impl Visit {
     }
 }
 
-fn form(request: &Request) -> Form {
+async fn form(request: &Request) -> Form {
     let body: &[u8] = request.body();
     let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if body.len() > MAX_FORM {
         return Form::default();
     }
-    if let Some((_, boundary)) = content_type.strip_prefix("multipart/form-data").and_then(|rest| rest.split_once("boundary=")) {
-        return Form::multipart(body, boundary.trim_matches('"')).unwrap_or_default();
+    if let Ok(boundary) = parse_boundary(content_type) {
+        return Form::multipart(body, boundary).await.unwrap_or_default();
     }
     if content_type.starts_with("application/x-www-form-urlencoded") {
-        return Form::urlencoded(&String::from_utf8_lossy(body));
+        return Form::urlencoded(body);
     }
     Form::default()
 }
@@ -342,18 +302,19 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    #[test]
-    fn forms_are_read_in_both_ways() {
+    #[tokio::test]
+    async fn forms_are_read_in_both_ways() {
         let form = Form::urlencoded("a=1&b=x+y%21&a=%2&c=&d");
         assert_eq!((form.text("a"), form.text("b"), form.all("a").count()), ("1", "x y!", 2));
         assert!(form.has("c") && form.has("d") && !form.has("e"));
         let body = b"--X\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n1\r\n--X\r\n\
             Content-Disposition: form-data; name=\"file\"; filename=\"c.csv\"\r\nContent-Type: text/csv\r\n\r\niccid\n1\n\r\n--X--\r\n";
-        let form = Form::multipart(body, "X").unwrap();
+        let read = async |body: &'static [u8]| Form::multipart(body, "X".to_owned()).await;
+        let form = read(body).await.unwrap();
         assert_eq!((form.text("a"), form.raw("file")), ("1", "iccid\n1\n"));
         for broken in [&b""[..], b"--X", b"--X\r\n\r\n1\r\n--X--", b"--X\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n1"]
         {
-            assert!(Form::multipart(broken, "X").is_none());
+            assert!(read(broken).await.is_none());
         }
     }
 

@@ -77,7 +77,7 @@ impl App {
     }
 
     async fn visit(&self, request: &Request) -> Response<Body> {
-        let Some(visit) = Visit::new(request) else { return frame::failure(None, &Refusal::not_found()) };
+        let Some(visit) = Visit::new(request).await else { return frame::failure(None, &Refusal::not_found()) };
         let mut response = self.respond(&visit, request.body().len()).await;
         if !visit.loopback {
             response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(ONLY_TLS));

@@ -48,12 +48,12 @@ impl Signer {
     }
 
     fn sign(&self, purpose: &str, claims: &str) -> String {
-        hex(&self.mac(purpose, claims).finalize().into_bytes())
+        hex::encode(self.mac(purpose, claims).finalize().into_bytes())
     }
 
     /// Compares in constant time.
     fn verify(&self, purpose: &str, claims: &str, signature: &str) -> bool {
-        unhex(signature).is_some_and(|bytes| self.mac(purpose, claims).verify_slice(&bytes).is_ok())
+        hex::decode(signature).is_ok_and(|bytes| self.mac(purpose, claims).verify_slice(&bytes).is_ok())
     }
 
     /// The cookie of a session that begins now: the key's hash, when it ends, something random, and the signature of these.
@@ -61,7 +61,7 @@ impl Signer {
         let mut random = [0; 16];
         // By it, two sessions of one key that begin in the same second are two.
         getrandom::fill(&mut random).expect("the system has random bytes");
-        let claims = format!("{}.{}.{}", session.key_hash(), now.unix() + LIFETIME, hex(&random));
+        let claims = format!("{}.{}.{}", session.key_hash(), now.unix() + LIFETIME, hex::encode(random));
         let signature = self.sign(COOKIE, &claims);
         format!("{claims}.{signature}")
     }
@@ -89,20 +89,7 @@ impl Signer {
 pub fn random_key() -> String {
     let mut random = [0; 16];
     getrandom::fill(&mut random).expect("the system has random bytes");
-    hex(&random)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |hex, byte| hex + &format!("{byte:02x}"))
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digits = text.as_bytes();
-    if !digits.len().is_multiple_of(2) || !text.is_ascii() {
-        return None;
-    }
-    let pairs = digits.chunks(2).map(|pair| std::str::from_utf8(pair).ok().and_then(|pair| u8::from_str_radix(pair, 16).ok()));
-    pairs.collect()
+    hex::encode(random)
 }
 
 #[cfg(test)]

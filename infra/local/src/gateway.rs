@@ -2,7 +2,7 @@
 
 use crate::clock::StackClock;
 use crate::function::{Failure, Function};
-use crate::http::{BodyError, Request, Response, json, percent_decode, read_body};
+use crate::http::{BodyError, Request, Response, json, read_body};
 use crate::ids::{random, uuid};
 use crate::template::{ACCOUNT, Route, Segment};
 use base64::Engine;
@@ -12,6 +12,7 @@ use http_body_util::Full;
 use hyper::header::{CONTENT_TYPE, COOKIE, HeaderName, HeaderValue, SET_COOKIE};
 use hyper::http::request::Parts;
 use hyper::{StatusCode, header};
+use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -87,6 +88,10 @@ fn own_answer(status: StatusCode, message: &str) -> Response {
     json(status, &json!({ "message": message }))
 }
 
+fn decoded(part: &str) -> String {
+    percent_decode_str(part).decode_utf8_lossy().into_owned()
+}
+
 /// The values of a route's parameters, if the path is one of the route's.
 fn matches(segments: &[Segment], path: &str) -> Option<Map<String, Value>> {
     let mut parameters = Map::new();
@@ -96,14 +101,14 @@ fn matches(segments: &[Segment], path: &str) -> Option<Map<String, Value>> {
             // After a slash there is a rest, if an empty one: a route of its own could not end with a slash.
             let rest = parts.collect::<Vec<_>>();
             return (!rest.is_empty()).then(|| {
-                parameters.insert(name.clone(), percent_decode(&rest.join("/"), false).into());
+                parameters.insert(name.clone(), decoded(&rest.join("/")).into());
                 parameters
             });
         }
         match (segment, parts.next()?) {
             (Segment::Fixed(fixed), part) if fixed == part => {}
             (Segment::Parameter(name), part) if !part.is_empty() => {
-                parameters.insert(name.clone(), percent_decode(part, false).into());
+                parameters.insert(name.clone(), decoded(part).into());
             }
             (Segment::Fixed(_) | Segment::Parameter(_) | Segment::Rest(_), _) => return None,
         }
@@ -140,8 +145,7 @@ fn event(
             .or_insert_with(|| value.into_owned());
     }
     let now_ms = clock.now_ms();
-    let trace = random::<12>().iter().fold(String::new(), |trace, byte| format!("{trace}{byte:02x}"));
-    headers.insert("x-amzn-trace-id", format!("Root=1-{:08x}-{trace}", now_ms / 1_000));
+    headers.insert("x-amzn-trace-id", format!("Root=1-{:08x}-{}", now_ms / 1_000, hex::encode(random::<12>())));
     headers.insert("x-forwarded-for", peer.ip().to_string());
     headers.insert("x-forwarded-port", host.rsplit_once(':').map_or("80", |(_, port)| port).to_owned());
     headers.insert("x-forwarded-proto", "http".to_owned());
@@ -210,11 +214,9 @@ fn is_text(content_type: &str) -> bool {
 /// A parameter that is there several times has its values joined by commas.
 fn query_parameters(query: &str) -> Value {
     let mut parameters: BTreeMap<String, String> = BTreeMap::new();
-    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let value = percent_decode(value, true);
+    for (name, value) in form_urlencoded::parse(query.as_bytes()).into_owned() {
         parameters
-            .entry(percent_decode(name, true))
+            .entry(name)
             .and_modify(|joined| {
                 let _ = write!(joined, ",{value}");
             })

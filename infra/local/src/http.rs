@@ -140,36 +140,9 @@ pub fn escape(text: &str) -> String {
     escaped
 }
 
-/// The bytes that a percent-encoded text stands for; `+` is a space where `plus` says so.
-pub fn percent_decode(text: &str, plus: bool) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        let mut ahead = rest.clone();
-        let pair = (byte == b'%').then(|| (ahead.next(), ahead.next()));
-        match pair {
-            Some((Some(high), Some(low))) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
-                let digit = |digit: u8| char::from(digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok()).unwrap_or(0);
-                bytes.push(digit(high) << 4 | digit(low));
-                rest = ahead;
-            }
-            _ if byte == b'+' && plus => bytes.push(b' '),
-            _ => bytes.push(byte),
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn percent_codes_are_decoded_and_others_kept() {
-        assert_eq!(percent_decode("a%20b+c%C3%A9", false), "a b+c\u{e9}");
-        assert_eq!(percent_decode("a+b%2B", true), "a b+");
-        assert_eq!(percent_decode("100%, %4", false), "100%, %4");
-    }
 
     #[test]
     fn markup_is_escaped() {

@@ -2,7 +2,6 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use std::fmt::Write;
 
 /// Bytes from the operating system. Without a source of randomness nothing here can go on.
 pub fn random<const N: usize>() -> [u8; N] {
@@ -16,14 +15,8 @@ pub fn uuid() -> String {
     let mut bytes = random::<16>();
     bytes[6] = bytes[6] & 0x0f | 0x40;
     bytes[8] = bytes[8] & 0x3f | 0x80;
-    let mut text = String::with_capacity(36);
-    for (position, byte) in bytes.iter().enumerate() {
-        if matches!(position, 4 | 6 | 8 | 10) {
-            text.push('-');
-        }
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
+    let [first, second, third, fourth, fifth] = [0..4, 4..6, 6..8, 8..10, 10..16].map(|part| hex::encode(&bytes[part]));
+    format!("{first}-{second}-{third}-{fourth}-{fifth}")
 }
 
 /// 24 random bytes as text that needs no quoting anywhere.

@@ -4,7 +4,7 @@
 use crate::behaviour::{Behaviour, Told};
 use crate::clock::StackClock;
 use crate::error::{Context, StackError};
-use crate::http::{Response, hang_up, json, percent_decode};
+use crate::http::{Response, hang_up, json};
 use crate::ids::uuid;
 use crate::state::{Change, State};
 use bytes::Bytes;
@@ -301,8 +301,7 @@ impl Stripe {
 
 /// The fields of a query or a form.
 fn fields(text: &str) -> BTreeMap<String, String> {
-    let pairs = text.split('&').filter_map(|pair| pair.split_once('='));
-    pairs.map(|(name, value)| (percent_decode(name, true), percent_decode(value, true))).collect()
+    form_urlencoded::parse(text.as_bytes()).into_owned().collect()
 }
 
 #[cfg(test)]

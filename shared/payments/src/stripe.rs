@@ -3,8 +3,9 @@
 mod client;
 mod refund;
 
-use std::fmt::{self, Write};
+use std::fmt;
 
+use hex::FromHex;
 use hmac::Mac;
 use serde::Deserialize;
 use simdock_domain::{Currency, Money, Timestamp};
@@ -39,29 +40,14 @@ pub fn verify_stripe(header: Option<&str>, body: &[u8], secrets: &[Secret], now:
         return Err(SignatureError::Malformed);
     }
     signature::check_fresh(timestamp, now)?;
-    check_any(signatures.into_iter().filter_map(from_hex), &format!("{timestamp}."), body, secrets)
+    check_any(signatures.into_iter().filter_map(|hex| <[u8; 32]>::from_hex(hex).ok()), &format!("{timestamp}."), body, secrets)
 }
 
 /// The value of `Stripe-Signature` that Stripe would send with this body: for the local stack and for tests.
 pub fn sign_stripe(timestamp: Timestamp, body: &[u8], secret: &Secret) -> String {
     let seconds = timestamp.unix();
-    let mut header = format!("t={seconds},v1=");
-    for byte in secret.mac(&format!("{seconds}."), body).finalize().into_bytes() {
-        write!(header, "{byte:02x}").expect("a string takes what is written");
-    }
-    header
-}
-
-fn from_hex(hex: &str) -> Option<[u8; 32]> {
-    let mut bytes = [0; 32];
-    if hex.len() != 64 || !hex.is_ascii() {
-        return None;
-    }
-    for (byte, digits) in bytes.iter_mut().zip(hex.as_bytes().chunks_exact(2)) {
-        let digit = |digit: u8| char::from(digit).to_digit(16);
-        *byte = u8::try_from(digit(digits[0])? << 4 | digit(digits[1])?).ok()?;
-    }
-    Some(bytes)
+    let signature = secret.mac(&format!("{seconds}."), body).finalize().into_bytes();
+    format!("t={seconds},v1={}", hex::encode(signature))
 }
 
 #[derive(Deserialize)]

@@ -138,8 +138,7 @@ pub fn api_key(pk: &str) -> Item {
 /// Table `partners`: the partition of an API key, made of its SHA-256; the key itself is kept nowhere.
 pub fn hashed(key: &str) -> String {
     use sha2::{Digest, Sha256};
-    let hash = Sha256::digest(key.as_bytes());
-    hash.iter().fold("key#".to_owned(), |hex, byte| hex + &format!("{byte:02x}"))
+    format!("key#{}", hex::encode(Sha256::digest(key.as_bytes())))
 }
 
 /// Table `partners`: the partition of a partner and its balances.

@@ -1,6 +1,6 @@
 //! Asks Stripe for refunds, and looks for those it has.
 
-use std::fmt::{self, Write};
+use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -238,28 +238,9 @@ fn answer(refund: &Refund) -> Result<RefundAnswer, RefundError> {
     Ok(RefundAnswer { provider_id, state: refund.progress() })
 }
 
-/// `application/x-www-form-urlencoded`, with nothing but RFC 3986's unreserved characters left as they are.
+/// `application/x-www-form-urlencoded`.
 fn form(fields: &[(&str, &str)]) -> String {
-    let mut form = String::new();
-    for (index, (name, value)) in fields.iter().enumerate() {
-        if index > 0 {
-            form.push('&');
-        }
-        encode(name, &mut form);
-        form.push('=');
-        encode(value, &mut form);
-    }
-    form
-}
-
-fn encode(text: &str, form: &mut String) {
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            form.push(char::from(byte));
-        } else {
-            write!(form, "%{byte:02X}").expect("a string takes what is written");
-        }
-    }
+    form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish()
 }
 
 impl RefundError {
