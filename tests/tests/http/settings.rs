@@ -54,6 +54,34 @@ async fn a_request_for_a_key_makes_one_however_often_it_is_sent_at_once() {
 }
 
 #[tokio::test]
+async fn a_session_at_the_desk_ends_with_its_key_and_after_eight_hours() {
+    let site = Site::still().await;
+    let body = json!({"role": "manager", "name": "Mia"});
+    let made = asking(&site, Method::POST, "/v1/keys", &body).send().await.expect(201);
+    let ends_at = json!({"endsAt": site.stack.clock().now().plus_seconds(3600).to_string()});
+    let revocation = format!("/v1/keys/{}/revocation", made["keyId"].as_str().unwrap());
+    asking(&site, Method::POST, &revocation, &ends_at).send().await.expect(200);
+    let mut cookies = Vec::new();
+    for key in [made["key"].as_str().unwrap(), &site.stack.keys().manager_key] {
+        let door = site.post("/console/sign-in").header("origin", site.stack.base_url());
+        let signed_in = door.body("application/x-www-form-urlencoded", format!("key={key}")).send().await;
+        cookies.push(signed_in.header("set-cookie").unwrap().split(';').next().unwrap().to_owned());
+    }
+    let opens = async || {
+        let mut answers = Vec::new();
+        for cookie in &cookies {
+            answers.push(site.get("/console/orders").header("cookie", cookie).send().await.status);
+        }
+        answers
+    };
+    for (by, status) in [("PT59M", [200, 200]), ("PT1M", [303, 200]), ("PT6H59M", [303, 200]), ("PT1M", [303, 303])] {
+        site.advance(by).await;
+        assert_eq!(opens().await, status, "{by} later");
+    }
+    site.stop().await;
+}
+
+#[tokio::test]
 async fn of_two_managers_who_change_one_plan_one_is_told() {
     let site = Site::still().await;
     let shown = site.get("/v1/plans/eu-5gb-30d").by(By::Manager).send().await.expect(200);
