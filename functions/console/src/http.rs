@@ -112,8 +112,8 @@ impl Form {
     /// The query with some of its fields changed, to be put behind a `?`.
     pub fn with(&self, changes: &[(&str, &str)]) -> String {
         let kept = self.iter().filter(|(name, value)| !value.is_empty() && changes.iter().all(|(changed, _)| changed != name));
-        let changed = changes.iter().copied().filter(|(_, value)| !value.is_empty());
-        form_urlencoded::Serializer::new(String::new()).extend_pairs(kept.chain(changed)).finish()
+        let new = changes.iter().copied().filter(|(_, value)| !value.is_empty());
+        form_urlencoded::Serializer::new(String::new()).extend_pairs(kept.chain(new)).finish()
     }
 }
 
