@@ -6,7 +6,7 @@ use simdock_api::{
     Fields, Problem, authenticate, handle, json, json_object, manager, not_installed, order_num, postal_address, refused, route,
     show,
 };
-use simdock_domain::{Command, EmailAddress, Iccid, LineState, MailKind, Recipient, Rejected, Shipment, Timestamp, decide};
+use simdock_domain::{Command, EmailAddress, Iccid, LineState, MailKind, Recipient, Rejected, Shipment, Timestamp, decide_by};
 use simdock_runtime::{Config, ConfigError};
 use simdock_store::{Facts, Store};
 
@@ -32,7 +32,7 @@ impl App {
 
     async fn manage(&self, request: &Request) -> Result<Response<Body>, Problem> {
         let principal = authenticate(&self.store, request).await?;
-        let name = manager(&principal)?.to_owned();
+        let name = manager(&principal)?;
         let num = order_num(request)?;
         tracing::Span::current().record("orderNum", num.as_str());
         let (mut fields, _) = json_object(request)?;
@@ -42,7 +42,7 @@ impl App {
             "PATCH /v1/orders/{orderNum}/recipient" => (recipient(&mut fields)?, Phone::Any),
             "POST /v1/orders/{orderNum}/emails" => email(&mut fields)?,
             "POST /v1/orders/{orderNum}/retry" => (Command::Retry, Phone::Any),
-            "POST /v1/orders/{orderNum}/notes" => (Command::Note(format!("{name}: {}", fields.text("note", 150)?)), Phone::Any),
+            "POST /v1/orders/{orderNum}/notes" => (Command::Note(fields.text("note", 150)?), Phone::Any),
             _ => return Err(Problem::not_found("resource")),
         };
         fields.finish()?;
@@ -51,9 +51,9 @@ impl App {
             if phone == Phone::Unknown {
                 not_installed(&self.store, &order).await?;
             }
-            let next = match decide(&order, command.clone(), self.store.clock().now()) {
+            let next = match decide_by(name, &order, command.clone(), self.store.clock().now()) {
                 Ok(next) => next,
-                Err(Rejected::Done) => return Ok(json(StatusCode::OK, &show(&self.store, &order).await?)),
+                Err(Rejected::Done) => return Ok(json(StatusCode::OK, &show(&self.store, &principal, &order).await?)),
                 Err(rejected) => return Err(refused(rejected, &command)),
             };
             let revived =
@@ -62,7 +62,7 @@ impl App {
             let sims = self.store.sims(&iccids).await?;
             let facts = Facts { activations: &[], sims: &sims };
             if self.store.write_in_step(&order, &next, facts, self.store.clock().now()).await?.is_ok() {
-                return Ok(json(StatusCode::OK, &show(&self.store, &next).await?));
+                return Ok(json(StatusCode::OK, &show(&self.store, &principal, &next).await?));
             }
         }
         Err(Problem::unavailable("the order kept changing"))

@@ -6,7 +6,8 @@ use crate::refused::{Cancellation, not_installed, refused, service_refused, subs
 use crate::{ChangeRequest, Problem, visible_to};
 use serde::Serialize;
 use simdock_domain::{
-    Command, FormFactor, MailKind, Order, Recipient, Rejected, Shipment, Subscription, SubscriptionChange, Timestamp, decide,
+    Command, FormFactor, MailKind, Order, Recipient, Rejected, ServiceAsker, Shipment, Subscription, SubscriptionChange,
+    Timestamp, decide,
 };
 use simdock_store::{Principal, Store};
 
@@ -67,7 +68,7 @@ pub async fn subscription_actions(
     let plan = change.current_plan(store).await?;
     let changing = |action, what| view(action, change.check(what, &plan, now));
     let service = |action, on| {
-        let wanted = match subscription.want_service(on, now) {
+        let wanted = match subscription.want_service(on, ServiceAsker::Partner, now) {
             Ok(_) => Ok(()),
             Err(Rejected::Done) => Err(done()),
             Err(rejected) => Err(service_refused(rejected)),

@@ -3,7 +3,7 @@
 use crate::Problem;
 use simdock_domain::{
     AddOnError, Closed, Command, LineState, MAX_COUNT, MAX_DATA_ADD_ONS, MailKind, Order, PlaceError, RefundPolicy, Refundable,
-    Rejected, Timestamp, Used, decide,
+    Rejected, Timestamp, Used, decide, decide_by,
 };
 use simdock_store::Store;
 
@@ -129,12 +129,12 @@ impl Cancellation {
         first.map_or(Ok(()), |closed| Err(Problem::subscription_closed(closed)))
     }
 
-    /// Cancels the lines named, or what can be given back of the whole order, for whoever the note says.
+    /// Cancels the lines named, or what can be given back of the whole order, for the partner or a manager. The note says why.
     pub fn decide(
         &self,
         order: &Order,
         named: Option<&[usize]>,
-        by_manager: bool,
+        manager: Option<&str>,
         note: &str,
         now: Timestamp,
     ) -> Result<Order, Rejected> {
@@ -143,13 +143,17 @@ impl Cancellation {
             Some(named) => named.iter().map(|line| all[*line]).collect(),
             None => order.cancellable(&all, self.policy, now),
         };
-        decide(order, Command::Cancel { lines, policy: self.policy, by_manager, note: note.to_owned() }, now)
+        let command = Command::Cancel { lines, policy: self.policy, note: note.to_owned() };
+        match manager {
+            None => decide(order, command, now),
+            Some(manager) => decide_by(manager, order, command, now),
+        }
     }
 
     /// Whether anything of the order could be cancelled now.
     pub(crate) fn check(&self, order: &Order, now: Timestamp) -> Result<(), Problem> {
         self.open(None)?;
-        match self.decide(order, None, false, "", now) {
+        match self.decide(order, None, None, "", now) {
             Ok(_) => Ok(()),
             Err(Rejected::NotRefundable(why)) => Err(Problem::not_refundable(why)),
             // All is cancelled, or being cancelled; the first line says which.

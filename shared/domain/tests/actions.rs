@@ -12,7 +12,7 @@ const EVERY_CHANGE: [fn() -> SubscriptionChange; 5] =
 
 fn cancel(order: &Order, used: Used, policy: RefundPolicy, now: Timestamp) -> Result<Order, Rejected> {
     let lines = (0..order.lines.len()).map(|line| (line, used)).collect();
-    decide(order, Command::Cancel { lines, policy, by_manager: false, note: "demo: changed plans".into() }, now)
+    decide(order, Command::Cancel { lines, policy, note: "changed plans".into() }, now)
 }
 
 fn over_with(order: &Order, policy: RefundPolicy, used: Used) -> Result<Order, Rejected> {
@@ -430,7 +430,7 @@ fn a_cancellation_is_refused_for_the_same_reasons() {
 fn naming_a_line_twice_cancels_it_once() {
     let order = provision(&pay(&place("two", draft(2), &one_off(), at(0)), 1, at(10)), at(20));
     let lines = vec![(1, Used::default()), (1, Used::default())];
-    let command = Command::Cancel { lines, policy: RefundPolicy::UntilActivation, by_manager: false, note: "twice".into() };
+    let command = Command::Cancel { lines, policy: RefundPolicy::UntilActivation, note: "twice".into() };
     let order = decide(&order, command, at(30)).unwrap();
     assert_eq!(order.history.last().unwrap().note.as_deref(), Some("1 of 2 cards: twice"));
 }
@@ -470,7 +470,7 @@ fn only_cards_that_are_there_and_stay_are_shipped() {
     assert_eq!(ship(&place("parcel", physical(1), &one_off(), at(0))), Err(Rejected::NotAllowed), "not paid");
     let two = provision(&to_ship(2), at(20));
     let until = RefundPolicy::UntilActivation;
-    let one_line = Command::Cancel { lines: vec![(0, Used::default())], policy: until, by_manager: false, note: "no".into() };
+    let one_line = Command::Cancel { lines: vec![(0, Used::default())], policy: until, note: "no".into() };
     let leaving = decide(&two, one_line, at(30)).unwrap();
     assert_eq!(ship(&leaving), Err(Rejected::NotDue), "first it has to be known which cards go into the parcel");
     let rest = decide(&leaving, Command::Revoked { line: 0 }, at(40)).unwrap();

@@ -82,7 +82,7 @@ fn do_all(order: Order, commands: Vec<Command>) -> Order {
 
 fn cancel(lines: &[usize]) -> Command {
     let lines = lines.iter().map(|line| (*line, Used::default())).collect();
-    Command::Cancel { lines, policy: RefundPolicy::UntilActivation, by_manager: false, note: "changed plans".into() }
+    Command::Cancel { lines, policy: RefundPolicy::UntilActivation, note: "changed plans".into() }
 }
 
 /// Several orders of each status, each brought there by what really happens.
@@ -196,7 +196,7 @@ fn commands(order: &Order) -> Vec<(&'static str, Command)> {
         Cards::Drawn((50..50 + count).map(iccid).collect())
     };
     let may = RefundPolicy::UntilActivation;
-    let to_refund = |used| Command::Cancel { lines: vec![(open, used)], policy: may, by_manager: false, note: "no".into() };
+    let to_refund = |used| Command::Cancel { lines: vec![(open, used)], policy: may, note: "no".into() };
     let over = |used| Command::SubscriptionOver { line: open, policy: may, used };
     let fresh = Used::default();
     let begun = Used { activated: true, ..fresh };

@@ -375,16 +375,16 @@ async fn notes_stand_on_the_order() {
     managing(&site, &order, "notes", &json!({})).send().await.problem(400, "missing_field", Some("note"));
     managing(&site, &order, "notes", &json!({"note": "x".repeat(151)})).send().await.problem(400, "invalid_field", Some("note"));
     let first = managing(&site, &order, "notes", &json!({"note": "Called the subscriber"})).send().await.expect(200);
-    assert_eq!(first["note"], "local-manager: Called the subscriber");
+    assert_eq!(first["note"], "Called the subscriber");
     let again = managing(&site, &order, "notes", &json!({"note": "Called the subscriber"})).send().await.expect(200);
     assert_eq!(again["version"], first["version"]);
     let second = managing(&site, &order, "notes", &json!({"note": "Called again"})).send().await.expect(200);
-    assert_eq!(second["note"], "local-manager: Called again");
+    assert_eq!(second["note"], "Called again");
     let noted: Vec<&Value> =
         list(&second, "history").iter().filter(|entry| entry["event"] == "noted").map(|entry| &entry["note"]).collect();
-    assert_eq!(noted, ["local-manager: Called the subscriber", "local-manager: Called again"]);
+    assert_eq!(noted, ["Called the subscriber", "Called again"]);
     // They are for the desk: the sale goes on as before.
     assert_eq!((site.available(POOL).await > 0, site.pay(&order).await), (true, "paid".to_owned()));
-    assert_eq!(site.settled(&order).await["note"], "local-manager: Called again");
+    assert_eq!(site.settled(&order).await["note"], "Called again");
     site.stop().await;
 }

@@ -26,3 +26,4 @@ mod settings;
 mod subscriptions;
 mod watching;
 mod webhooks;
+mod who;

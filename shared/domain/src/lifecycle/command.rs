@@ -44,9 +44,7 @@ pub enum Command {
         lines: Vec<(usize, Used)>,
         /// What the plan's version says about giving money back.
         policy: RefundPolicy,
-        /// Whether it is a manager, and not the partner.
-        by_manager: bool,
-        /// Who, and why, for a person.
+        /// Why, for a person.
         note: String,
     },
     /// The carrier revoked the card of this line: nobody can use it any more.
