@@ -4,10 +4,8 @@
 
 use lambda_http::http::StatusCode;
 use lambda_http::{Body, Request, Response};
-use simdock_api::{
-    Problem, authenticate, handle, json, path_parameter, route, service_refused, show_subscription, subscription_of,
-};
-use simdock_domain::{Rejected, ServiceAsker};
+use simdock_api::{Problem, authenticate, handle, json, path_parameter, route, show_subscription, subscription_of, want_service};
+use simdock_domain::ServiceAsker;
 use simdock_jobs::Queues;
 use simdock_runtime::{Config, ConfigError};
 use simdock_store::{Principal, Store};
@@ -47,14 +45,9 @@ impl App {
         };
         for _ in 0..DECISIONS {
             let subscription = subscription_of(&self.store, &principal, &id).await?;
-            let now = self.store.clock().now();
-            let next = match subscription.want_service(on, asker.clone(), now) {
-                Ok(next) => next,
+            let Some(next) = want_service(&self.store, &subscription, on, asker.clone()).await? else {
                 // It is so, or will be.
-                Err(Rejected::Done) => {
-                    return Ok(json(StatusCode::OK, &show_subscription(&self.store, &principal, &subscription).await?));
-                }
-                Err(rejected) => return Err(service_refused(rejected)),
+                return Ok(json(StatusCode::OK, &show_subscription(&self.store, &principal, &subscription).await?));
             };
             if self.store.replace_subscription(&next).await?.is_err() {
                 continue;

@@ -2,7 +2,7 @@
 //! that nobody makes; nothing is written.
 
 use crate::gifts::gifts_of;
-use crate::refused::{Cancellation, not_installed, refused, service_refused, subscription_to_renew};
+use crate::refused::{Cancellation, not_installed, refused, subscription_to_renew, want_service};
 use crate::{ChangeRequest, Problem, visible_to};
 use serde::Serialize;
 use simdock_domain::{
@@ -67,13 +67,9 @@ pub async fn subscription_actions(
     let change = ChangeRequest::supposed(principal, subscription, main);
     let plan = change.current_plan(store).await?;
     let changing = |action, what| view(action, change.check(what, &plan, now));
-    let service = |action, on| {
-        let wanted = match subscription.want_service(on, ServiceAsker::Partner, now) {
-            Ok(_) => Ok(()),
-            Err(Rejected::Done) => Err(done()),
-            Err(rejected) => Err(service_refused(rejected)),
-        };
-        view(action, wanted)
+    let service = async |action, on| {
+        let wanted = want_service(store, subscription, on, ServiceAsker::Partner).await;
+        view(action, wanted.and_then(|next| next.map(|_| ()).ok_or_else(done)))
     };
     let (gift, plan_ids) = match gifts_of(store, principal, subscription, &email).await {
         Ok(plan_ids) => (Ok(()), plan_ids),
@@ -83,8 +79,8 @@ pub async fn subscription_actions(
         changing("top_up", SubscriptionChange::Plan { add_on_ids: Vec::new() })?,
         changing("swap_sim", SubscriptionChange::Swap { form_factor: FormFactor::Esim, address: None })?,
         changing("cancel", SubscriptionChange::Cancellation)?,
-        service("suspend", false)?,
-        service("resume", true)?,
+        service("suspend", false).await?,
+        service("resume", true).await?,
         ActionView { plan_ids: Some(plan_ids), ..view("complimentary", gift)? },
     ])
 }

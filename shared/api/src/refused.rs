@@ -3,7 +3,7 @@
 use crate::Problem;
 use simdock_domain::{
     AddOnError, Closed, Command, LineState, MAX_COUNT, MAX_DATA_ADD_ONS, MailKind, Order, PlaceError, RefundPolicy, Refundable,
-    Rejected, Timestamp, Used, decide, decide_by,
+    Rejected, ServiceAsker, Subscription, Timestamp, Used, decide, decide_by,
 };
 use simdock_store::Store;
 
@@ -71,8 +71,28 @@ pub fn refused(rejected: Rejected, command: &Command) -> Problem {
     }
 }
 
+/// Wants the card of a subscription out of the network, if there is an operator who can keep it out, or in again. `None` if that is
+/// so already, or wanted.
+pub async fn want_service(
+    store: &Store,
+    subscription: &Subscription,
+    on: bool,
+    asker: ServiceAsker,
+) -> Result<Option<Subscription>, Problem> {
+    let next = match subscription.want_service(on, asker, store.clock().now()) {
+        Ok(next) => next,
+        Err(Rejected::Done) => return Ok(None),
+        Err(rejected) => return Err(service_refused(rejected)),
+    };
+    if !on && store.is_preloaded(&subscription.pool.operator).await? {
+        let detail = "The operator of this card takes no requests about it, so that nobody can suspend it.";
+        return Err(Problem::not_possible("preloaded", detail));
+    }
+    Ok(Some(next))
+}
+
 /// Why a card is neither kept out of the network nor let in again.
-pub fn service_refused(rejected: Rejected) -> Problem {
+fn service_refused(rejected: Rejected) -> Problem {
     match rejected {
         Rejected::Closed(closed) => Problem::subscription_closed(closed),
         _ => Problem::not_possible(

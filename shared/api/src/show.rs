@@ -2,7 +2,7 @@ use crate::Problem;
 use crate::view::{OrderView, SimView, SubscriptionView, card_view};
 use futures_util::future::{join_all, try_join};
 use simdock_domain::{Iccid, Line, Order, Subscription};
-use simdock_store::{Principal, Provisioning, Sim, Store, StoreError};
+use simdock_store::{Principal, Sim, Store, StoreError};
 
 /// An order with its cards, as it stands now and as whoever reads it may see it. The first time that a card's code is among them, the card is marked as disclosed
 /// before the answer leaves.
@@ -26,8 +26,7 @@ pub async fn show_with(store: &Store, reader: &Principal, order: &Order, codes: 
             let iccid = if order.kind.takes_cards() { current(order, subscription, bought) } else { bought };
             let sim = sims.iter().find(|sim| sim.iccid == *iccid);
             let sim = sim.ok_or_else(|| StoreError::Broken(format!("order {} has a card that is in no table", order.num)))?;
-            let operator = store.operator(&sim.pool.operator).await?;
-            let preloaded = operator.is_some_and(|operator| operator.provisioning == Provisioning::Preloaded);
+            let preloaded = store.is_preloaded(&sim.pool.operator).await?;
             let card = card_view(order, index, sim, subscription, &plan, preloaded, now);
             let card = if codes { card } else { card.without_code() };
             if let Some(sold_by) = sim.order_num.clone().filter(|_| card.discloses() && sim.disclosed_at.is_none()) {

@@ -819,6 +819,27 @@ async fn a_card_that_was_installed_before_the_carrier_answered_takes_over() {
 // --------------------------------------------------------------------------------------------------- suspension, resumption
 
 #[tokio::test]
+async fn nobody_can_be_asked_to_suspend_a_preloaded_card() {
+    let site = Site::start().await;
+    let (_, subscription, _) = line(&site, "eu-5gb-30d").await;
+    let before = read(&site, &subscription).await;
+    for by in [By::Partner, By::Manager] {
+        let refused =
+            changing(&site, &subscription, "suspension", &json!({})).by(by).send().await.problem(409, "not_possible", None);
+        let told = site.get(format!("/v1/subscriptions/{subscription}/actions")).by(by).send().await.expect(200);
+        let action = list(&told, "items").iter().find(|entry| entry["action"] == "suspend").unwrap();
+        assert_eq!(
+            (&action["allowed"], &action["code"], &refused["reason"]),
+            (&json!(false), &json!("preloaded"), &json!("preloaded"))
+        );
+        assert_eq!(action["reason"], refused["detail"]);
+    }
+    changing(&site, &subscription, "resumption", &json!({})).send().await.expect(200);
+    assert_eq!(read(&site, &subscription).await, before, "nothing is on record");
+    site.stop().await;
+}
+
+#[tokio::test]
 async fn a_card_is_kept_out_of_the_network_and_let_in_again() {
     let site = Site::start().await;
     for (plan, days, pauses) in [(PLAN, 7, false), ("sandbox-3gb-15d", 15, true)] {

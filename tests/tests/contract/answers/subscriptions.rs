@@ -331,6 +331,10 @@ async fn a_suspension(site: &Site) {
         until(site, &id, done, |subscription| subscription["status"] == done).await;
         service(site, &id, action).send().await.expect(200);
     }
+    // Nobody can be asked about cards that work as they come.
+    let (_, preloaded) = delivered(site, "eu-5gb-30d").await;
+    let refused = service(site, &preloaded, "suspension").send().await.problem(409, "not_possible", None);
+    assert_eq!(refused["reason"], "preloaded");
     // A manager's wish, which the carrier refuses, and a rule's.
     site.local("operator", json!({"mode": "refuse", "times": 1})).await;
     service(site, &id, "suspension").by(By::Manager).send().await.expect(202);
