@@ -12,6 +12,8 @@ use simdock_store::{Facts, Store};
 
 /// How often it is decided anew because the order changed meanwhile.
 const DECISIONS: u32 = 20;
+/// How far ahead another clock may be, in seconds.
+const SKEW: i64 = 60;
 
 /// The function and what it holds on to between requests.
 #[derive(Debug)]
@@ -80,13 +82,18 @@ enum Phone {
 
 fn shipment(fields: &mut Fields, now: Timestamp) -> Result<Command, Problem> {
     let at = match fields.optional_text("shippedAt", 32)? {
-        None => now,
+        None => None,
         Some(text) => {
-            let at = text.parse::<Timestamp>().ok().filter(|at| *at <= now);
-            at.ok_or_else(|| Problem::invalid_field("shippedAt", "must be an RFC 3339 time that is not ahead"))?
+            let at = text.parse::<Timestamp>().ok().filter(|at| *at <= now.plus_seconds(SKEW));
+            let at = at.ok_or_else(|| Problem::invalid_field("shippedAt", "must be a time (RFC 3339) that is not in the future"))?;
+            Some(at.min(now))
         }
     };
-    Ok(Command::Ship(Shipment { at, carrier: fields.text("carrier", 64)?, number: fields.text("number", 64)? }))
+    let (carrier, number) = (fields.text("carrier", 64)?, fields.text("number", 64)?);
+    Ok(match fields.optional_text("corrects", 64)? {
+        None => Command::Ship(Shipment { at: at.unwrap_or(now), carrier, number }),
+        Some(corrects) => Command::CorrectShipment { corrects, carrier, number, at },
+    })
 }
 
 fn recipient(fields: &mut Fields) -> Result<Command, Problem> {

@@ -45,6 +45,7 @@ pub async fn order_actions(store: &Store, principal: &Principal, order: &Order) 
     Ok(vec![
         refund,
         command("ship", Command::Ship(Shipment { at: now, carrier: String::new(), number: String::new() }))?,
+        command("correct_shipment", correction(order))?,
         command("edit_recipient", Command::EditRecipient(Recipient { name: Some(String::new()), ..Recipient::default() }))?,
         qr,
         mail("resend_confirmation", MailKind::Confirmation)?,
@@ -113,6 +114,12 @@ async fn renew(store: &Store, principal: &Principal, order: &Order) -> Result<()
         }
     }
     first.map_or(Ok(()), Err)
+}
+
+/// A correction of what was said of an order's parcel, whatever that is.
+fn correction(order: &Order) -> Command {
+    let corrects = order.shipment.as_ref().map(|shipment| shipment.number.clone()).unwrap_or_default();
+    Command::CorrectShipment { corrects, carrier: String::new(), number: String::new(), at: None }
 }
 
 fn carried_out(order: &Order, command: &Command, now: Timestamp) -> Result<(), Problem> {

@@ -33,10 +33,15 @@ pub fn misfit(error: PlaceError, plan_id: &str) -> Problem {
 pub fn refused(rejected: Rejected, command: &Command) -> Problem {
     match rejected {
         Rejected::Shipped => Problem::not_possible("shipped", "The cards were sent."),
+        Rejected::OtherParcel => {
+            Problem::not_possible("other_parcel", "The parcel has another number by now. Look at the order again.")
+        }
+        Rejected::BeforeOrder => Problem::invalid_field("shippedAt", "must not be before the order was made"),
         Rejected::NotDue => Problem::not_possible(
             "in_progress",
             match command {
                 Command::SendAgain { .. } => "The mail is being sent to another address. Try again in a moment.",
+                Command::CorrectShipment { .. } => "The mail with the number is being sent. Try again in a moment.",
                 _ => "Some cards are not ready, or are being cancelled. Wait until that is settled.",
             },
         ),
@@ -45,6 +50,7 @@ pub fn refused(rejected: Rejected, command: &Command) -> Problem {
         Rejected::OtherDevice => Problem::other_device("The card is bound to another phone: swap the SIM."),
         Rejected::Done | Rejected::NotAllowed => match command {
             Command::Ship(_) => Problem::not_possible("nothing_to_ship", "There are no physical cards to be sent on this order."),
+            Command::CorrectShipment { .. } => Problem::not_possible("not_shipped", "Nothing of this order was sent by post."),
             Command::EditRecipient(recipient) => Problem::not_possible(
                 "not_shipped",
                 if recipient.address.is_some() {

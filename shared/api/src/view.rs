@@ -422,7 +422,12 @@ fn history(order: &Order, for_manager: bool) -> Vec<EntryView> {
             Event::Created | Event::CancellationRequested => "partner",
             Event::Paid | Event::PaymentReturned | Event::Refunded | Event::RefundFailed | Event::Disputed => "payment_provider",
             Event::Voided | Event::Renewed => "system",
-            Event::Shipped | Event::RecipientChanged | Event::MailRequested | Event::Retried | Event::Noted => "manager",
+            Event::Shipped
+            | Event::ShipmentCorrected
+            | Event::RecipientChanged
+            | Event::MailRequested
+            | Event::Retried
+            | Event::Noted => "manager",
             Event::Provisioned
             | Event::ProvisioningDelayed
             | Event::ProvisioningFailed

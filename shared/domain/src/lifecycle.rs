@@ -65,6 +65,9 @@ pub fn decide(order: &Order, command: Command, now: Timestamp) -> Result<Order, 
             leaving::subscription_over(order, &mut next, line, policy, used, now)?;
         }
         Command::Ship(shipment) => next.ship(shipment, now)?,
+        Command::CorrectShipment { corrects, carrier, number, at } => {
+            next.correct_shipment(&corrects, carrier, number, at, now)?;
+        }
         Command::EditRecipient(recipient) => next.edit_recipient(recipient, now)?,
         Command::SendAgain { kind, to } => next.send_again(kind, to, now)?,
         Command::Retry => next.retry(now)?,

@@ -453,6 +453,48 @@ fn a_physical_order_calls_the_manager_who_ships_it_and_mails_no_code() {
 }
 
 #[test]
+fn a_wrong_number_is_corrected_and_the_subscriber_is_told_the_right_one() {
+    let correct = |order: &Order, corrects: &str, number: &str, sent: Option<i64>, seconds: i64| {
+        let (corrects, carrier, number) = (corrects.into(), "Correios".into(), number.into());
+        decide(order, Command::CorrectShipment { corrects, carrier, number, at: sent.map(at) }, at(seconds))
+    };
+    let shipped_mail = |order: &Order| order.mail(MailKind::Shipment).map(|mail| mail.state);
+    let ready = provision(&to_ship(1), at(20));
+    assert_eq!(correct(&ready, "1", "2", None, 80), Err(Rejected::NotAllowed), "nothing was sent");
+    let early = Command::Ship(Shipment { at: at(-1), ..shipment("1") });
+    assert_eq!(decide(&ready, early, at(90)), Err(Rejected::BeforeOrder));
+
+    let order = decide(&ready, Command::Ship(shipment("1")), at(90)).unwrap();
+    // As long as nobody begins to send it, the mail is written with what is right by then.
+    let waiting = correct(&order, "1", "2", None, 91).unwrap();
+    assert_eq!(shipped_mail(&waiting), shipped_mail(&order));
+    let sending = decide(&order, Command::ClaimMail(MailKind::Shipment), at(91)).unwrap();
+    assert_eq!(correct(&sending, "1", "2", None, 92), Err(Rejected::NotDue), "who knows what is in it");
+    let order = decide(&sending, Command::MailSent(MailKind::Shipment), at(93)).unwrap();
+    assert_eq!(correct(&order, "1", "1", None, 94), Err(Rejected::Done));
+    let right = correct(&order, "1", "2", None, 94).unwrap();
+    assert_eq!(right.shipment, Some(shipment("2")));
+    assert_eq!(shipped_mail(&right), Some(MailState::Pending(at(94))));
+    let entry = right.history.last().unwrap();
+    assert_eq!((entry.event, entry.note.as_deref()), (Event::ShipmentCorrected, Some("Correios 2, was Correios 1")));
+    assert_eq!(right.fulfilment(at(94)), Fulfilment::Completed);
+
+    // What comes late or twice changes nothing: not the correction, nor what was said at first.
+    assert_eq!(correct(&right, "1", "2", None, 95), Err(Rejected::Done));
+    assert_eq!(correct(&right, "1", "3", None, 95), Err(Rejected::OtherParcel));
+    assert_eq!(decide(&right, Command::Ship(shipment("1")), at(95)), Err(Rejected::Shipped));
+    // The day alone is nothing that a mail has to tell.
+    let right = sent(&right, MailKind::Shipment, 96);
+    let day = correct(&right, "2", "2", Some(50), 97).unwrap();
+    assert_eq!((day.shipment.as_ref().unwrap().at, shipped_mail(&day)), (at(50), Some(MailState::Sent(at(96)))));
+    assert_eq!(correct(&right, "2", "2", Some(-1), 97), Err(Rejected::BeforeOrder));
+    // Who wants no mails gets none.
+    let quiet = Order { send_email: false, ..ready };
+    let quiet = decide(&quiet, Command::Ship(shipment("1")), at(90)).unwrap();
+    assert_eq!(shipped_mail(&correct(&quiet, "1", "2", None, 91).unwrap()), None);
+}
+
+#[test]
 fn a_swap_to_a_physical_card_is_shipped_and_confirmed() {
     let swap = SubscriptionChange::Swap { form_factor: FormFactor::Physical, address: Some(address("Porto")) };
     let order = done(swap);

@@ -44,6 +44,7 @@ commands! {
     Command::PlanOver { .. } => "PlanOver", "what a line brought is used up or has expired";
     Command::SubscriptionOver { .. } => "SubscriptionOver", "the subscription of a line ended";
     Command::Ship(_) => "Ship", "a manager sent the cards";
+    Command::CorrectShipment { .. } => "CorrectShipment", "a manager corrects what was said of the parcel";
     Command::EditRecipient(_) => "EditRecipient", "a manager corrects the name or an address";
     Command::SendAgain { .. } => "SendAgain", "a manager has a mail sent again";
     Command::Retry => "Retry", "a manager has tried again what was given up or put off";
@@ -228,6 +229,7 @@ fn commands(order: &Order) -> Vec<(&'static str, Command)> {
         what("not begun", over(fresh)),
         what("begun", over(begun)),
         plain(Command::Ship(Shipment { at: now(), carrier: "Correios".into(), number: "2".into() })),
+        plain(Command::CorrectShipment { corrects: "1".into(), carrier: "Correios".into(), number: "2".into(), at: None }),
         what("the name", recipient(Recipient { name: Some("Bea".into()), ..Recipient::default() })),
         what("the postal address", recipient(Recipient { address: Some(address("Porto")), ..Recipient::default() })),
         what("the confirmation", Command::SendAgain { kind: MailKind::Confirmation, to: Some("b@example.com".parse().unwrap()) }),
@@ -261,6 +263,8 @@ fn outcome(order: &Order, command: Command) -> String {
         Err(Rejected::NotRefundable(why)) => format!("`{}`", why.explain().0),
         Err(Rejected::Closed(closed)) => format!("`{}`", closed.explain().0),
         Err(Rejected::Shipped) => "shipped".into(),
+        Err(Rejected::OtherParcel) => "other parcel".into(),
+        Err(Rejected::BeforeOrder) => "before the order".into(),
         Err(Rejected::OtherDevice) => "other device".into(),
     }
 }

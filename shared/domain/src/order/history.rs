@@ -92,6 +92,9 @@ pub enum Event {
     /// The cards were sent.
     #[serde(rename = "sh")]
     Shipped,
+    /// It was corrected how the cards were sent.
+    #[serde(rename = "sc")]
+    ShipmentCorrected,
     /// The recipient's name or an address was changed.
     #[serde(rename = "rc")]
     RecipientChanged,
@@ -134,6 +137,7 @@ wire_names!(Event {
     Retired => "retired",
     Renewed => "renewed",
     Shipped => "shipped",
+    ShipmentCorrected => "shipment_corrected",
     RecipientChanged => "recipient_changed",
     MailRequested => "mail_requested",
     Retried => "retried",

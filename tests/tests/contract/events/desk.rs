@@ -63,6 +63,7 @@ const DONE: &[(&str, &str)] = &[
     ("manage-order-recipient-address", "recipient_changed"),
     ("manage-order-retry", "retried"),
     ("manage-order-shipment", "shipped"),
+    ("manage-order-shipment-corrected", "shipment_corrected"),
 ];
 
 /// What is refused although its form is good.
