@@ -4,8 +4,8 @@ use futures_util::future::{join_all, try_join};
 use simdock_domain::{Iccid, Line, Order, Subscription};
 use simdock_store::{Principal, Sim, Store, StoreError};
 
-/// An order with its cards, as it stands now and as whoever reads it may see it. The first time that a card's code is among them, the card is marked as disclosed
-/// before the answer leaves.
+/// An order with its cards, as it stands now and as whoever reads it may see it. The first time that a card's code is among them, the
+/// card is marked as disclosed before the answer leaves.
 pub async fn show(store: &Store, reader: &Principal, order: &Order) -> Result<OrderView, Problem> {
     show_with(store, reader, order, true).await
 }

@@ -79,7 +79,7 @@ async fn the_name_of_a_manager_stands_with_all_that_they_do_and_partners_do_not_
         let theirs = site.read(order).await;
         assert!(list(&read, "history").len() <= list(&theirs, "history").len());
     }
-    let shown = site.get(format!("/v1/orders?email=ana@example.com&limit=100")).by(By::Partner).send().await;
+    let shown = site.get("/v1/orders?email=ana@example.com&limit=100").by(By::Partner).send().await;
     assert!(shown.text().contains("manager") && !shown.text().contains(MANAGER) && !shown.text().contains(NOTE));
     assert!(site.get("/v1/orders?limit=100").by(By::Manager).send().await.text().contains(NOTE));
     site.stop().await;

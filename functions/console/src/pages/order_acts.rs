@@ -145,7 +145,8 @@ async fn ask(desk: &Desk<'_>, num: &str, action: &str) -> Result<Response<Body>,
             if let Some(at) = shipped_at(desk, num, form.text("shippedAt")).await? {
                 body.insert("shippedAt".to_owned(), at.into());
             }
-            ("POST /v1/orders/{orderNum}/shipment", "Noted. The subscriber is told by mail.")
+            let said = if action == "ship" { "Noted. The subscriber is told by mail." } else { "The shipment was corrected." };
+            ("POST /v1/orders/{orderNum}/shipment", said)
         }
         "refund" => {
             form.put_all(&mut body, "iccids");
@@ -189,8 +190,8 @@ async fn ask(desk: &Desk<'_>, num: &str, action: &str) -> Result<Response<Body>,
     Ok(desk.done(&order_path(num), said))
 }
 
-/// When a parcel left, of which the desk knows the day: when that began, or when the order was made, whatever is later; and for today, here
-/// or where it is tomorrow already, now.
+/// When a parcel left, of which the desk knows the day: when that began, or when the order was made, whatever is later; and for
+/// today, here or where it is tomorrow already, now.
 async fn shipped_at(desk: &Desk<'_>, num: &str, day: &str) -> Result<Option<String>, Refusal> {
     if day.is_empty() {
         return Ok(None);
