@@ -138,8 +138,17 @@ impl Call<'_> {
                 Refusal::ours(error.to_string())
             });
         }
-        let refusal = serde_json::from_slice(response.body());
-        Err(refusal.unwrap_or_else(|error| Refusal { status: status.as_u16(), ..Refusal::ours(error.to_string()) }))
+        let refusal = serde_json::from_slice::<Refusal>(response.body());
+        let refusal = refusal.unwrap_or_else(|error| Refusal { status: status.as_u16(), ..Refusal::ours(error.to_string()) });
+        Err(match refusal.code.as_str() {
+            // The key is the form's own.
+            "idempotency_key_reused" => Refusal {
+                detail: "This form was sent before, with something else in it. Open the page again and fill it in anew."
+                    .to_owned(),
+                ..refusal
+            },
+            _ => refusal,
+        })
     }
 }
 

@@ -158,6 +158,8 @@ pub struct Entry {
     pub at: String,
     pub event: String,
     pub by: String,
+    /// Who of the managers, where it was one.
+    pub manager: Option<String>,
     pub note: Option<String>,
 }
 
@@ -289,6 +291,9 @@ pub struct Line {
     pub line_name: Option<String>,
     #[serde(default)]
     pub display: Option<String>,
+    /// Who had its card suspended and resumed, and what the carrier said.
+    #[serde(default)]
+    pub service_history: Vec<Entry>,
 }
 
 #[derive(Clone, Debug, Deserialize)]

@@ -6,12 +6,14 @@ use simdock_api::{
     Fields, Problem, authenticate, handle, json, json_object, manager, not_installed, order_num, postal_address, refused, route,
     show,
 };
-use simdock_domain::{Command, EmailAddress, Iccid, LineState, MailKind, Recipient, Rejected, Shipment, Timestamp, decide};
+use simdock_domain::{Command, EmailAddress, Iccid, LineState, MailKind, Recipient, Rejected, Shipment, Timestamp, decide_by};
 use simdock_runtime::{Config, ConfigError};
 use simdock_store::{Facts, Store};
 
 /// How often it is decided anew because the order changed meanwhile.
 const DECISIONS: u32 = 20;
+/// How far ahead another clock may be, in seconds.
+const SKEW: i64 = 60;
 
 /// The function and what it holds on to between requests.
 #[derive(Debug)]
@@ -32,7 +34,7 @@ impl App {
 
     async fn manage(&self, request: &Request) -> Result<Response<Body>, Problem> {
         let principal = authenticate(&self.store, request).await?;
-        let name = manager(&principal)?.to_owned();
+        let name = manager(&principal)?;
         let num = order_num(request)?;
         tracing::Span::current().record("orderNum", num.as_str());
         let (mut fields, _) = json_object(request)?;
@@ -42,7 +44,7 @@ impl App {
             "PATCH /v1/orders/{orderNum}/recipient" => (recipient(&mut fields)?, Phone::Any),
             "POST /v1/orders/{orderNum}/emails" => email(&mut fields)?,
             "POST /v1/orders/{orderNum}/retry" => (Command::Retry, Phone::Any),
-            "POST /v1/orders/{orderNum}/notes" => (Command::Note(format!("{name}: {}", fields.text("note", 150)?)), Phone::Any),
+            "POST /v1/orders/{orderNum}/notes" => (Command::Note(fields.text("note", 150)?), Phone::Any),
             _ => return Err(Problem::not_found("resource")),
         };
         fields.finish()?;
@@ -51,9 +53,9 @@ impl App {
             if phone == Phone::Unknown {
                 not_installed(&self.store, &order).await?;
             }
-            let next = match decide(&order, command.clone(), self.store.clock().now()) {
+            let next = match decide_by(name, &order, command.clone(), self.store.clock().now()) {
                 Ok(next) => next,
-                Err(Rejected::Done) => return Ok(json(StatusCode::OK, &show(&self.store, &order).await?)),
+                Err(Rejected::Done) => return Ok(json(StatusCode::OK, &show(&self.store, &principal, &order).await?)),
                 Err(rejected) => return Err(refused(rejected, &command)),
             };
             let revived =
@@ -62,7 +64,7 @@ impl App {
             let sims = self.store.sims(&iccids).await?;
             let facts = Facts { activations: &[], sims: &sims };
             if self.store.write_in_step(&order, &next, facts, self.store.clock().now()).await?.is_ok() {
-                return Ok(json(StatusCode::OK, &show(&self.store, &next).await?));
+                return Ok(json(StatusCode::OK, &show(&self.store, &principal, &next).await?));
             }
         }
         Err(Problem::unavailable("the order kept changing"))
@@ -80,13 +82,18 @@ enum Phone {
 
 fn shipment(fields: &mut Fields, now: Timestamp) -> Result<Command, Problem> {
     let at = match fields.optional_text("shippedAt", 32)? {
-        None => now,
+        None => None,
         Some(text) => {
-            let at = text.parse::<Timestamp>().ok().filter(|at| *at <= now);
-            at.ok_or_else(|| Problem::invalid_field("shippedAt", "must be an RFC 3339 time that is not ahead"))?
+            let at = text.parse::<Timestamp>().ok().filter(|at| *at <= now.plus_seconds(SKEW));
+            let at = at.ok_or_else(|| Problem::invalid_field("shippedAt", "must be a time (RFC 3339) that is not in the future"))?;
+            Some(at.min(now))
         }
     };
-    Ok(Command::Ship(Shipment { at, carrier: fields.text("carrier", 64)?, number: fields.text("number", 64)? }))
+    let (carrier, number) = (fields.text("carrier", 64)?, fields.text("number", 64)?);
+    Ok(match fields.optional_text("corrects", 64)? {
+        None => Command::Ship(Shipment { at: at.unwrap_or(now), carrier, number }),
+        Some(corrects) => Command::CorrectShipment { corrects, carrier, number, at },
+    })
 }
 
 fn recipient(fields: &mut Fields) -> Result<Command, Problem> {

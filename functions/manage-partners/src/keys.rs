@@ -79,7 +79,7 @@ impl App {
             EndKey::Ends(key) => Ok(json(StatusCode::OK, &KeyView::new(key, None, now))),
             EndKey::NoKey => Err(Problem::not_found("key")),
             EndKey::LastManager => {
-                Err(Problem::not_possible("last_manager_key", "No other manager's key lasts. Make one first: POST /v1/keys."))
+                Err(Problem::not_possible("last_manager_key", "No other manager's key lasts. Make another one first."))
             }
         }
     }

@@ -44,7 +44,7 @@ impl App {
                 Ok(()) => subscription.service_changed(now),
                 Err(CarrierError::Final { reason }) => {
                     tracing::error!(subscription = subscription.id, reason, "the carrier refuses to suspend or resume");
-                    subscription.service_refused()
+                    subscription.service_refused(now)
                 }
                 Err(CarrierError::Retryable { reason, retry_after }) => {
                     tracing::warn!(subscription = subscription.id, reason, "suspension or resumption is put off");

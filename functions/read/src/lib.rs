@@ -65,7 +65,7 @@ impl App {
         let num = order_num(request)?;
         tracing::Span::current().record("orderNum", num.as_str());
         let order = visible_to(principal, self.store.order(&num).await?)?;
-        Ok(json(StatusCode::OK, &show_with(&self.store, &order, codes).await?))
+        Ok(json(StatusCode::OK, &show_with(&self.store, principal, &order, codes).await?))
     }
 
     async fn order_actions(&self, principal: &Principal, request: &Request) -> Result<Response<Body>, Problem> {
@@ -81,7 +81,7 @@ impl App {
         let page = self.store.list_orders(&query::orders(principal, request)?).await?;
         let mut items = Vec::with_capacity(page.items.len());
         for order in &page.items {
-            items.push(list_entry(&self.store, order).await?);
+            items.push(list_entry(&self.store, principal, order).await?);
         }
         Ok(json(StatusCode::OK, &ListView { items, next_cursor: Some(page.next.as_ref().map(write_cursor)) }))
     }
@@ -94,7 +94,7 @@ impl App {
 
     async fn lines(&self, principal: &Principal, request: &Request) -> Result<Response<Body>, Problem> {
         let page = self.store.list_lines(&query::lines(principal, request)?).await?;
-        let shown = page.items.iter().map(|subscription| show_subscription(&self.store, subscription));
+        let shown = page.items.iter().map(|subscription| show_subscription(&self.store, principal, subscription));
         let items = try_join_all(shown).await?;
         Ok(json(StatusCode::OK, &ListView { items, next_cursor: Some(page.next.as_ref().map(write_cursor)) }))
     }
@@ -103,7 +103,7 @@ impl App {
         query_parameters(request, &[])?;
         let id = path_parameter(request, "subscriptionId");
         let subscription = subscription_of(&self.store, principal, &id).await?;
-        Ok(json(StatusCode::OK, &show_subscription(&self.store, &subscription).await?))
+        Ok(json(StatusCode::OK, &show_subscription(&self.store, principal, &subscription).await?))
     }
 
     async fn subscription_actions(&self, principal: &Principal, request: &Request) -> Result<Response<Body>, Problem> {

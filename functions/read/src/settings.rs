@@ -32,7 +32,7 @@ impl App {
             return Err(Problem::not_found("partner"));
         }
         let page = self.store.ledger_page(&query).await?;
-        let items = page.items.into_iter().map(LedgerEntryView::from).collect();
+        let items = page.items.into_iter().map(|entry| LedgerEntryView::new(entry, principal)).collect();
         Ok(json(StatusCode::OK, &ListView { items, next_cursor: Some(page.next.as_ref().map(write_cursor)) }))
     }
 

@@ -43,17 +43,17 @@ impl App {
             Some(iccids) => Some(self.lines(&order, &iccids).await?),
         };
         let cancellation = Cancellation::of(&self.store, &order).await?;
-        let (by_manager, by) = match &principal {
-            Principal::Partner { partner_id } => (false, partner_id),
-            Principal::Manager { name } => (true, name),
+        let manager = match &principal {
+            Principal::Partner { .. } => None,
+            Principal::Manager { name } => Some(name.as_str()),
         };
         cancellation.open(named.as_deref())?;
-        let (now, note) = (self.store.clock().now(), format!("{by}: {reason}"));
-        let cancelled = |order: &Order| cancellation.decide(order, named.as_deref(), by_manager, &note, now);
+        let now = self.store.clock().now();
+        let cancelled = |order: &Order| cancellation.decide(order, named.as_deref(), manager, &reason, now);
         match self.store.change_order(&num, cancelled).await? {
-            Change::Made(order) => Ok(json(StatusCode::ACCEPTED, &show(&self.store, &order).await?)),
+            Change::Made(order) => Ok(json(StatusCode::ACCEPTED, &show(&self.store, &principal, &order).await?)),
             // The same cards were cancelled before: asking twice is asking once.
-            Change::Refused(order, Rejected::Done) => Ok(json(StatusCode::OK, &show(&self.store, &order).await?)),
+            Change::Refused(order, Rejected::Done) => Ok(json(StatusCode::OK, &show(&self.store, &principal, &order).await?)),
             Change::Refused(_, Rejected::NotRefundable(why)) => Err(Problem::not_refundable(why)),
             Change::Refused(..) => Err(Problem::internal("a cancellation is always allowed or refused with its reason")),
             Change::NoOrder => Err(Problem::not_found("order")),

@@ -4,13 +4,11 @@
 
 use lambda_http::http::StatusCode;
 use lambda_http::{Body, Request, Response};
-use simdock_api::{
-    Problem, authenticate, handle, json, path_parameter, route, service_refused, show_subscription, subscription_of,
-};
-use simdock_domain::Rejected;
+use simdock_api::{Problem, authenticate, handle, json, path_parameter, route, show_subscription, subscription_of, want_service};
+use simdock_domain::ServiceAsker;
 use simdock_jobs::Queues;
 use simdock_runtime::{Config, ConfigError};
-use simdock_store::Store;
+use simdock_store::{Principal, Store};
 
 /// How often it is decided anew because the subscription changed meanwhile.
 const DECISIONS: u32 = 20;
@@ -41,14 +39,15 @@ impl App {
             _ => return Err(Problem::not_found("resource")),
         };
         let id = path_parameter(request, "subscriptionId");
+        let asker = match &principal {
+            Principal::Partner { .. } => ServiceAsker::Partner,
+            Principal::Manager { name } => ServiceAsker::Manager(name.clone()),
+        };
         for _ in 0..DECISIONS {
             let subscription = subscription_of(&self.store, &principal, &id).await?;
-            let now = self.store.clock().now();
-            let next = match subscription.want_service(on, now) {
-                Ok(next) => next,
+            let Some(next) = want_service(&self.store, &subscription, on, asker.clone()).await? else {
                 // It is so, or will be.
-                Err(Rejected::Done) => return Ok(json(StatusCode::OK, &show_subscription(&self.store, &subscription).await?)),
-                Err(rejected) => return Err(service_refused(rejected)),
+                return Ok(json(StatusCode::OK, &show_subscription(&self.store, &principal, &subscription).await?));
             };
             if self.store.replace_subscription(&next).await?.is_err() {
                 continue;
@@ -56,7 +55,7 @@ impl App {
             if let Err(error) = self.queues.send_service(&id).await {
                 tracing::warn!(%error, "left to the sweep");
             }
-            return Ok(json(StatusCode::ACCEPTED, &show_subscription(&self.store, &next).await?));
+            return Ok(json(StatusCode::ACCEPTED, &show_subscription(&self.store, &principal, &next).await?));
         }
         Err(Problem::unavailable("the subscription kept changing"))
     }

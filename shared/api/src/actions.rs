@@ -2,11 +2,12 @@
 //! that nobody makes; nothing is written.
 
 use crate::gifts::gifts_of;
-use crate::refused::{Cancellation, not_installed, refused, service_refused, subscription_to_renew};
+use crate::refused::{Cancellation, not_installed, refused, subscription_to_renew, want_service};
 use crate::{ChangeRequest, Problem, visible_to};
 use serde::Serialize;
 use simdock_domain::{
-    Command, FormFactor, MailKind, Order, Recipient, Rejected, Shipment, Subscription, SubscriptionChange, Timestamp, decide,
+    Command, FormFactor, MailKind, Order, Recipient, Rejected, ServiceAsker, Shipment, Subscription, SubscriptionChange,
+    Timestamp, decide,
 };
 use simdock_store::{Principal, Store};
 
@@ -44,6 +45,7 @@ pub async fn order_actions(store: &Store, principal: &Principal, order: &Order) 
     Ok(vec![
         refund,
         command("ship", Command::Ship(Shipment { at: now, carrier: String::new(), number: String::new() }))?,
+        command("correct_shipment", correction(order))?,
         command("edit_recipient", Command::EditRecipient(Recipient { name: Some(String::new()), ..Recipient::default() }))?,
         qr,
         mail("resend_confirmation", MailKind::Confirmation)?,
@@ -66,13 +68,9 @@ pub async fn subscription_actions(
     let change = ChangeRequest::supposed(principal, subscription, main);
     let plan = change.current_plan(store).await?;
     let changing = |action, what| view(action, change.check(what, &plan, now));
-    let service = |action, on| {
-        let wanted = match subscription.want_service(on, now) {
-            Ok(_) => Ok(()),
-            Err(Rejected::Done) => Err(done()),
-            Err(rejected) => Err(service_refused(rejected)),
-        };
-        view(action, wanted)
+    let service = async |action, on| {
+        let wanted = want_service(store, subscription, on, ServiceAsker::Partner).await;
+        view(action, wanted.and_then(|next| next.map(|_| ()).ok_or_else(done)))
     };
     let (gift, plan_ids) = match gifts_of(store, principal, subscription, &email).await {
         Ok(plan_ids) => (Ok(()), plan_ids),
@@ -82,8 +80,8 @@ pub async fn subscription_actions(
         changing("top_up", SubscriptionChange::Plan { add_on_ids: Vec::new() })?,
         changing("swap_sim", SubscriptionChange::Swap { form_factor: FormFactor::Esim, address: None })?,
         changing("cancel", SubscriptionChange::Cancellation)?,
-        service("suspend", false)?,
-        service("resume", true)?,
+        service("suspend", false).await?,
+        service("resume", true).await?,
         ActionView { plan_ids: Some(plan_ids), ..view("complimentary", gift)? },
     ])
 }
@@ -116,6 +114,12 @@ async fn renew(store: &Store, principal: &Principal, order: &Order) -> Result<()
         }
     }
     first.map_or(Ok(()), Err)
+}
+
+/// A correction of what was said of an order's parcel, whatever that is.
+fn correction(order: &Order) -> Command {
+    let corrects = order.shipment.as_ref().map(|shipment| shipment.number.clone()).unwrap_or_default();
+    Command::CorrectShipment { corrects, carrier: String::new(), number: String::new(), at: None }
 }
 
 fn carried_out(order: &Order, command: &Command, now: Timestamp) -> Result<(), Problem> {

@@ -134,15 +134,14 @@ impl Problem {
 
     /// The plan is not one that is renewed.
     pub fn not_renewable(plan_id: &str) -> Self {
-        let detail =
-            format!("{plan_id:?}, or the plan that it would follow, is sold once and not renewed (flowType 1). Top up instead.");
+        let detail = format!("{plan_id:?}, or the plan that it would follow, is sold once and not renewed. Top up instead.");
         Self::new(StatusCode::CONFLICT, "not_renewable", "Not renewable", detail).about("planId")
     }
 
     /// The card cannot carry the plan.
     pub fn profile_mismatch(plan_id: &str, card: &str) -> Self {
         let detail = format!(
-            "Plan {plan_id:?} does not run on this card's IMSI profile ({card}). Order a new line with it: POST /v1/orders puts it on a card that fits."
+            "Plan {plan_id:?} does not run on this card's IMSI profile ({card}). Order a new line with it, which comes on a card that fits."
         );
         Self::new(StatusCode::CONFLICT, "profile_mismatch", "IMSI profile does not match", detail).about("planId")
     }

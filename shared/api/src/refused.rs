@@ -3,7 +3,7 @@
 use crate::Problem;
 use simdock_domain::{
     AddOnError, Closed, Command, LineState, MAX_COUNT, MAX_DATA_ADD_ONS, MailKind, Order, PlaceError, RefundPolicy, Refundable,
-    Rejected, Timestamp, Used, decide,
+    Rejected, ServiceAsker, Subscription, Timestamp, Used, decide, decide_by,
 };
 use simdock_store::Store;
 
@@ -33,10 +33,15 @@ pub fn misfit(error: PlaceError, plan_id: &str) -> Problem {
 pub fn refused(rejected: Rejected, command: &Command) -> Problem {
     match rejected {
         Rejected::Shipped => Problem::not_possible("shipped", "The cards were sent."),
+        Rejected::OtherParcel => {
+            Problem::not_possible("other_parcel", "The parcel has another number by now. Look at the order again.")
+        }
+        Rejected::BeforeOrder => Problem::invalid_field("shippedAt", "must not be before the order was made"),
         Rejected::NotDue => Problem::not_possible(
             "in_progress",
             match command {
                 Command::SendAgain { .. } => "The mail is being sent to another address. Try again in a moment.",
+                Command::CorrectShipment { .. } => "The mail with the number is being sent. Try again in a moment.",
                 _ => "Some cards are not ready, or are being cancelled. Wait until that is settled.",
             },
         ),
@@ -45,6 +50,7 @@ pub fn refused(rejected: Rejected, command: &Command) -> Problem {
         Rejected::OtherDevice => Problem::other_device("The card is bound to another phone: swap the SIM."),
         Rejected::Done | Rejected::NotAllowed => match command {
             Command::Ship(_) => Problem::not_possible("nothing_to_ship", "There are no physical cards to be sent on this order."),
+            Command::CorrectShipment { .. } => Problem::not_possible("not_shipped", "Nothing of this order was sent by post."),
             Command::EditRecipient(recipient) => Problem::not_possible(
                 "not_shipped",
                 if recipient.address.is_some() {
@@ -71,8 +77,28 @@ pub fn refused(rejected: Rejected, command: &Command) -> Problem {
     }
 }
 
+/// Wants the card of a subscription out of the network, if there is an operator who can keep it out, or in again. `None` if that is
+/// so already, or wanted.
+pub async fn want_service(
+    store: &Store,
+    subscription: &Subscription,
+    on: bool,
+    asker: ServiceAsker,
+) -> Result<Option<Subscription>, Problem> {
+    let next = match subscription.want_service(on, asker, store.clock().now()) {
+        Ok(next) => next,
+        Err(Rejected::Done) => return Ok(None),
+        Err(rejected) => return Err(service_refused(rejected)),
+    };
+    if !on && store.is_preloaded(&subscription.pool.operator).await? {
+        let detail = "The operator of this card takes no requests about it, so that nobody can suspend it.";
+        return Err(Problem::not_possible("preloaded", detail));
+    }
+    Ok(Some(next))
+}
+
 /// Why a card is neither kept out of the network nor let in again.
-pub fn service_refused(rejected: Rejected) -> Problem {
+fn service_refused(rejected: Rejected) -> Problem {
     match rejected {
         Rejected::Closed(closed) => Problem::subscription_closed(closed),
         _ => Problem::not_possible(
@@ -87,10 +113,9 @@ pub async fn not_installed(store: &Store, order: &Order) -> Result<(), Problem> 
     for (_, sim) in store.current_sims(order).await? {
         if sim.profile.installed_at.is_some() {
             return Err(Problem::other_device(&format!(
-                "Card {} was installed and can be installed again on the same phone only. Say samePhone: true if it is for that one; \
-                 for another phone swap the SIM: POST /v1/subscriptions/{}/sim-swap.",
+                "Card {} was installed and can be installed again on the same phone only. Say that it is for that one (samePhone); \
+                 for another phone swap the SIM.",
                 sim.iccid,
-                sim.subscription.as_deref().unwrap_or("{subscriptionId}"),
             )));
         }
     }
@@ -129,12 +154,12 @@ impl Cancellation {
         first.map_or(Ok(()), |closed| Err(Problem::subscription_closed(closed)))
     }
 
-    /// Cancels the lines named, or what can be given back of the whole order, for whoever the note says.
+    /// Cancels the lines named, or what can be given back of the whole order, for the partner or a manager. The note says why.
     pub fn decide(
         &self,
         order: &Order,
         named: Option<&[usize]>,
-        by_manager: bool,
+        manager: Option<&str>,
         note: &str,
         now: Timestamp,
     ) -> Result<Order, Rejected> {
@@ -143,13 +168,17 @@ impl Cancellation {
             Some(named) => named.iter().map(|line| all[*line]).collect(),
             None => order.cancellable(&all, self.policy, now),
         };
-        decide(order, Command::Cancel { lines, policy: self.policy, by_manager, note: note.to_owned() }, now)
+        let command = Command::Cancel { lines, policy: self.policy, note: note.to_owned() };
+        match manager {
+            None => decide(order, command, now),
+            Some(manager) => decide_by(manager, order, command, now),
+        }
     }
 
     /// Whether anything of the order could be cancelled now.
     pub(crate) fn check(&self, order: &Order, now: Timestamp) -> Result<(), Problem> {
         self.open(None)?;
-        match self.decide(order, None, false, "", now) {
+        match self.decide(order, None, None, "", now) {
             Ok(_) => Ok(()),
             Err(Rejected::NotRefundable(why)) => Err(Problem::not_refundable(why)),
             // All is cancelled, or being cancelled; the first line says which.

@@ -64,8 +64,9 @@ pub struct LedgerEntryView {
     by: Option<String>,
 }
 
-impl From<LedgerEntry> for LedgerEntryView {
-    fn from(entry: LedgerEntry) -> Self {
+impl LedgerEntryView {
+    /// An entry. Managers' names are for managers.
+    pub fn new(entry: LedgerEntry, reader: &Principal) -> Self {
         Self {
             at: entry.at.to_string(),
             amount: entry.amount,
@@ -73,7 +74,7 @@ impl From<LedgerEntry> for LedgerEntryView {
             order_num: entry.order_num().map(|num| num.to_string()),
             reference: entry.reference,
             note: entry.note,
-            by: entry.by,
+            by: entry.by.filter(|_| matches!(reader, Principal::Manager { .. })),
         }
     }
 }

@@ -2,16 +2,16 @@ use crate::Problem;
 use crate::view::{OrderView, SimView, SubscriptionView, card_view};
 use futures_util::future::{join_all, try_join};
 use simdock_domain::{Iccid, Line, Order, Subscription};
-use simdock_store::{Provisioning, Sim, Store, StoreError};
+use simdock_store::{Principal, Sim, Store, StoreError};
 
-/// An order with its cards, as it stands now. The first time that a card's code is among them, the card is marked as disclosed
-/// before the answer leaves.
-pub async fn show(store: &Store, order: &Order) -> Result<OrderView, Problem> {
-    show_with(store, order, true).await
+/// An order with its cards, as it stands now and as whoever reads it may see it. The first time that a card's code is among them, the
+/// card is marked as disclosed before the answer leaves.
+pub async fn show(store: &Store, reader: &Principal, order: &Order) -> Result<OrderView, Problem> {
+    show_with(store, reader, order, true).await
 }
 
 /// As [`show`], with the cards' codes or without; then nothing is disclosed.
-pub async fn show_with(store: &Store, order: &Order, codes: bool) -> Result<OrderView, Problem> {
+pub async fn show_with(store: &Store, reader: &Principal, order: &Order, codes: bool) -> Result<OrderView, Problem> {
     let now = store.clock().now();
     let plan = store.plan_version(&order.plan_id, order.plan_version).await?;
     let mut cards = Vec::new();
@@ -26,8 +26,7 @@ pub async fn show_with(store: &Store, order: &Order, codes: bool) -> Result<Orde
             let iccid = if order.kind.takes_cards() { current(order, subscription, bought) } else { bought };
             let sim = sims.iter().find(|sim| sim.iccid == *iccid);
             let sim = sim.ok_or_else(|| StoreError::Broken(format!("order {} has a card that is in no table", order.num)))?;
-            let operator = store.operator(&sim.pool.operator).await?;
-            let preloaded = operator.is_some_and(|operator| operator.provisioning == Provisioning::Preloaded);
+            let preloaded = store.is_preloaded(&sim.pool.operator).await?;
             let card = card_view(order, index, sim, subscription, &plan, preloaded, now);
             let card = if codes { card } else { card.without_code() };
             if let Some(sold_by) = sim.order_num.clone().filter(|_| card.discloses() && sim.disclosed_at.is_none()) {
@@ -39,7 +38,7 @@ pub async fn show_with(store: &Store, order: &Order, codes: bool) -> Result<Orde
             marked?;
         }
     }
-    Ok(OrderView::new(order, &plan, Some(cards), now))
+    Ok(OrderView::new(order, &plan, Some(cards), reader, now))
 }
 
 fn current<'a>(order: &Order, subscription: Option<&'a Subscription>, bought: &'a Iccid) -> &'a Iccid {
@@ -72,16 +71,20 @@ async fn cards_of(store: &Store, order: &Order) -> Result<(Vec<Sim>, Vec<Subscri
 }
 
 /// An order in a list, without its cards.
-pub async fn list_entry(store: &Store, order: &Order) -> Result<OrderView, Problem> {
+pub async fn list_entry(store: &Store, reader: &Principal, order: &Order) -> Result<OrderView, Problem> {
     let plan = store.plan_version(&order.plan_id, order.plan_version).await?;
-    Ok(OrderView::new(order, &plan, None, store.clock().now()))
+    Ok(OrderView::new(order, &plan, None, reader, store.clock().now()))
 }
 
 /// A subscription with its plans, its cards and the orders that made it what it is.
-pub async fn show_subscription(store: &Store, subscription: &Subscription) -> Result<SubscriptionView, Problem> {
+pub async fn show_subscription(
+    store: &Store,
+    reader: &Principal,
+    subscription: &Subscription,
+) -> Result<SubscriptionView, Problem> {
     let (sim, orders) = try_join(store.sim(&subscription.iccid), store.orders_of_subscription(subscription)).await?;
     let (main, orders) = orders;
-    Ok(SubscriptionView::new(subscription, sim.as_ref(), main.as_ref(), &orders))
+    Ok(SubscriptionView::new(subscription, sim.as_ref(), main.as_ref(), &orders, reader))
 }
 
 /// A card as it stands now.

@@ -26,19 +26,19 @@ pub fn new_order_num(request: &Request, route: &str, principal: &Principal) -> R
 pub async fn submit(store: &Store, principal: &Principal, order: Order) -> Result<Response<Body>, Problem> {
     let order = match principal {
         Principal::Partner { .. } => order,
-        Principal::Manager { .. } => order.by_manager(),
+        Principal::Manager { name } => order.by_manager(name, 0),
     };
     let (order, replayed) = match store.create_order(&order).await? {
         Created::New => (order, false),
         Created::Before(before) => (*before, true),
         Created::KeyReused => return Err(Problem::idempotency_key_reused()),
     };
-    answer(store, order, replayed).await
+    answer(store, principal, order, replayed).await
 }
 
-async fn answer(store: &Store, order: Order, replayed: bool) -> Result<Response<Body>, Problem> {
+async fn answer(store: &Store, principal: &Principal, order: Order, replayed: bool) -> Result<Response<Body>, Problem> {
     let order = pay_at_once(store, order).await?;
-    let mut response = json(if replayed { StatusCode::OK } else { StatusCode::CREATED }, &show(store, &order).await?);
+    let mut response = json(if replayed { StatusCode::OK } else { StatusCode::CREATED }, &show(store, principal, &order).await?);
     if replayed {
         response.headers_mut().insert("Idempotency-Replayed", HeaderValue::from_static("true"));
     }
@@ -139,7 +139,7 @@ impl ChangeRequest {
         match self.order(draft, plan, store.clock().now()) {
             Ok(order) => submit(store, &self.principal, order).await,
             Err(error) => match store.order(&self.num).await? {
-                Some(before) if before.fingerprint == self.fingerprint => answer(store, before, true).await,
+                Some(before) if before.fingerprint == self.fingerprint => answer(store, &self.principal, before, true).await,
                 Some(_) => Err(Problem::idempotency_key_reused()),
                 None => Err(misfit(error, &plan.plan_id)),
             },

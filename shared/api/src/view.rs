@@ -5,9 +5,9 @@ use lambda_http::{Body, Response};
 use serde::Serialize;
 use simdock_domain::{
     Attention, FormFactor, LineState, MailState, Money, NotRefundable, Order, OrderNum, OrderType, Plan, PlanRun, Refundable,
-    ReturnReason, RunState, Subscription, Timestamp, Used, Via, VoidReason,
+    ReturnReason, RunState, ServiceAsker, ServiceEntry, Subscription, Timestamp, Used, Via, VoidReason,
 };
-use simdock_store::{Import, ImportError, ImportStatus, InSession, Level, Sim, SimReport, Waiting, used};
+use simdock_store::{Import, ImportError, ImportStatus, InSession, Level, Principal, Sim, SimReport, Waiting, used};
 use std::collections::BTreeMap;
 
 /// What waits for a manager as the API shows it.
@@ -188,6 +188,8 @@ struct EntryView {
     event: &'static str,
     by: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    manager: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<String>,
 }
 
@@ -292,8 +294,10 @@ pub struct ErrorView {
 }
 
 impl OrderView {
-    /// An order as it stands now; `plan` is the version that it was sold with. Lists leave the cards out.
-    pub fn new(order: &Order, plan: &Plan, cards: Option<Vec<CardView>>, now: Timestamp) -> Self {
+    /// An order as it stands now; `plan` is the version that it was sold with. Lists leave the cards out. What managers write for
+    /// each other, and their names, are for managers.
+    pub fn new(order: &Order, plan: &Plan, cards: Option<Vec<CardView>>, reader: &Principal, now: Timestamp) -> Self {
+        let for_manager = matches!(reader, Principal::Manager { .. });
         let status = order.status(now);
         let void_reason = order.void.or_else(|| order.is_void(now).then_some(VoidReason::NotPaidInTime));
         let add_on = |id: &String| {
@@ -346,7 +350,7 @@ impl OrderView {
                 carrier: shipment.carrier.clone(),
                 number: shipment.number.clone(),
             }),
-            note: order.note.clone(),
+            note: order.note.clone().filter(|_| for_manager),
             created_at: order.created_at.to_string(),
             pay_until: order.pay_until.to_string(),
             void_reason: void_reason.map(VoidReason::name),
@@ -356,7 +360,7 @@ impl OrderView {
             cards,
             emails: emails(order),
             needs_attention: order.attention().into_iter().map(attention).collect(),
-            history: history(order),
+            history: history(order, for_manager),
             version: order.version,
         }
     }
@@ -408,17 +412,22 @@ fn emails(order: &Order) -> Vec<EmailView> {
     order.mails.iter().map(view).collect()
 }
 
-fn history(order: &Order) -> Vec<EntryView> {
+fn history(order: &Order, for_manager: bool) -> Vec<EntryView> {
     use simdock_domain::Event;
     let view = |entry: &simdock_domain::Entry| EntryView {
         at: entry.at.to_string(),
         event: entry.event.name(),
         by: match entry.event {
-            Event::Created | Event::CancellationRequested if entry.by_manager => "manager",
+            Event::Created | Event::CancellationRequested if entry.is_by_manager() => "manager",
             Event::Created | Event::CancellationRequested => "partner",
             Event::Paid | Event::PaymentReturned | Event::Refunded | Event::RefundFailed | Event::Disputed => "payment_provider",
             Event::Voided | Event::Renewed => "system",
-            Event::Shipped | Event::RecipientChanged | Event::MailRequested | Event::Retried | Event::Noted => "manager",
+            Event::Shipped
+            | Event::ShipmentCorrected
+            | Event::RecipientChanged
+            | Event::MailRequested
+            | Event::Retried
+            | Event::Noted => "manager",
             Event::Provisioned
             | Event::ProvisioningDelayed
             | Event::ProvisioningFailed
@@ -429,9 +438,11 @@ fn history(order: &Order) -> Vec<EntryView> {
             | Event::Retired => "carrier",
             Event::MailSent | Event::MailFailed | Event::MailReported => "mail_system",
         },
-        note: entry.note.clone(),
+        manager: entry.manager.clone().filter(|_| for_manager),
+        // Where the manager's name is nowhere else, an earlier version wrote it into the note.
+        note: entry.note.clone().filter(|_| for_manager || !entry.unnamed_manager),
     };
-    order.history.iter().map(view).collect()
+    order.history.iter().filter(|entry| for_manager || entry.event != Event::Noted).map(view).collect()
 }
 
 fn attention(attention: Attention) -> AttentionView {
@@ -532,6 +543,16 @@ pub struct SubscriptionView {
     end_reason: Option<&'static str>,
     line_name: Option<String>,
     display: String,
+    service_history: Vec<ServiceEntryView>,
+}
+
+#[derive(Debug, Serialize)]
+struct ServiceEntryView {
+    at: String,
+    event: &'static str,
+    by: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    manager: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -568,7 +589,15 @@ struct OpenChangeView {
 
 impl SubscriptionView {
     /// A subscription; `sim` is the card that carries it, `main` the order that began it, and `orders` all that have to do with it.
-    pub fn new(subscription: &Subscription, sim: Option<&Sim>, main: Option<&Order>, orders: &[OrderNum]) -> Self {
+    /// Managers' names are for managers.
+    pub fn new(
+        subscription: &Subscription,
+        sim: Option<&Sim>,
+        main: Option<&Order>,
+        orders: &[OrderNum],
+        reader: &Principal,
+    ) -> Self {
+        let for_manager = matches!(reader, Principal::Manager { .. });
         let sim = sim.filter(|sim| sim.subscription.as_ref() == Some(&subscription.id));
         let plan = |run: &PlanRun| {
             let (status, reason, from, until) = match run.state {
@@ -623,8 +652,19 @@ impl SubscriptionView {
             end_reason: subscription.ended.map(|(_, why)| why.name()),
             line_name: main.and_then(|main| main.line_name.clone()),
             display: main.map(|main| main.display.clone()).unwrap_or_default(),
+            service_history: subscription.service_history.iter().map(|entry| service_entry(entry, for_manager)).collect(),
         }
     }
+}
+
+fn service_entry(entry: &ServiceEntry, for_manager: bool) -> ServiceEntryView {
+    let (by, manager) = match &entry.asker {
+        None => ("carrier", None),
+        Some(ServiceAsker::Partner) => ("partner", None),
+        Some(ServiceAsker::Manager(name)) => ("manager", Some(name.clone()).filter(|_| for_manager)),
+        Some(ServiceAsker::Rule) => ("rule", None),
+    };
+    ServiceEntryView { at: entry.at.to_string(), event: entry.event.name(), by, manager }
 }
 
 /// A card as the API shows it, whatever order has it. Its code is shown with its order only.

@@ -52,7 +52,7 @@ pub use crate::email::{EmailAddress, EmailAddressError};
 pub use crate::iccid::{Iccid, IccidError};
 pub use crate::lifecycle::{
     Cards, Command, Intake, Job, MAIL_LEASE, MAIL_PATIENCE, MAX_ATTEMPTS, Outstanding, QUIET, REFUND_LEASE, REFUND_PATIENCE,
-    Recipient, Rejected, backoff, decide, decide_all, due, mails_due, next_attention, outstanding,
+    Recipient, Rejected, backoff, decide, decide_all, decide_by, due, mails_due, next_attention, outstanding,
 };
 pub use crate::lpa::{ActivationCode, ActivationCodeError};
 pub use crate::money::{Currency, CurrencyError, Money};
@@ -70,6 +70,6 @@ pub use crate::profile::{Profile, ProfileState, Via};
 pub use crate::refundable::{NotRefundable, Refundable, Used};
 pub use crate::subscription::{
     ChangeKind, Closed, EndReason, Extra, MAX_OPEN_PLANS, MonthUse, OpenChange, OverReason, PastCard, PlanRun, Report, RunState,
-    SWAP_WINDOW, Service, Subscription,
+    SWAP_WINDOW, Service, ServiceAsker, ServiceEntry, ServiceEvent, Subscription,
 };
 pub use crate::time::{Timestamp, TimestampError};

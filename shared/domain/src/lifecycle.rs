@@ -50,7 +50,7 @@ pub fn decide(order: &Order, command: Command, now: Timestamp) -> Result<Order, 
             cards::provisioning_delayed(order, &mut next, reason, retry_after, now)?;
         }
         Command::ProvisioningFailed { line, reason } => cards::provisioning_failed(order, &mut next, line, &reason, now)?,
-        Command::Cancel { lines, policy, by_manager, note } => leaving::cancel(&mut next, lines, policy, by_manager, &note, now)?,
+        Command::Cancel { lines, policy, note } => leaving::cancel(&mut next, lines, policy, &note, now)?,
         Command::Revoked { line } => leaving::revoked(order, &mut next, line, now)?,
         Command::RevocationRefused { line, provisioned, reason } => {
             leaving::revocation_refused(order, &mut next, line, provisioned, reason, now)?;
@@ -65,6 +65,9 @@ pub fn decide(order: &Order, command: Command, now: Timestamp) -> Result<Order, 
             leaving::subscription_over(order, &mut next, line, policy, used, now)?;
         }
         Command::Ship(shipment) => next.ship(shipment, now)?,
+        Command::CorrectShipment { corrects, carrier, number, at } => {
+            next.correct_shipment(&corrects, carrier, number, at, now)?;
+        }
         Command::EditRecipient(recipient) => next.edit_recipient(recipient, now)?,
         Command::SendAgain { kind, to } => next.send_again(kind, to, now)?,
         Command::Retry => next.retry(now)?,
@@ -90,6 +93,12 @@ pub fn decide(order: &Order, command: Command, now: Timestamp) -> Result<Order, 
     next.version += 1;
     next.news = next.is_news_after(order);
     Ok(next)
+}
+
+/// Carries out a manager's command: what it enters into the history bears their name.
+pub fn decide_by(manager: &str, order: &Order, command: Command, now: Timestamp) -> Result<Order, Rejected> {
+    let next = decide(order, command, now)?;
+    Ok(next.by_manager(manager, order.history.len()))
 }
 
 /// Carries out several commands as one change, leaving out those that are rejected; if all are, so is the whole.
@@ -118,14 +127,18 @@ impl Order {
             || outstanding(self).iter().any(|outstanding| !outstanding.under_way)
     }
 
-    fn note(&mut self, at: Timestamp, event: Event, note: Option<String>) {
-        self.note_by(false, at, event, note);
+    /// The same, where a manager did what stands in the history from this place on.
+    #[must_use]
+    pub fn by_manager(mut self, manager: &str, from: usize) -> Self {
+        for entry in self.history.iter_mut().skip(from) {
+            entry.manager = Some(manager.to_owned());
+        }
+        self
     }
 
     /// What others wrote is cut, since the order has to stay small.
-    fn note_by(&mut self, by_manager: bool, at: Timestamp, event: Event, note: Option<String>) {
-        let note = note.map(|text| cut(&text));
-        self.history.push(Entry { at, event, note, by_manager });
+    fn note(&mut self, at: Timestamp, event: Event, note: Option<String>) {
+        self.history.push(Entry::new(at, event, note.map(|text| cut(&text))));
     }
 }
 

@@ -239,15 +239,6 @@ impl Order {
         Ok(order)
     }
 
-    /// The same new order, created by a manager for its partner.
-    #[must_use]
-    pub fn by_manager(mut self) -> Self {
-        for entry in &mut self.history {
-            entry.by_manager = true;
-        }
-        self
-    }
-
     /// An order without lines yet.
     fn unpaid(
         num: OrderNum,
@@ -294,7 +285,7 @@ impl Order {
             note: None,
             void: None,
             news: true,
-            history: vec![Entry { at: now, event: Event::Created, note: None, by_manager: false }],
+            history: vec![Entry::new(now, Event::Created, None)],
             version: 1,
         }
     }

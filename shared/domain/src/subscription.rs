@@ -10,7 +10,7 @@ mod usage;
 
 pub use reports::Report;
 pub use run::{Extra, OverReason, PlanRun, RunState};
-pub use service::Service;
+pub use service::{Service, ServiceAsker, ServiceEntry, ServiceEvent};
 pub use usage::MonthUse;
 
 use crate::{AddOn, AddOnError, AddOnKind, Iccid, MAX_DATA_ADD_ONS, Order, OrderNum, Plan, PoolId, Rejected, Timestamp};
@@ -56,6 +56,9 @@ pub struct Subscription {
     /// Whether the operator lets the card into its network.
     #[serde(rename = "sv", default, skip_serializing_if = "Service::is_on")]
     pub service: Service,
+    /// What was last wanted of that, by whom, and what the operator said to it; the oldest first.
+    #[serde(rename = "sh", default, skip_serializing_if = "Vec::is_empty")]
+    pub service_history: Vec<ServiceEntry>,
     /// Whether the card is online, and since when that is known.
     #[serde(rename = "se", default, skip_serializing_if = "Option::is_none")]
     pub session: Option<(bool, Timestamp)>,
@@ -170,6 +173,7 @@ impl Subscription {
             plans: vec![PlanRun::waiting(order, line, plan)],
             open_change: None,
             service: Service::On,
+            service_history: Vec::new(),
             session: None,
             month_use: None,
             activate_before,

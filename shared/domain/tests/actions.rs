@@ -12,7 +12,7 @@ const EVERY_CHANGE: [fn() -> SubscriptionChange; 5] =
 
 fn cancel(order: &Order, used: Used, policy: RefundPolicy, now: Timestamp) -> Result<Order, Rejected> {
     let lines = (0..order.lines.len()).map(|line| (line, used)).collect();
-    decide(order, Command::Cancel { lines, policy, by_manager: false, note: "demo: changed plans".into() }, now)
+    decide(order, Command::Cancel { lines, policy, note: "changed plans".into() }, now)
 }
 
 fn over_with(order: &Order, policy: RefundPolicy, used: Used) -> Result<Order, Rejected> {
@@ -430,7 +430,7 @@ fn a_cancellation_is_refused_for_the_same_reasons() {
 fn naming_a_line_twice_cancels_it_once() {
     let order = provision(&pay(&place("two", draft(2), &one_off(), at(0)), 1, at(10)), at(20));
     let lines = vec![(1, Used::default()), (1, Used::default())];
-    let command = Command::Cancel { lines, policy: RefundPolicy::UntilActivation, by_manager: false, note: "twice".into() };
+    let command = Command::Cancel { lines, policy: RefundPolicy::UntilActivation, note: "twice".into() };
     let order = decide(&order, command, at(30)).unwrap();
     assert_eq!(order.history.last().unwrap().note.as_deref(), Some("1 of 2 cards: twice"));
 }
@@ -453,6 +453,48 @@ fn a_physical_order_calls_the_manager_who_ships_it_and_mails_no_code() {
 }
 
 #[test]
+fn a_wrong_number_is_corrected_and_the_subscriber_is_told_the_right_one() {
+    let correct = |order: &Order, corrects: &str, number: &str, sent: Option<i64>, seconds: i64| {
+        let (corrects, carrier, number) = (corrects.into(), "Correios".into(), number.into());
+        decide(order, Command::CorrectShipment { corrects, carrier, number, at: sent.map(at) }, at(seconds))
+    };
+    let shipped_mail = |order: &Order| order.mail(MailKind::Shipment).map(|mail| mail.state);
+    let ready = provision(&to_ship(1), at(20));
+    assert_eq!(correct(&ready, "1", "2", None, 80), Err(Rejected::NotAllowed), "nothing was sent");
+    let early = Command::Ship(Shipment { at: at(-1), ..shipment("1") });
+    assert_eq!(decide(&ready, early, at(90)), Err(Rejected::BeforeOrder));
+
+    let order = decide(&ready, Command::Ship(shipment("1")), at(90)).unwrap();
+    // As long as nobody begins to send it, the mail is written with what is right by then.
+    let waiting = correct(&order, "1", "2", None, 91).unwrap();
+    assert_eq!(shipped_mail(&waiting), shipped_mail(&order));
+    let sending = decide(&order, Command::ClaimMail(MailKind::Shipment), at(91)).unwrap();
+    assert_eq!(correct(&sending, "1", "2", None, 92), Err(Rejected::NotDue), "who knows what is in it");
+    let order = decide(&sending, Command::MailSent(MailKind::Shipment), at(93)).unwrap();
+    assert_eq!(correct(&order, "1", "1", None, 94), Err(Rejected::Done));
+    let right = correct(&order, "1", "2", None, 94).unwrap();
+    assert_eq!(right.shipment, Some(shipment("2")));
+    assert_eq!(shipped_mail(&right), Some(MailState::Pending(at(94))));
+    let entry = right.history.last().unwrap();
+    assert_eq!((entry.event, entry.note.as_deref()), (Event::ShipmentCorrected, Some("Correios 2, was Correios 1")));
+    assert_eq!(right.fulfilment(at(94)), Fulfilment::Completed);
+
+    // What comes late or twice changes nothing: not the correction, nor what was said at first.
+    assert_eq!(correct(&right, "1", "2", None, 95), Err(Rejected::Done));
+    assert_eq!(correct(&right, "1", "3", None, 95), Err(Rejected::OtherParcel));
+    assert_eq!(decide(&right, Command::Ship(shipment("1")), at(95)), Err(Rejected::Shipped));
+    // The day alone is nothing that a mail has to tell.
+    let right = sent(&right, MailKind::Shipment, 96);
+    let day = correct(&right, "2", "2", Some(50), 97).unwrap();
+    assert_eq!((day.shipment.as_ref().unwrap().at, shipped_mail(&day)), (at(50), Some(MailState::Sent(at(96)))));
+    assert_eq!(correct(&right, "2", "2", Some(-1), 97), Err(Rejected::BeforeOrder));
+    // Who wants no mails gets none.
+    let quiet = Order { send_email: false, ..ready };
+    let quiet = decide(&quiet, Command::Ship(shipment("1")), at(90)).unwrap();
+    assert_eq!(shipped_mail(&correct(&quiet, "1", "2", None, 91).unwrap()), None);
+}
+
+#[test]
 fn a_swap_to_a_physical_card_is_shipped_and_confirmed() {
     let swap = SubscriptionChange::Swap { form_factor: FormFactor::Physical, address: Some(address("Porto")) };
     let order = done(swap);
@@ -470,7 +512,7 @@ fn only_cards_that_are_there_and_stay_are_shipped() {
     assert_eq!(ship(&place("parcel", physical(1), &one_off(), at(0))), Err(Rejected::NotAllowed), "not paid");
     let two = provision(&to_ship(2), at(20));
     let until = RefundPolicy::UntilActivation;
-    let one_line = Command::Cancel { lines: vec![(0, Used::default())], policy: until, by_manager: false, note: "no".into() };
+    let one_line = Command::Cancel { lines: vec![(0, Used::default())], policy: until, note: "no".into() };
     let leaving = decide(&two, one_line, at(30)).unwrap();
     assert_eq!(ship(&leaving), Err(Rejected::NotDue), "first it has to be known which cards go into the parcel");
     let rest = decide(&leaving, Command::Revoked { line: 0 }, at(40)).unwrap();

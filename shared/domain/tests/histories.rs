@@ -506,7 +506,7 @@ impl World {
         let used = |line| self.subscriptions.get(&order.subscription_of(line)).map(|found| self.used(index, line, found));
         let lines = chosen.map(|line| (line, used(line).unwrap_or_default())).collect();
         let policy = plan_of(order).refund_policy;
-        self.give(index, vec![Command::Cancel { lines, policy, by_manager: false, note: "no".into() }])?;
+        self.give(index, vec![Command::Cancel { lines, policy, note: "no".into() }])?;
         Ok(())
     }
 
@@ -568,10 +568,10 @@ impl World {
         let ids: Vec<String> = self.subscriptions.keys().cloned().collect();
         let Some(subscription) = pick(&ids, a).map(|id| self.subscriptions[id].clone()) else { return Ok(()) };
         let next = match (subscription.service, b % 4) {
-            (Service::On, _) => subscription.want_service(false, self.at()),
-            (Service::Suspended { .. }, _) => subscription.want_service(true, self.at()),
+            (Service::On, _) => subscription.want_service(false, ServiceAsker::Partner, self.at()),
+            (Service::Suspended { .. }, _) => subscription.want_service(true, ServiceAsker::Partner, self.at()),
             (Service::Suspending { .. } | Service::Resuming { .. }, 0) => subscription.service_delayed(None, self.at()),
-            (Service::Suspending { .. } | Service::Resuming { .. }, 1) => subscription.service_refused(),
+            (Service::Suspending { .. } | Service::Resuming { .. }, 1) => subscription.service_refused(self.at()),
             (Service::Suspending { .. } | Service::Resuming { .. }, _) => subscription.service_changed(self.at()),
         };
         next.map_or(Ok(()), |next| self.put(&next, true))

@@ -469,7 +469,6 @@ fn cancel(order: &Order, lines: Vec<usize>, seconds: i64) -> Result<Order, Rejec
         Command::Cancel {
             lines: lines.into_iter().map(|line| (line, Used::default())).collect(),
             policy: plan().refund_policy,
-            by_manager: false,
             note: "changed plans".into(),
         },
         at(seconds),
@@ -500,8 +499,7 @@ fn cancelling_some_cards_goes_through_7_to_4_and_all_of_them_through_6_to_2() {
 #[test]
 fn what_is_not_refundable_is_refused_and_nothing_is_cancelled() {
     assert_eq!(cancel(&unpaid(1), vec![0], 5), Err(Rejected::NotRefundable(NotRefundable::NotPaid)));
-    let never =
-        Command::Cancel { lines: vec![(0, Used::default())], policy: RefundPolicy::None, by_manager: false, note: String::new() };
+    let never = Command::Cancel { lines: vec![(0, Used::default())], policy: RefundPolicy::None, note: String::new() };
     assert_eq!(decide(&live(1), never, at(20)), Err(Rejected::NotRefundable(NotRefundable::Policy)));
     assert_eq!(cancel(&live(1), vec![0], 14 * 86_400), Err(Rejected::NotRefundable(NotRefundable::PeriodOver)));
     assert_eq!(cancel(&live(1), vec![0, 7], 20), Err(Rejected::NotRefundable(NotRefundable::NotPaid)), "no such line");
@@ -539,18 +537,37 @@ fn a_request_for_the_whole_order_is_about_what_can_be_given_back() {
 
 #[test]
 fn whose_wish_it_was_stands_in_the_history() {
-    for by_manager in [false, true] {
-        let command = Command::Cancel {
-            lines: vec![(0, Used::default())],
-            policy: plan().refund_policy,
-            by_manager,
-            note: "desk: lost".into(),
+    let cancel = Command::Cancel { lines: vec![(0, Used::default())], policy: plan().refund_policy, note: "lost".into() };
+    let before = live(1);
+    for manager in [None, Some("mara")] {
+        let order = match manager {
+            None => decide(&before, cancel.clone(), at(20)),
+            Some(manager) => decide_by(manager, &before, cancel.clone(), at(20)),
         };
-        let order = decide(&live(1), command, at(20)).unwrap();
+        let order = order.unwrap();
         let entry = order.history.last().unwrap();
-        let told = (entry.event, entry.by_manager, entry.note.as_deref());
-        assert_eq!(told, (Event::CancellationRequested, by_manager, Some("1 of 1 cards: desk: lost")));
+        let told = (entry.event, entry.manager.as_deref(), entry.is_by_manager(), entry.note.as_deref());
+        assert_eq!(told, (Event::CancellationRequested, manager, manager.is_some(), Some("1 of 1 cards: lost")));
+        // Nobody else's doing becomes theirs.
+        assert_eq!(order.history[..before.history.len()], before.history);
+        assert!(!serde_json::to_string(&before.history).unwrap().contains("\"w\""), "it costs the others nothing");
     }
+    let created = unpaid(1).by_manager("mara", 0);
+    assert_eq!(created.history[0].manager.as_deref(), Some("mara"));
+}
+
+#[test]
+fn entries_of_earlier_versions_are_read_and_written_as_they_were() {
+    let stored = serde_json::json!([
+        {"t": 1, "e": "cr", "m": true},
+        {"t": 2, "e": "nt", "n": "mara: called back"},
+        {"t": 3, "e": "cq", "n": "1 of 1 cards: mara: lost", "m": true},
+        {"t": 4, "e": "sh", "n": "Correios 1", "w": "mara"},
+    ]);
+    let entries: Vec<Entry> = serde_json::from_value(stored.clone()).unwrap();
+    assert_eq!(entries.iter().map(Entry::is_by_manager).collect::<Vec<_>>(), [true, false, true, true]);
+    assert_eq!(entries.iter().map(|entry| entry.manager.as_deref()).collect::<Vec<_>>(), [None, None, None, Some("mara")]);
+    assert_eq!(serde_json::to_value(&entries).unwrap(), stored);
 }
 
 #[test]

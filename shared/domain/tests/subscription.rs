@@ -68,14 +68,22 @@ fn a_line_that_used_more_than_its_rule_allows_is_suspended_in_the_same_version()
     let held = used.clone().held_to(Some(99), at(500));
     assert_eq!(
         held,
-        Subscription { service: Service::Suspending { since: at(500), failed: 0, next_at: at(500) }, ..used.clone() }
+        Subscription {
+            service: Service::Suspending { since: at(500), failed: 0, next_at: at(500) },
+            service_history: vec![ServiceEntry {
+                at: at(500),
+                event: ServiceEvent::SuspensionRequested,
+                asker: Some(ServiceAsker::Rule)
+            }],
+            ..used.clone()
+        }
     );
     assert_eq!(held.clone().held_to(Some(99), at(501)), held, "once is enough");
     let next_month = at(0).month_start().plus_seconds(32 * DAY);
     assert_eq!(used.clone().held_to(Some(99), next_month), used);
     // What keeps it from being suspended now is waited for.
     let suspended = held.service_changed(at(510)).unwrap();
-    let resuming = suspended.want_service(true, at(520)).unwrap();
+    let resuming = suspended.want_service(true, ServiceAsker::Partner, at(520)).unwrap();
     assert_eq!(resuming.clone().held_to(Some(99), at(530)), resuming);
     let resumed = resuming.service_changed(at(540)).unwrap();
     assert_eq!(resumed.held_to(Some(99), at(550)).service.name(), "suspending");
@@ -448,7 +456,7 @@ fn changes_of_the_whole_keep_each_other_away() {
         for second in kinds {
             assert_eq!(claimed.claim(open_change(&end, second)), Err(Rejected::Closed(Closed::Changing(first))));
         }
-        assert_eq!(claimed.want_service(false, at(2)), Err(Rejected::Closed(Closed::Changing(first))));
+        assert_eq!(claimed.want_service(false, ServiceAsker::Partner, at(2)), Err(Rejected::Closed(Closed::Changing(first))));
         assert_eq!(claimed.next_attention(), Some(at(1000)), "somebody looks what became of it");
         assert_eq!(claimed.release(&end.num), Err(Rejected::NotAllowed), "it is not this order's");
         let free = claimed.release(&swap.num).unwrap();
@@ -548,32 +556,64 @@ fn adding_twice_is_adding_once() {
 
 fn suspended(plan: &Plan, from: i64) -> Subscription {
     let (_, new) = begun(plan, at(0));
-    let wanted = told(&new, Report::Attached, at(500)).want_service(false, at(from)).unwrap();
+    let wanted = told(&new, Report::Attached, at(500)).want_service(false, ServiceAsker::Partner, at(from)).unwrap();
     wanted.service_changed(at(from + 10)).unwrap()
 }
 
 #[test]
 fn service_is_wanted_first_and_changed_when_the_operator_did_it() {
     let (_, new) = begun(&renewable(), at(0));
-    let wanted = new.want_service(false, at(10)).unwrap();
+    let wanted = new.want_service(false, ServiceAsker::Partner, at(10)).unwrap();
     assert_eq!(wanted.service, Service::Suspending { since: at(10), failed: 0, next_at: at(10) });
     assert_eq!(wanted.next_attention(), Some(at(10 + QUIET)));
-    assert_eq!(wanted.want_service(false, at(11)), Err(Rejected::Done));
-    assert_eq!(wanted.want_service(true, at(11)), Err(Rejected::NotDue), "one thing after the other");
+    assert_eq!(wanted.want_service(false, ServiceAsker::Partner, at(11)), Err(Rejected::Done));
+    assert_eq!(wanted.want_service(true, ServiceAsker::Partner, at(11)), Err(Rejected::NotDue), "one thing after the other");
     let delayed = wanted.service_delayed(Some(600), at(12)).unwrap();
     assert_eq!(delayed.service, Service::Suspending { since: at(10), failed: 1, next_at: at(612) });
     let off = delayed.service_changed(at(620)).unwrap();
     assert_eq!(off.service, Service::Suspended { since: at(620) });
     assert_eq!(off.service_changed(at(621)), Err(Rejected::Done));
     assert_eq!(off.service_delayed(None, at(621)), Err(Rejected::Done));
-    assert_eq!(off.service_refused(), Err(Rejected::Done));
-    assert_eq!(off.want_service(false, at(621)), Err(Rejected::Done));
-    let resuming = off.want_service(true, at(630)).unwrap();
-    assert_eq!(resuming.want_service(true, at(631)), Err(Rejected::Done));
-    assert_eq!(resuming.want_service(false, at(631)), Err(Rejected::NotDue));
-    assert_eq!(resuming.service_refused().unwrap().service, Service::Suspended { since: at(620) });
+    assert_eq!(off.service_refused(at(621)), Err(Rejected::Done));
+    assert_eq!(off.want_service(false, ServiceAsker::Partner, at(621)), Err(Rejected::Done));
+    let resuming = off.want_service(true, ServiceAsker::Partner, at(630)).unwrap();
+    assert_eq!(resuming.want_service(true, ServiceAsker::Partner, at(631)), Err(Rejected::Done));
+    assert_eq!(resuming.want_service(false, ServiceAsker::Partner, at(631)), Err(Rejected::NotDue));
+    assert_eq!(resuming.service_refused(at(650)).unwrap().service, Service::Suspended { since: at(620) });
     assert_eq!(resuming.service_changed(at(640)).unwrap().service, Service::On);
-    assert_eq!(wanted.service_refused().unwrap().service, Service::On);
+    assert_eq!(wanted.service_refused(at(650)).unwrap().service, Service::On);
+}
+
+#[test]
+fn who_wanted_a_service_and_what_the_operator_said_is_remembered_for_a_while() {
+    use ServiceEvent::{Refused, Resumed, ResumptionRequested, Suspended, SuspensionRequested};
+    let (_, mut line) = begun(&renewable(), at(0));
+    let mara = || ServiceAsker::Manager("mara".into());
+    line = line.want_service(false, mara(), at(10)).unwrap().service_delayed(None, at(11)).unwrap();
+    line = line.service_changed(at(100)).unwrap().want_service(true, ServiceAsker::Partner, at(110)).unwrap();
+    line = line.service_refused(at(120)).unwrap().want_service(true, mara(), at(130)).unwrap().service_changed(at(140)).unwrap();
+    let entry = |seconds, event, asker| ServiceEntry { at: at(seconds), event, asker };
+    assert_eq!(
+        line.service_history,
+        [
+            entry(10, SuspensionRequested, Some(mara())),
+            entry(100, Suspended, None),
+            entry(110, ResumptionRequested, Some(ServiceAsker::Partner)),
+            entry(120, Refused, None),
+            entry(130, ResumptionRequested, Some(mara())),
+            entry(140, Resumed, None),
+        ]
+    );
+    for round in 0..20 {
+        let after = 1000 * (round + 1);
+        line = line.want_service(false, mara(), at(after)).unwrap().service_changed(at(after + 1)).unwrap();
+        line = line.want_service(true, mara(), at(after + 2)).unwrap().service_changed(at(after + 3)).unwrap();
+    }
+    assert_eq!((line.service_history.len(), line.service_history.last().unwrap().at), (12, at(20_003)));
+    // One that was stored before there was any of this.
+    let mut stored = serde_json::to_value(&line).unwrap();
+    stored.as_object_mut().unwrap().remove("sh");
+    assert_eq!(serde_json::from_value::<Subscription>(stored).unwrap().service_history, []);
 }
 
 #[test]
@@ -589,7 +629,7 @@ fn the_time_of_a_pausing_plan_stands_still_while_it_is_suspended() {
     let off = suspended(&pausing(), 990);
     assert_eq!(off.next_attention(), None);
     assert_eq!(off.tick(true, at(500 + 5 * MONTH)), Err(Rejected::NotDue));
-    let resuming = off.want_service(true, at(9000 + MONTH)).unwrap();
+    let resuming = off.want_service(true, ServiceAsker::Partner, at(9000 + MONTH)).unwrap();
     assert_eq!(resuming.tick(true, at(600 + 5 * MONTH)), Err(Rejected::NotDue), "until the operator has done it");
     let on = resuming.service_changed(at(1000 + 2 * MONTH)).unwrap();
     assert_eq!(states(&on), [running(500, 500 + MONTH + 2 * MONTH)], "it was off from 1000 on");
@@ -598,11 +638,11 @@ fn the_time_of_a_pausing_plan_stands_still_while_it_is_suspended() {
 #[test]
 fn a_pausing_plan_that_was_over_before_the_suspension_stays_over() {
     let (_, new) = begun(&pausing(), at(0));
-    let wanted = told(&new, Report::Attached, at(500)).want_service(false, at(400 + MONTH)).unwrap();
+    let wanted = told(&new, Report::Attached, at(500)).want_service(false, ServiceAsker::Partner, at(400 + MONTH)).unwrap();
     // Its time ran out before the operator did it, and nobody had looked.
     let off = wanted.service_changed(at(600 + MONTH)).unwrap();
     assert_eq!(off.next_attention(), Some(at(500 + MONTH)));
-    let on = off.want_service(true, at(700 + MONTH)).unwrap().service_changed(at(900 + MONTH)).unwrap();
+    let on = off.want_service(true, ServiceAsker::Partner, at(700 + MONTH)).unwrap().service_changed(at(900 + MONTH)).unwrap();
     assert_eq!(states(&on.tick(true, at(900 + MONTH)).unwrap()), [ended(500, 500 + MONTH, OverReason::Expired)]);
 }
 
@@ -610,10 +650,14 @@ fn a_pausing_plan_that_was_over_before_the_suspension_stays_over() {
 fn a_pausing_plan_that_began_while_suspended_gets_back_only_its_own_time() {
     let (main, new) = begun(&renewable(), at(0));
     let (_, two) = added("patient", renewal(), &told(&new, Report::Attached, at(500)), &main, &pausing(), at(600));
-    let off = two.want_service(false, at(900)).unwrap().service_changed(at(1000)).unwrap();
+    let off = two.want_service(false, ServiceAsker::Partner, at(900)).unwrap().service_changed(at(1000)).unwrap();
     let followed = off.tick(true, at(500 + MONTH)).unwrap();
     assert_eq!(states(&followed)[1], running(500 + MONTH, 500 + 2 * MONTH));
-    let on = followed.want_service(true, at(500 + MONTH + 9)).unwrap().service_changed(at(500 + MONTH + 300)).unwrap();
+    let on = followed
+        .want_service(true, ServiceAsker::Partner, at(500 + MONTH + 9))
+        .unwrap()
+        .service_changed(at(500 + MONTH + 300))
+        .unwrap();
     assert_eq!(states(&on)[1], running(500 + MONTH, 500 + 2 * MONTH + 300));
 }
 
@@ -716,9 +760,9 @@ fn a_subscription_survives_the_way_through_its_stored_form() {
     let swapped = all
         .claim(open_change(&swap, ChangeKind::Swap))
         .and_then(|all| all.swapped(&iccid(2), pool(FormFactor::Esim), at(800)))
-        .and_then(|all| all.want_service(false, at(900)))
+        .and_then(|all| all.want_service(false, ServiceAsker::Partner, at(900)))
         .and_then(|all| all.service_changed(at(901)))
-        .and_then(|all| all.want_service(true, at(902)))
+        .and_then(|all| all.want_service(true, ServiceAsker::Partner, at(902)))
         .and_then(|all| all.claim(open_change(&main, ChangeKind::Refund)))
         .unwrap();
     let over = swapped.end(EndReason::Refunded, at(1000)).unwrap();

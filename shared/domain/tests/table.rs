@@ -44,6 +44,7 @@ commands! {
     Command::PlanOver { .. } => "PlanOver", "what a line brought is used up or has expired";
     Command::SubscriptionOver { .. } => "SubscriptionOver", "the subscription of a line ended";
     Command::Ship(_) => "Ship", "a manager sent the cards";
+    Command::CorrectShipment { .. } => "CorrectShipment", "a manager corrects what was said of the parcel";
     Command::EditRecipient(_) => "EditRecipient", "a manager corrects the name or an address";
     Command::SendAgain { .. } => "SendAgain", "a manager has a mail sent again";
     Command::Retry => "Retry", "a manager has tried again what was given up or put off";
@@ -82,7 +83,7 @@ fn do_all(order: Order, commands: Vec<Command>) -> Order {
 
 fn cancel(lines: &[usize]) -> Command {
     let lines = lines.iter().map(|line| (*line, Used::default())).collect();
-    Command::Cancel { lines, policy: RefundPolicy::UntilActivation, by_manager: false, note: "changed plans".into() }
+    Command::Cancel { lines, policy: RefundPolicy::UntilActivation, note: "changed plans".into() }
 }
 
 /// Several orders of each status, each brought there by what really happens.
@@ -196,7 +197,7 @@ fn commands(order: &Order) -> Vec<(&'static str, Command)> {
         Cards::Drawn((50..50 + count).map(iccid).collect())
     };
     let may = RefundPolicy::UntilActivation;
-    let to_refund = |used| Command::Cancel { lines: vec![(open, used)], policy: may, by_manager: false, note: "no".into() };
+    let to_refund = |used| Command::Cancel { lines: vec![(open, used)], policy: may, note: "no".into() };
     let over = |used| Command::SubscriptionOver { line: open, policy: may, used };
     let fresh = Used::default();
     let begun = Used { activated: true, ..fresh };
@@ -228,6 +229,7 @@ fn commands(order: &Order) -> Vec<(&'static str, Command)> {
         what("not begun", over(fresh)),
         what("begun", over(begun)),
         plain(Command::Ship(Shipment { at: now(), carrier: "Correios".into(), number: "2".into() })),
+        plain(Command::CorrectShipment { corrects: "1".into(), carrier: "Correios".into(), number: "2".into(), at: None }),
         what("the name", recipient(Recipient { name: Some("Bea".into()), ..Recipient::default() })),
         what("the postal address", recipient(Recipient { address: Some(address("Porto")), ..Recipient::default() })),
         what("the confirmation", Command::SendAgain { kind: MailKind::Confirmation, to: Some("b@example.com".parse().unwrap()) }),
@@ -261,6 +263,8 @@ fn outcome(order: &Order, command: Command) -> String {
         Err(Rejected::NotRefundable(why)) => format!("`{}`", why.explain().0),
         Err(Rejected::Closed(closed)) => format!("`{}`", closed.explain().0),
         Err(Rejected::Shipped) => "shipped".into(),
+        Err(Rejected::OtherParcel) => "other parcel".into(),
+        Err(Rejected::BeforeOrder) => "before the order".into(),
         Err(Rejected::OtherDevice) => "other device".into(),
     }
 }

@@ -195,6 +195,7 @@ fn is_trouble(entry: &Entry) -> bool {
         | Event::Retired
         | Event::Renewed
         | Event::Shipped
+        | Event::ShipmentCorrected
         | Event::RecipientChanged
         | Event::MailRequested
         | Event::Retried

@@ -572,7 +572,7 @@ fn the_managers_mail_names_all_that_needs_a_person() {
     let qr = MailKind::Qr;
     let used = Used::default();
     let lines = vec![(0, used)];
-    let cancel = Command::Cancel { lines, policy: RefundPolicy::UntilActivation, by_manager: false, note: "no".into() };
+    let cancel = Command::Cancel { lines, policy: RefundPolicy::UntilActivation, note: "no".into() };
     let mut revoking = orders::after(&live, [cancel]);
     revoking.revoking.as_mut().unwrap().failed = MAX_ATTEMPTS;
     let swapped_card = orders::iccid(7).to_string();

@@ -22,7 +22,13 @@ impl Clock {
 
     /// Now, in whole seconds.
     pub fn now(&self) -> Timestamp {
-        let system = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs().cast_signed());
-        Timestamp::from_unix(system.saturating_add(self.offset.load(Ordering::Relaxed)))
+        self.now_exactly().0
+    }
+
+    /// Now, and how many microseconds of this second have passed: for what has to be put in sequence within it.
+    pub fn now_exactly(&self) -> (Timestamp, u32) {
+        let system = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let seconds = system.as_secs().cast_signed().saturating_add(self.offset.load(Ordering::Relaxed));
+        (Timestamp::from_unix(seconds), system.subsec_micros())
     }
 }

@@ -86,7 +86,8 @@ impl fmt::Display for AuditPosition {
 impl Store {
     /// The write of who makes a change, for the transaction that makes it.
     pub(crate) fn audit_put(&self, act: &Act<'_>) -> Result<TransactWriteItem, StoreError> {
-        let mut entry = keys::audit_entry(self.clock.now(), fastrand::u32(..));
+        let (now, micros) = self.clock.now_exactly();
+        let mut entry = keys::audit_entry(now, micros, fastrand::u32(..));
         entry.insert("by".to_owned(), text(act.by));
         entry.insert("action".to_owned(), text(act.action.name()));
         entry.insert("target".to_owned(), text(act.target));

@@ -215,9 +215,10 @@ pub fn audit(at: Timestamp) -> String {
     format!("audit#{}", month(at))
 }
 
-/// Table `partners`: an entry of the audit log; `chance` tells apart what happens within a second.
-pub fn audit_entry(at: Timestamp, chance: u32) -> Item {
-    pair(audit(at), format!("{at}#{chance:08x}"))
+/// Table `partners`: an entry of the audit log, so many microseconds after its second began; `chance` tells apart what happens at once.
+/// Earlier versions left the microseconds out.
+pub fn audit_entry(at: Timestamp, micros: u32, chance: u32) -> Item {
+    pair(audit(at), format!("{at}#{micros:06}#{chance:08x}"))
 }
 
 /// When the month of a point in time begins, in UTC.
@@ -393,7 +394,7 @@ mod tests {
             ("API key in the registry", key_entry(&key_id(&hashed("example")))),
             ("request for an API key", key_request("01J9Z3M6T8V0W2XY")),
             ("counter of managers' keys", managers()),
-            ("audit entry", audit_entry("2026-11-22T10:30:00Z".parse().unwrap(), 0x00c0_ffee)),
+            ("audit entry", audit_entry("2026-11-22T10:30:00Z".parse().unwrap(), 1_234, 0x00c0_ffee)),
             ("ledger entry", ledger_entry("acme", "EP0123456789ABCDEF#payment")),
             ("payment", payment("stripe", "pi_3PxA")),
             ("gift", gift("acme", "SUY7YCW29EC2NQGQ6H")),

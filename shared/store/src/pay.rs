@@ -3,7 +3,7 @@
 use crate::item::{number, number_of, text, text_of};
 use crate::stock::{Draw, Ticket, built};
 use crate::write::{SendError, TransactError, Twice, send};
-use crate::{LedgerEntry, Provisioning, Sim, SimState, Store, StoreError, keys};
+use crate::{LedgerEntry, Sim, SimState, Store, StoreError, keys};
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update};
 use futures_util::future::join;
@@ -290,8 +290,7 @@ impl Store {
         }
         let pools = cards.iter().map(|card| &card.pool).chain(subscription.map(|subscription| &subscription.pool));
         for operator in pools.map(|pool| &pool.operator).collect::<BTreeSet<_>>() {
-            let operator = self.operator(operator).await?;
-            if operator.is_none_or(|operator| operator.provisioning != Provisioning::Preloaded) {
+            if !self.is_preloaded(operator).await? {
                 return Ok(false);
             }
         }

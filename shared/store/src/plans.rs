@@ -24,7 +24,7 @@ pub struct Operator {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Provisioning {
-    /// Nothing more: they work as they come.
+    /// Nothing more: they work as they come, and the operator takes no requests about them.
     Preloaded,
     /// A request to the operator.
     Http,
@@ -111,6 +111,11 @@ impl Store {
         let operator = self.plan_item(keys::operator(id)).await?.map(from_item).transpose()?;
         self.operators.put(key, operator.clone(), now);
         Ok(operator)
+    }
+
+    /// Whether an operator's cards work as they come, so that nobody can ask it anything about them. As it was at most a minute ago.
+    pub async fn is_preloaded(&self, operator: &str) -> Result<bool, StoreError> {
+        Ok(self.operator(operator).await?.is_some_and(|operator| operator.provisioning == Provisioning::Preloaded))
     }
 
     /// Writes an operator, whether it was there or not.

@@ -86,7 +86,7 @@ impl Transaction<'_> {
     pub fn renewal(&mut self, main: &OrderNum, renewal: &Order, now: Timestamp) -> Result<&mut Self, StoreError> {
         use aws_sdk_dynamodb::types::AttributeValue::{L, M};
         use simdock_domain::{Entry, Event};
-        let entry = Entry { at: now, event: Event::Renewed, note: Some(renewal.num.to_string()), by_manager: false };
+        let entry = Entry::new(now, Event::Renewed, Some(renewal.num.to_string()));
         let update = Update::builder()
             .table_name(&self.store.tables.orders)
             .set_key(Some(keys::order(main)))

@@ -487,6 +487,8 @@ impl Answer {
         let problem = self.expect(status);
         assert_eq!((problem["code"].as_str(), problem["field"].as_str()), (Some(code), field), "{problem}");
         assert_eq!(self.header("content-type"), Some("application/problem+json"));
+        // The order desk shows it to people, who know no routes.
+        assert!(problem["detail"].as_str().is_some_and(|detail| !detail.contains("/v1/")), "{problem}");
         problem
     }
 }

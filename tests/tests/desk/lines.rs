@@ -70,6 +70,9 @@ fn a_card_is_swapped_suspended_and_resumed() {
         let suspended = async || (desk.site.subscription(&line).await["status"] == "suspended").then_some(());
         crate::api::eventually("the suspension", suspended).await;
         desk.open(&format!("/console/lines/{line}")).await;
+        // Who had it suspended stands beside it.
+        let timeline = browser.find("ol.timeline").await.text().await.unwrap();
+        assert!(timeline.contains("Suspension requested") && timeline.contains("manager local-manager"), "{timeline}");
         browser.send("resume", &[]).await;
         let resumed = async || (desk.site.subscription(&line).await["status"] == "active").then_some(());
         crate::api::eventually("the resumption", resumed).await;
@@ -82,5 +85,15 @@ fn a_card_is_swapped_suspended_and_resumed() {
         browser.shows("Under way").await;
         let seen = desk.site.get(format!("/v1/orders/{}", num(&order))).by(By::Manager).send().await.expect(200);
         assert_eq!(seen["status"], 0);
+
+        // Nobody can be asked about a card that works as it comes, and the page says so.
+        let mut draft = crate::api::draft("eu-5gb-30d");
+        draft["payment"] = "balance".into();
+        let preloaded = desk.site.settled(&desk.site.order(&draft).await).await;
+        for page in ["lines", "sims"] {
+            let id = if page == "lines" { "subscriptionId" } else { "iccid" };
+            desk.open(&format!("/console/{page}/{}", preloaded["cards"][0][id].as_str().unwrap())).await;
+            browser.shows("so that nobody can suspend it").await;
+        }
     });
 }

@@ -40,6 +40,13 @@ fn an_order_is_created_shipped_and_noted() {
         browser.shows("called, all is well").await;
         let order = desk.site.get(format!("/v1/orders/{}", num(&order))).by(By::Manager).send().await.expect(200);
         assert_eq!(order["shipment"]["carrier"], "DHL");
+        let timeline = browser.find("ol.timeline").await.text().await.unwrap();
+        assert_eq!(timeline.matches("manager local-manager").count(), 3, "{timeline}");
+        // The number was another one.
+        desk.site.settled(&order).await;
+        desk.open_order(num(&order)).await;
+        browser.send("correct_shipment", &[("number", "00340434161094042564")]).await;
+        browser.shows("00340434161094042564, was DHL 00340434161094042557").await;
     });
 }
 

@@ -31,6 +31,12 @@ impl Desk {
         let (order, line) = self.line("ines@example.com").await;
         let iccid = order["cards"][0]["iccid"].as_str().unwrap().to_owned();
         self.site.reporting(&iccid, json!({"type": "installed", "via": "qr", "eid": crate::api::EID})).send().await.expect(200);
+        // Who did what stands on the order and on the line.
+        let note = self.site.post(format!("/v1/orders/{}/notes", num(&two))).by(By::Manager);
+        note.json(&json!({"note": "Called back, one of them stays"})).send().await.expect(200);
+        self.site.post(format!("/v1/subscriptions/{line}/suspension")).by(By::Manager).send().await.expect(202);
+        let suspended = async || (self.site.subscription(&line).await["status"] == "suspended").then_some(());
+        crate::api::eventually("the suspension", suspended).await;
         (num(&two).to_owned(), line, iccid)
     }
 

@@ -59,7 +59,7 @@ const PARAMETERS: [&str; 18] = [
     "formFactor",
     "orderNum",
 ];
-const FIELDS: [&str; 26] = [
+const FIELDS: [&str; 27] = [
     "planId",
     "count",
     "payment",
@@ -84,6 +84,7 @@ const FIELDS: [&str; 26] = [
     "kind",
     "samePhone",
     "shippedAt",
+    "corrects",
     "number",
     "note",
 ];

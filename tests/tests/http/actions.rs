@@ -26,6 +26,9 @@ fn asked<'s>(site: &'s Site, order: &Value, action: &str) -> Call<'s> {
     match action {
         "refund" => managing(site, order, "refund", &json!({"reason": "changed plans"})),
         "ship" => managing(site, order, "shipment", &json!({"carrier": "Correos", "number": "PX1"})),
+        "correct_shipment" => {
+            managing(site, order, "shipment", &json!({"carrier": "Correos", "number": "PX2", "corrects": "PX1"}))
+        }
         "edit_recipient" => site
             .call(Method::PATCH, format!("/v1/orders/{}/recipient", num(order)))
             .by(By::Manager)
@@ -100,6 +103,7 @@ async fn what_cannot_be_done_with_an_order_is_told_as_its_routes_tell_it() {
         [
             ("refund", "not_paid"),
             ("ship", "nothing_to_ship"),
+            ("correct_shipment", "not_shipped"),
             ("edit_recipient", ""),
             ("resend_qr", "no_such_email"),
             ("resend_confirmation", "no_such_email"),
@@ -117,7 +121,7 @@ async fn what_cannot_be_done_with_an_order_is_told_as_its_routes_tell_it() {
     let order = delivered(&site, &by_balance(PLAN)).await;
     let told = order_codes(&site, &order).await;
     let refused: Vec<&str> = told.iter().filter(|(_, code)| !code.is_empty()).map(|(action, _)| action.as_str()).collect();
-    assert_eq!(refused, ["ship", "resend_shipment", "retry"]);
+    assert_eq!(refused, ["ship", "correct_shipment", "resend_shipment", "retry"]);
     assert_eq!(tell(&site, card(&order), json!({"type": "installed", "eid": EID, "via": "qr"})).await, "recorded");
     assert_eq!(code(&order_codes(&site, &order).await, "refund"), "installed");
     let told = of_order(&site, &order, By::Manager).await;
@@ -191,6 +195,9 @@ async fn a_parcel_can_be_sent_once() {
     assert_eq!((&ship["allowed"], &ship["code"]), (&json!(false), &json!("shipped")));
     let another = managing(&site, &order, "shipment", &json!({"carrier": "Correos", "number": "PX2"}));
     assert_eq!(another.send().await.problem(409, "not_possible", None)["detail"], ship["reason"]);
+    // Once its mail is out.
+    site.settled(&order).await;
+    assert_eq!(code(&order_codes(&site, &order).await, "correct_shipment"), "");
     site.stop().await;
 }
 

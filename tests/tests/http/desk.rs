@@ -7,6 +7,7 @@ use crate::acts::{
 use crate::api::{By, Site, draft, eventually, list, num};
 use hyper::Method;
 use serde_json::{Value, json};
+use simdock_domain::Timestamp;
 use simdock_store::SimState;
 
 fn address(street: &str) -> Value {
@@ -97,9 +98,13 @@ async fn cards_are_sent_once_and_then_there_is_no_way_back() {
         managing(&site, &order, "shipment", &body).send().await.problem(400, code, Some(field));
     }
     let mut parcel = parcel;
-    parcel["shippedAt"] = "2026-11-22T10:00:00Z".into();
+    let made = order["createdAt"].as_str().unwrap().parse::<Timestamp>().unwrap();
+    let mut early = parcel.clone();
+    early["shippedAt"] = made.plus_seconds(-1).to_string().into();
+    managing(&site, &order, "shipment", &early).send().await.problem(400, "invalid_field", Some("shippedAt"));
+    parcel["shippedAt"] = order["createdAt"].clone();
     let shipped = managing(&site, &order, "shipment", &parcel).send().await.expect(200);
-    assert_eq!(shipped["shipment"], json!({"shippedAt": "2026-11-22T10:00:00Z", "carrier": "Correos", "number": "PX1"}));
+    assert_eq!(shipped["shipment"], json!({"shippedAt": order["createdAt"], "carrier": "Correos", "number": "PX1"}));
     assert_eq!((&shipped["fulfilment"], attention(&shipped)), (&json!("completed"), vec![]));
     assert_eq!(note(&shipped, "shipped"), "Correos PX1");
     assert_eq!(list(&shipped, "history").iter().rfind(|entry| entry["event"] == "shipped").unwrap()["by"], "manager");
@@ -122,6 +127,47 @@ async fn cards_are_sent_once_and_then_there_is_no_way_back() {
     pause(&site, "provision", false).await;
     paid_back(&site, &order).await;
     not_possible(&managing(&site, &order, "shipment", &parcel).send().await, "nothing_to_ship");
+    audit(&site).await;
+    site.stop().await;
+}
+
+#[tokio::test]
+async fn a_wrong_number_of_a_parcel_is_corrected_once() {
+    let site = Site::start().await;
+    let order = site.order(&by_post()).await;
+    let order = site.until(&order, "ready", |order| order["cards"][0]["status"] == "ready").await;
+    let say = async |body: Value| managing(&site, &order, "shipment", &body).send().await;
+    let first = json!({"carrier": "Correos", "number": "PX1"});
+    let right = json!({"carrier": "Correos", "number": "PX2", "corrects": "PX1"});
+    not_possible(&say(right.clone()).await, "not_shipped");
+    // A clock that is a little ahead does no harm.
+    let mut ahead = first.clone();
+    ahead["shippedAt"] = site.stack.clock().now().plus_seconds(50).to_string().into();
+    let shipped = say(ahead).await.expect(200);
+    let left = shipped["shipment"]["shippedAt"].as_str().unwrap().parse::<Timestamp>().unwrap();
+    assert!(left <= site.stack.clock().now());
+    sent_to(&site, &order, "shipment", 1).await;
+    site.settled(&order).await;
+
+    let corrected = say(right.clone()).await.expect(200);
+    assert_eq!(
+        (&corrected["shipment"]["number"], &corrected["shipment"]["shippedAt"]),
+        (&json!("PX2"), &shipped["shipment"]["shippedAt"])
+    );
+    assert_eq!(note(&corrected, "shipment_corrected"), "Correos PX2, was Correos PX1");
+    let entry = list(&corrected, "history").iter().rfind(|entry| entry["event"] == "shipment_corrected").unwrap();
+    assert_eq!((&entry["by"], &entry["manager"]), (&json!("manager"), &json!("local-manager")));
+    sent_to(&site, &order, "shipment", 2).await;
+    let mail = newest(&site, &order, "shipment").await;
+    assert!(mail.contains("PX2") && !mail.contains("PX1"), "{mail}");
+    site.settled(&order).await;
+    // Twice is once; what comes late, and what was said at first, changes nothing.
+    say(right).await.expect(200);
+    not_possible(&say(json!({"carrier": "Correos", "number": "PX3", "corrects": "PX1"})).await, "other_parcel");
+    not_possible(&say(first).await, "shipped");
+    let read = site.get(format!("/v1/orders/{}", num(&order))).by(By::Partner).send().await.expect(200);
+    assert_eq!((&read["shipment"]["number"], note(&read, "shipment_corrected")), (&json!("PX2"), "Correos PX2, was Correos PX1"));
+    assert_eq!(sent_to(&site, &order, "shipment", 2).await.len(), 2);
     audit(&site).await;
     site.stop().await;
 }
@@ -201,7 +247,7 @@ async fn a_mail_is_sent_again_to_the_stored_address_or_another() {
     assert_eq!(tell(&site, card(&order), json!({"type": "installed", "eid": EID})).await, "recorded");
     let problem = managing(&site, &order, "emails", &json!({"kind": "qr"})).send().await.problem(409, "other_device", None);
     let detail = problem["detail"].as_str().unwrap();
-    assert!(detail.contains(&format!("/v1/subscriptions/{}/sim-swap", subscription_of(&order))), "{detail}");
+    assert!(detail.contains("swap the SIM"), "{detail}");
     managing(&site, &order, "emails", &json!({"kind": "qr", "samePhone": true})).send().await.expect(200);
     assert_eq!(sent_to(&site, &order, "qr", 5).await.len(), 5);
     managing(&site, &order, "emails", &json!({"kind": "confirmation"})).send().await.expect(200);
@@ -375,16 +421,16 @@ async fn notes_stand_on_the_order() {
     managing(&site, &order, "notes", &json!({})).send().await.problem(400, "missing_field", Some("note"));
     managing(&site, &order, "notes", &json!({"note": "x".repeat(151)})).send().await.problem(400, "invalid_field", Some("note"));
     let first = managing(&site, &order, "notes", &json!({"note": "Called the subscriber"})).send().await.expect(200);
-    assert_eq!(first["note"], "local-manager: Called the subscriber");
+    assert_eq!(first["note"], "Called the subscriber");
     let again = managing(&site, &order, "notes", &json!({"note": "Called the subscriber"})).send().await.expect(200);
     assert_eq!(again["version"], first["version"]);
     let second = managing(&site, &order, "notes", &json!({"note": "Called again"})).send().await.expect(200);
-    assert_eq!(second["note"], "local-manager: Called again");
+    assert_eq!(second["note"], "Called again");
     let noted: Vec<&Value> =
         list(&second, "history").iter().filter(|entry| entry["event"] == "noted").map(|entry| &entry["note"]).collect();
-    assert_eq!(noted, ["local-manager: Called the subscriber", "local-manager: Called again"]);
+    assert_eq!(noted, ["Called the subscriber", "Called again"]);
     // They are for the desk: the sale goes on as before.
     assert_eq!((site.available(POOL).await > 0, site.pay(&order).await), (true, "paid".to_owned()));
-    assert_eq!(site.settled(&order).await["note"], "local-manager: Called again");
+    assert_eq!(site.settled(&order).await["note"], "Called again");
     site.stop().await;
 }

@@ -27,3 +27,4 @@ mod settings;
 mod subscriptions;
 mod watching;
 mod webhooks;
+mod who;

@@ -203,6 +203,40 @@ async fn the_log_is_paged_over_months() {
 }
 
 #[tokio::test]
+async fn the_log_is_in_sequence_within_a_second() {
+    let world = World::new().await;
+    // As an earlier version wrote it: where in its second it stands, nobody knows.
+    let now = world.now().plus_seconds(-1);
+    let key = format!("audit#{}", &now.to_string()[..7]);
+    world
+        .engine
+        .put(
+            "PartnersTable",
+            json!({
+                "pk": {"S": key}, "sk": {"S": format!("{now}#00c0ffee")},
+                "by": {"S": "Mia"}, "action": {"S": "key_ended"}, "target": {"S": "KY1"},
+            }),
+        )
+        .await;
+    for number in 0..40 {
+        world.store.credit(&Credit::new(PARTNER, eur(number + 1), &format!("credit#{number}")).by("Mia", "x")).await.unwrap();
+    }
+    for limit in [1, 7, 100] {
+        let mut query = AuditQuery { from: None, until: None, limit, after: None };
+        let mut told = Vec::new();
+        loop {
+            let page = world.store.audit_log(&query).await.unwrap();
+            let hers = page.items.into_iter().filter(|entry| entry.by == "Mia");
+            told.extend(hers.map(|entry| entry.details.unwrap_or_default()));
+            let Some(next) = page.next else { break };
+            query.after = Some(next.to_string().parse().unwrap());
+        }
+        let expected: Vec<String> = (0..40).rev().map(|number| format!("{}: x", eur(number + 1))).collect();
+        assert_eq!((&told[..40], told.len(), told[40].as_str()), (&expected[..], 41, ""));
+    }
+}
+
+#[tokio::test]
 async fn a_history_has_the_days_on_which_something_changed() {
     let world = World::new().await;
     let days = async || world.store.level_history(&pool()).await.unwrap();

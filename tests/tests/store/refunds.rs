@@ -26,12 +26,7 @@ async fn cancelling(world: &World, key: &str, count: u32, lines: Vec<usize>) -> 
         world.activate(&world.read(&order.num).await, batch).await;
     }
     let unused = lines.into_iter().map(|line| (line, Used::default())).collect();
-    let command = Command::Cancel {
-        lines: unused,
-        policy: RefundPolicy::UntilActivation,
-        by_manager: false,
-        note: "changed plans".to_owned(),
-    };
+    let command = Command::Cancel { lines: unused, policy: RefundPolicy::UntilActivation, note: "changed plans".to_owned() };
     let order = decide(&world.read(&order.num).await, command, world.now()).expect("a decision");
     world.store.replace_order(&order).await.expect("an answer").expect("nobody else writes");
     order

@@ -6,8 +6,8 @@ use futures_util::future::{join, join_all};
 use serde_json::json;
 use simdock_domain::{
     ChangeKind, Closed, Command, EndReason, FormFactor, LineState, MAX_DATA_ADD_ONS, MAX_OPEN_PLANS, OpenChange, Order, OrderNum,
-    OrderType, Provider, RefundPolicy, Rejected, Report, ReturnReason, RunState, Status, Subscription, SubscriptionChange, Used,
-    VoidReason, decide,
+    OrderType, Provider, RefundPolicy, Rejected, Report, ReturnReason, RunState, ServiceAsker, Status, Subscription,
+    SubscriptionChange, Used, VoidReason, decide,
 };
 use simdock_store::{Activation, Facts, Paid, Receipt, SimRules, SimState, Store};
 use simdock_tests::{
@@ -67,7 +67,6 @@ async fn refund(store: &Store, num: &OrderNum) -> bool {
     let command = Command::Cancel {
         lines: vec![(0, Used::default())],
         policy: RefundPolicy::UntilActivation,
-        by_manager: false,
         note: "changed plans".to_owned(),
     };
     let order = carry_out(store, num, command).await;
@@ -566,7 +565,8 @@ async fn a_subscription_with_one_plan_stays_within_a_write_unit() {
         report(&world.store, &subscription.id, what).await;
         sizes.push((step, item_size(&stored().await)));
     }
-    let suspending = world.read_subscription(&subscription.id).await.want_service(false, world.now()).unwrap();
+    let suspending =
+        world.read_subscription(&subscription.id).await.want_service(false, ServiceAsker::Partner, world.now()).unwrap();
     world.store.replace_subscription(&suspending).await.unwrap().unwrap();
     sizes.push(("suspending", item_size(&stored().await)));
     let suspended = suspending.service_changed(world.now()).unwrap();

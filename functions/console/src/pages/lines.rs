@@ -1,6 +1,6 @@
 //! A line: what of its plans runs on which card, and what can be changed.
 
-use super::order::fact;
+use super::order::{fact, history};
 use super::order_acts::{made, payments};
 use crate::Desk;
 use crate::api::Refusal;
@@ -32,9 +32,12 @@ pub async fn show(desk: &Desk<'_>, id: &str, attempt: Option<Attempt<'_>>) -> Re
                 (runs(&line, &plans.items))
                 (past(&line))
             }
-            section aria-labelledby="acts" {
-                h2 #acts { "Actions" }
-                (acts(desk, &line, &main, &actions, &plans.items, attempt))
+            div {
+                section aria-labelledby="acts" {
+                    h2 #acts { "Actions" }
+                    (acts(desk, &line, &main, &actions, &plans.items, attempt))
+                }
+                @if !line.service_history.is_empty() { (history(&line.service_history)) }
             }
         }
     };

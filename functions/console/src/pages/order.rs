@@ -6,7 +6,7 @@ use crate::api::Refusal;
 use crate::forms::Attempt;
 use crate::frame::{Section, line_link, order_link, order_path, sim_link, subscriber_link};
 use crate::http::page;
-use crate::model::{Action, Address, Order, Page};
+use crate::model::{Action, Address, Entry, Order, Page};
 use crate::words::{Time, none, state, text, time, words};
 use lambda_http::http::StatusCode;
 use lambda_http::{Body, Response};
@@ -58,7 +58,7 @@ async fn whole(desk: &Desk<'_>, order: &Order, attempt: Option<Attempt<'_>>) -> 
                     h2 #acts { "Actions" }
                     (order_acts::show(desk, order, &actions, attempt))
                 }
-                (history(order))
+                (history(&order.history))
             }
         }
     };
@@ -201,15 +201,19 @@ fn mails(order: &Order) -> Markup {
     }
 }
 
-fn history(order: &Order) -> Markup {
+/// What happened, the newest first.
+pub fn history(entries: &[Entry]) -> Markup {
     html! {
         section aria-labelledby="history" {
             h2 #history { "History" }
             ol.timeline {
-                @for entry in order.history.iter().rev() {
+                @for entry in entries.iter().rev() {
                     li {
                         strong { (words(&entry.event)) }
-                        span.sub { (Time(&entry.at)) " · " (words(&entry.by).to_lowercase()) }
+                        span.sub {
+                            (Time(&entry.at)) " · " (words(&entry.by).to_lowercase())
+                            @if let Some(name) = &entry.manager { " " (name) }
+                        }
                         @if let Some(note) = &entry.note { p { (note) } }
                     }
                 }

@@ -11,8 +11,9 @@ use maud::{Markup, html};
 use serde_json::{Map, Value};
 
 /// The actions that the page offers, by the API's names, in the order in which they stand there.
-const ACTIONS: [(&str, &str); 9] = [
+const ACTIONS: [(&str, &str); 10] = [
     ("ship", "Ship"),
+    ("correct_shipment", "Correct the shipment"),
     ("retry", "Try again"),
     ("refund", "Refund cards"),
     ("resend_qr", "Send the QR code again"),
@@ -66,6 +67,15 @@ fn inputs(name: &str, fields: &Fields<'_>, order: &Order) -> Markup {
                 (fields.text("number", "Tracking number").required())
                 (fields.input("date", "shippedAt", "Shipped on").hint("today, if left empty"))
             }
+            "correct_shipment" => {
+                @if let Some(shipment) = &order.shipment {
+                    input type="hidden" name="corrects" value=(shipment.number);
+                    (fields.text("carrier", "Carrier").value(&shipment.carrier).required())
+                    (fields.text("number", "Tracking number").value(&shipment.number).required())
+                    (fields.input("date", "shippedAt", "Shipped on").hint("as it was, if left empty"))
+                }
+                p.hint { "The subscriber is mailed another carrier or number." }
+            }
             "refund" => {
                 fieldset {
                     legend { "Cards" }
@@ -78,7 +88,7 @@ fn inputs(name: &str, fields: &Fields<'_>, order: &Order) -> Markup {
                         }
                     }
                 }
-                (fields.text("reason", "Reason").required())
+                (fields.text("reason", "Reason").required().hint("the partner reads it"))
             }
             "resend_qr" => {
                 (fields.input("email", "to", "To another address").hint(&order.subscriber.email))
@@ -121,15 +131,15 @@ async fn ask(desk: &Desk<'_>, num: &str, action: &str) -> Result<Response<Body>,
     let form = desk.form();
     let mut body = Map::new();
     let (route, said) = match action {
-        "ship" => {
-            form.put(&mut body, "carrier");
-            form.put(&mut body, "number");
-            let day = form.text("shippedAt");
-            // The desk knows the day; the time is when it begins.
-            if !day.is_empty() && !desk.now.to_string().starts_with(day) {
-                body.insert("shippedAt".to_owned(), format!("{day}T00:00:00Z").into());
+        "ship" | "correct_shipment" => {
+            for name in ["carrier", "number", "corrects"] {
+                form.put(&mut body, name);
             }
-            ("POST /v1/orders/{orderNum}/shipment", "Noted. The subscriber is told by mail.")
+            if let Some(at) = shipped_at(desk, num, form.text("shippedAt")).await? {
+                body.insert("shippedAt".to_owned(), at.into());
+            }
+            let said = if action == "ship" { "Noted. The subscriber is told by mail." } else { "The shipment was corrected." };
+            ("POST /v1/orders/{orderNum}/shipment", said)
         }
         "refund" => {
             form.put_all(&mut body, "iccids");
@@ -171,6 +181,19 @@ async fn ask(desk: &Desk<'_>, num: &str, action: &str) -> Result<Response<Body>,
     };
     let _: Value = desk.api.call(route).path("orderNum", num).json(body).send().await?;
     Ok(desk.done(&order_path(num), said))
+}
+
+/// When a parcel left, of which the desk knows the day: when that began, or when the order was made, whatever is later; and for
+/// today, here or where it is tomorrow already, now.
+async fn shipped_at(desk: &Desk<'_>, num: &str, day: &str) -> Result<Option<String>, Refusal> {
+    if day.is_empty() {
+        return Ok(None);
+    }
+    if [0, 14].iter().any(|hours| desk.now.plus_seconds(hours * 3600).to_string().starts_with(day)) {
+        return Ok(Some(desk.now.to_string()));
+    }
+    let order = order::read(desk, num).await?;
+    Ok(Some(if order.created_at.starts_with(day) { order.created_at } else { format!("{day}T00:00:00Z") }))
 }
 
 /// What to say of an order that was made.

@@ -48,7 +48,7 @@ async fn shipped(play: &mut Play<'_>) -> Outcome {
     play.manage(&order, "note", "notes", &json!({"note": "Ring twice"})).await?;
     let edited = play.until(&order, 0).await?;
     same("the address", &edited["subscriber"]["postalAddress"], address["postalAddress"].clone())?;
-    same("the note", &edited["note"], "local-manager: Ring twice")?;
+    same("the note", &edited["note"], "Ring twice")?;
 
     play.manage(&order, "ship", "shipment", &json!({"carrier": "Correos", "number": "PQ4R5S"})).await?;
     let sent = play.until(&order, 0).await?;

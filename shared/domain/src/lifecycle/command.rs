@@ -2,7 +2,7 @@
 
 use super::Recipient;
 use crate::order::{MailKind, MailReport, Provider, ReturnReason, Shipment, VoidReason};
-use crate::{Closed, EmailAddress, Iccid, Money, NotRefundable, OverReason, RefundPolicy, Used};
+use crate::{Closed, EmailAddress, Iccid, Money, NotRefundable, OverReason, RefundPolicy, Timestamp, Used};
 
 /// Something that wants to change an order.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,9 +44,7 @@ pub enum Command {
         lines: Vec<(usize, Used)>,
         /// What the plan's version says about giving money back.
         policy: RefundPolicy,
-        /// Whether it is a manager, and not the partner.
-        by_manager: bool,
-        /// Who, and why, for a person.
+        /// Why, for a person.
         note: String,
     },
     /// The carrier revoked the card of this line: nobody can use it any more.
@@ -97,6 +95,17 @@ pub enum Command {
     },
     /// The cards were sent.
     Ship(Shipment),
+    /// What was said of the parcel is to be corrected.
+    CorrectShipment {
+        /// The number that it has until then: whoever speaks of another one speaks of what is over.
+        corrects: String,
+        /// Who carries it.
+        carrier: String,
+        /// The carrier's number of it.
+        number: String,
+        /// When it left, unless that is right.
+        at: Option<Timestamp>,
+    },
     /// The recipient is to be corrected.
     EditRecipient(Recipient),
     /// A mail is to be sent again, to another address for this once if one is given.
@@ -227,6 +236,10 @@ pub enum Rejected {
     Closed(Closed),
     /// The cards were sent.
     Shipped,
+    /// The parcel has another number than the one that is to be corrected.
+    OtherParcel,
+    /// The parcel would have left before there was an order for it.
+    BeforeOrder,
     /// The card is bound to another phone.
     OtherDevice,
 }

@@ -35,11 +35,54 @@ impl Order {
         if self.lines.iter().any(|line| matches!(line.state, LineState::Pending | LineState::Cancelling)) {
             return Err(Rejected::NotDue);
         }
+        if shipment.at < self.created_at {
+            return Err(Rejected::BeforeOrder);
+        }
         self.note(now, Event::Shipped, Some(format!("{} {}", shipment.carrier, shipment.number)));
         self.shipment = Some(shipment);
         if self.send_email {
             self.mails.push(Mail::pending(MailKind::Shipment, now));
         }
+        Ok(())
+    }
+
+    /// Corrects what was said of the parcel. The subscriber, who may have a wrong number, is told the right one.
+    pub(super) fn correct_shipment(
+        &mut self,
+        corrects: &str,
+        carrier: String,
+        number: String,
+        at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<(), Rejected> {
+        let Some(there) = self.shipment.clone() else { return Err(Rejected::NotAllowed) };
+        let right = Shipment { at: at.unwrap_or(there.at), carrier, number };
+        if right == there {
+            return Err(Rejected::Done);
+        }
+        if there.number != corrects {
+            return Err(Rejected::OtherParcel);
+        }
+        if right.at < self.created_at {
+            return Err(Rejected::BeforeOrder);
+        }
+        let mut was = format!("{} {}, was {} {}", right.carrier, right.number, there.carrier, there.number);
+        if right.at != there.at {
+            was = format!("{was}; sent at {}, was {}", right.at, there.at);
+        }
+        if (&right.carrier, &right.number) != (&there.carrier, &there.number) {
+            match self.mails.iter_mut().find(|mail| mail.kind == MailKind::Shipment) {
+                // Nobody knows which number is in it; it has to be out before another one can follow.
+                Some(Mail { state: MailState::Sending(_), .. }) => return Err(Rejected::NotDue),
+                // It is written when it is sent.
+                Some(Mail { state: MailState::Pending(_), .. }) => {}
+                Some(mail) => *mail = Mail::pending(MailKind::Shipment, now),
+                None if self.send_email => self.mails.push(Mail::pending(MailKind::Shipment, now)),
+                None => {}
+            }
+        }
+        self.note(now, Event::ShipmentCorrected, Some(was));
+        self.shipment = Some(right);
         Ok(())
     }
 

@@ -8,7 +8,6 @@ pub(super) fn cancel(
     next: &mut Order,
     lines: Vec<(usize, Used)>,
     policy: RefundPolicy,
-    by_manager: bool,
     note: &str,
     now: Timestamp,
 ) -> Result<(), Rejected> {
@@ -28,7 +27,7 @@ pub(super) fn cancel(
     }
     next.revoking = Some(Attempts { failed: 0, next_at: now });
     let note = format!("{cancelling} of {} cards: {note}", next.lines.len());
-    next.note_by(by_manager, now, Event::CancellationRequested, Some(note));
+    next.note(now, Event::CancellationRequested, Some(note));
     Ok(())
 }
 

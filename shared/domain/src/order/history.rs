@@ -15,9 +15,24 @@ pub struct Entry {
     /// Details for a person.
     #[serde(rename = "n", default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
-    /// Whether a manager did what the partner could have done too.
+    /// The manager who did it; `None` where it was anybody or anything else.
+    #[serde(rename = "w", default, skip_serializing_if = "Option::is_none")]
+    pub manager: Option<String>,
+    /// Whether it was a manager whose name was not kept, in entries of an earlier version.
     #[serde(rename = "m", default, skip_serializing_if = "std::ops::Not::not")]
-    pub by_manager: bool,
+    pub unnamed_manager: bool,
+}
+
+impl Entry {
+    /// Something that nobody of the managers did.
+    pub fn new(at: Timestamp, event: Event, note: Option<String>) -> Self {
+        Self { at, event, note, manager: None, unnamed_manager: false }
+    }
+
+    /// Whether a manager did it, also where the partner could have.
+    pub fn is_by_manager(&self) -> bool {
+        self.manager.is_some() || self.unnamed_manager
+    }
 }
 
 /// The kinds of thing that happen to an order.
@@ -77,6 +92,9 @@ pub enum Event {
     /// The cards were sent.
     #[serde(rename = "sh")]
     Shipped,
+    /// It was corrected how the cards were sent.
+    #[serde(rename = "sc")]
+    ShipmentCorrected,
     /// The recipient's name or an address was changed.
     #[serde(rename = "rc")]
     RecipientChanged,
@@ -119,6 +137,7 @@ wire_names!(Event {
     Retired => "retired",
     Renewed => "renewed",
     Shipped => "shipped",
+    ShipmentCorrected => "shipment_corrected",
     RecipientChanged => "recipient_changed",
     MailRequested => "mail_requested",
     Retried => "retried",

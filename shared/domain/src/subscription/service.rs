@@ -49,6 +49,65 @@ pub enum Service {
     },
 }
 
+/// How many entries of the history of its service a subscription remembers: its item is written with each report, and stays small.
+const ENTRIES_REMEMBERED: usize = 12;
+
+/// Something that happened to the service of a subscription.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceEntry {
+    /// When.
+    #[serde(rename = "t")]
+    pub at: Timestamp,
+    /// What.
+    #[serde(rename = "e")]
+    pub event: ServiceEvent,
+    /// Who asked for it; `None` of what the operator said.
+    #[serde(rename = "w", default, skip_serializing_if = "Option::is_none")]
+    pub asker: Option<ServiceAsker>,
+}
+
+/// The kinds of thing that happen to the service of a subscription.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ServiceEvent {
+    /// Somebody wanted the card out of the network.
+    #[serde(rename = "sq")]
+    SuspensionRequested,
+    /// The operator keeps it out.
+    #[serde(rename = "sx")]
+    Suspended,
+    /// Somebody wanted it in again.
+    #[serde(rename = "rq")]
+    ResumptionRequested,
+    /// The operator lets it in.
+    #[serde(rename = "rx")]
+    Resumed,
+    /// The operator will not do what was wanted last.
+    #[serde(rename = "no")]
+    Refused,
+}
+
+wire_names!(ServiceEvent {
+    SuspensionRequested => "suspension_requested",
+    Suspended => "suspended",
+    ResumptionRequested => "resumption_requested",
+    Resumed => "resumed",
+    Refused => "refused",
+});
+
+/// Who wants a card out of the network, or in again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ServiceAsker {
+    /// The partner whose customer the subscriber is.
+    #[serde(rename = "p")]
+    Partner,
+    /// A manager, by name.
+    #[serde(rename = "m")]
+    Manager(String),
+    /// The rule that the card has.
+    #[serde(rename = "r")]
+    Rule,
+}
+
 impl Service {
     /// Whether nothing was ever wanted but that the card works.
     pub fn is_on(&self) -> bool {
@@ -76,8 +135,8 @@ impl Service {
 }
 
 impl Subscription {
-    /// Wants the card out of the network, or in again.
-    pub fn want_service(&self, on: bool, now: Timestamp) -> Result<Self, Rejected> {
+    /// Wants the card out of the network, or in again. Whether its operator can be asked at all is not known here.
+    pub fn want_service(&self, on: bool, asker: ServiceAsker, now: Timestamp) -> Result<Self, Rejected> {
         self.open().map_err(Rejected::Closed)?;
         let (failed, next_at) = (0, now);
         let service = match (self.service, on) {
@@ -88,15 +147,26 @@ impl Subscription {
             (Service::Resuming { .. }, false) | (Service::Suspending { .. }, true) => return Err(Rejected::NotDue),
             (Service::Suspended { since }, true) => Service::Resuming { suspended: since, since: now, failed, next_at },
         };
-        Ok(Self { service, ..self.clone() }.changed())
+        let event = if on { ServiceEvent::ResumptionRequested } else { ServiceEvent::SuspensionRequested };
+        Ok(Self { service, ..self.clone() }.with_service_entry(event, Some(asker), now).changed())
+    }
+
+    fn with_service_entry(mut self, event: ServiceEvent, asker: Option<ServiceAsker>, at: Timestamp) -> Self {
+        self.service_history.push(ServiceEntry { at, event, asker });
+        let forgotten = self.service_history.len().saturating_sub(ENTRIES_REMEMBERED);
+        self.service_history.drain(..forgotten);
+        self
     }
 
     /// The operator did what was wanted. Plans whose time stands still while suspended get that time back.
     pub fn service_changed(&self, now: Timestamp) -> Result<Self, Rejected> {
         let mut next = self.clone();
-        match self.service {
+        let event = match self.service {
             Service::On | Service::Suspended { .. } => return Err(Rejected::Done),
-            Service::Suspending { .. } => next.service = Service::Suspended { since: now },
+            Service::Suspending { .. } => {
+                next.service = Service::Suspended { since: now };
+                ServiceEvent::Suspended
+            }
             Service::Resuming { suspended, .. } => {
                 next.service = Service::On;
                 for run in next.plans.iter_mut().filter(|run| run.pauses) {
@@ -106,9 +176,10 @@ impl Subscription {
                         *until = until.plus_seconds(now.seconds_since(suspended.max(*from)));
                     }
                 }
+                ServiceEvent::Resumed
             }
-        }
-        Ok(next.changed())
+        };
+        Ok(next.with_service_entry(event, None, now).changed())
     }
 
     /// The operator could not be asked.
@@ -125,12 +196,12 @@ impl Subscription {
     }
 
     /// The operator will not do what was wanted: things stay as they were.
-    pub fn service_refused(&self) -> Result<Self, Rejected> {
+    pub fn service_refused(&self, now: Timestamp) -> Result<Self, Rejected> {
         let service = match self.service {
             Service::On | Service::Suspended { .. } => return Err(Rejected::Done),
             Service::Suspending { .. } => Service::On,
             Service::Resuming { suspended, .. } => Service::Suspended { since: suspended },
         };
-        Ok(Self { service, ..self.clone() }.changed())
+        Ok(Self { service, ..self.clone() }.with_service_entry(ServiceEvent::Refused, None, now).changed())
     }
 }

@@ -1,6 +1,6 @@
 //! What is left and what was used of a subscription's data.
 
-use super::{PlanRun, RunState, Subscription};
+use super::{PlanRun, RunState, ServiceAsker, Subscription};
 use crate::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -65,7 +65,7 @@ impl Subscription {
         if most_mb.is_none_or(|most| self.month_mb(now) <= most) {
             return self;
         }
-        match self.want_service(false, now) {
+        match self.want_service(false, ServiceAsker::Rule, now) {
             Ok(wanted) => Self { version: self.version, ..wanted },
             Err(_) => self,
         }

@@ -331,6 +331,23 @@ async fn a_suspension(site: &Site) {
         until(site, &id, done, |subscription| subscription["status"] == done).await;
         service(site, &id, action).send().await.expect(200);
     }
+    // Nobody can be asked about cards that work as they come.
+    let (_, preloaded) = delivered(site, "eu-5gb-30d").await;
+    let refused = service(site, &preloaded, "suspension").send().await.problem(409, "not_possible", None);
+    assert_eq!(refused["reason"], "preloaded");
+    // A manager's wish, which the carrier refuses, and a rule's.
+    site.local("operator", json!({"mode": "refuse", "times": 1})).await;
+    service(site, &id, "suspension").by(By::Manager).send().await.expect(202);
+    let last = |line: &Value| list(line, "serviceHistory").last().map(|entry| (entry["event"].clone(), entry["by"].clone()));
+    let line = until(site, &id, "refused", |line| last(line) == Some((json!("refused"), json!("carrier")))).await;
+    assert_eq!((&line["status"], list(&line, "serviceHistory").len()), (&json!("active"), 6));
+    let iccid = line["iccid"].as_str().expect("a card");
+    let rule = site.call(hyper::Method::PATCH, format!("/v1/sims/{iccid}")).by(By::Manager);
+    rule.json(&json!({"rules": {"suspendAtMonthMb": 1}})).send().await.expect(200);
+    assert_eq!(told(site, iccid, 0, json!({"type": "first_attach"})).await, "recorded");
+    assert_eq!(told(site, iccid, 0, json!({"type": "usage", "usedMb": 2})).await, "recorded");
+    let line = until(site, &id, "suspended", |line| line["status"] == "suspended").await;
+    assert!(list(&line, "serviceHistory").iter().any(|entry| entry["by"] == "rule"), "{line}");
 }
 
 /// The main order is paid back, which takes the carrier two attempts.
