@@ -1,7 +1,7 @@
 //! What lists are asked for.
 
 use lambda_http::Request;
-use simdock_api::{Problem, cursor, query_parameters};
+use simdock_api::{Codes, Problem, cursor, query_parameters};
 use simdock_domain::{CurrencyError, EmailAddress, EmailAddressError, Iccid, OrderType, PoolId, SimType, Status, Timestamp};
 use simdock_store::{AuditQuery, ImportPosition, InSession, LedgerQuery, LineQuery, ListQuery, Principal, SimQuery, SimStatus};
 use std::collections::BTreeMap;
@@ -93,10 +93,16 @@ pub fn orders(principal: &Principal, request: &Request) -> Result<ListQuery, Pro
     Ok(query)
 }
 
-/// Whether the codes of an order's cards are asked for.
-pub fn codes(request: &Request) -> Result<bool, Problem> {
-    let mut parameters = Parameters(query_parameters(request, &["codes"])?);
-    Ok(parameters.take("codes", "must be true or false", |text| text.parse().ok())?.unwrap_or(true))
+/// Which codes of an order's cards are asked for.
+pub fn codes(request: &Request) -> Result<Codes, Problem> {
+    let mut parameters = Parameters(query_parameters(request, &["codes", "codeOf"])?);
+    let codes = parameters.take("codes", "must be true or false", |text| text.parse().ok())?.unwrap_or(true);
+    match (codes, parameters.take("codeOf", "must be an ICCID", |text| text.parse().ok())?) {
+        (true, Some(iccid)) => Ok(Codes::Of(iccid)),
+        (true, None) => Ok(Codes::All),
+        (false, None) => Ok(Codes::None),
+        (false, Some(_)) => Err(Problem::invalid_field("codeOf", "cannot be asked for together with codes=false")),
+    }
 }
 
 /// Whose lines are asked for. A partner sees its own; a manager those of the partner that it names, or all.

@@ -271,3 +271,36 @@ async fn cards_are_found_by_what_is_known_of_them() {
     assert_eq!(num(&order), stands(&site, &ours).await["orderNum"]);
     site.stop().await;
 }
+
+#[tokio::test]
+async fn the_code_of_one_card_discloses_no_other() {
+    let site = Site::start().await;
+    // Works as it comes, so that its code can be shown at once.
+    let mut two = crate::api::draft("eu-5gb-30d");
+    // A mail would show the codes as well.
+    (two["count"], two["sendEmail"]) = (2.into(), false.into());
+    let order = site.order(&two).await;
+    site.pay(&order).await;
+    let path = format!("/v1/orders/{}", num(&order));
+    let read = async |query: &str| site.get(format!("{path}?{query}")).by(By::Partner).send().await.expect(200);
+    let iccids = read("codes=false").await["iccids"].clone();
+    let [first, second] = [0, 1].map(|index| iccids[index].as_str().unwrap().to_owned());
+    let shown = read(&format!("codeOf={first}")).await;
+    for card in list(&shown, "cards") {
+        let is_first = card["iccid"] == first.as_str();
+        for field in ["code", "smDpAddress", "activationCode", "installUrls"] {
+            assert_eq!(card[field].is_null(), !is_first, "{field}");
+        }
+    }
+    assert!(sim(&site, &first).await.disclosed_at.is_some() && sim(&site, &second).await.disclosed_at.is_none());
+    // One that is not of the order has none.
+    let none = read("codeOf=8934501234567890125").await;
+    assert!(list(&none, "cards").iter().all(|card| card["code"].is_null()));
+    assert!(sim(&site, &second).await.disclosed_at.is_none());
+    for query in ["codeOf=8934".to_owned(), format!("codeOf={first}&codes=false")] {
+        site.get(format!("{path}?{query}")).by(By::Partner).send().await.problem(400, "invalid_field", Some("codeOf"));
+    }
+    read(&format!("codes=true&codeOf={second}")).await;
+    assert!(sim(&site, &second).await.disclosed_at.is_some());
+    site.stop().await;
+}
