@@ -50,3 +50,41 @@ fn orders_are_filtered_paged_and_exported() {
         browser.shows("Pay until").await;
     });
 }
+
+#[test]
+fn days_are_those_of_who_looks() {
+    at_the_desk(async |desk| {
+        let browser = &desk.browser;
+        let mut draft = by_post();
+        (draft["planId"], draft["formFactor"], draft["payment"]) = ("eu-5gb-30d".into(), "esim".into(), "card".into());
+        draft["subscriber"]["email"] = "days@example.com".into();
+        let order = desk.site.order(&draft).await;
+        let at = order["createdAt"].as_str().unwrap().to_owned();
+        let (day, hour) = (&at[..10], at[11..13].parse::<u32>().unwrap());
+        // Where it is another day than in UTC.
+        let zone = if hour < 12 { "Etc/GMT+12" } else { "Pacific/Kiritimati" };
+        browser.zone(zone).await;
+        desk.open("/console/orders?email=days%40example.com").await;
+        let local = format!(
+            "const at = new Date('{at}'); return at.getFullYear() + '-' + String(at.getMonth() + 1).padStart(2, '0') + '-' + String(at.getDate()).padStart(2, '0')"
+        );
+        let local = browser.web.execute(&local).await.unwrap().as_str().unwrap().to_owned();
+        assert_ne!(local, day);
+        browser.find(".filters summary").await.click().await.unwrap();
+        browser.shows("days in your time zone").await;
+        for (chosen, shown) in [(local.as_str(), true), (day, false)] {
+            browser.fill("form.filters", "from", chosen).await;
+            browser.fill("form.filters", "to", chosen).await;
+            browser.press("form.filters button").await;
+            browser.shows(if hour < 12 { "days in UTC−12:00" } else { "days in UTC+14:00" }).await;
+            assert_eq!(browser.text().await.contains(num(&order)), shown, "{chosen} {at}");
+        }
+        // Without the script's word they are those of UTC, and the page says so.
+        for (chosen, shown) in [(local.as_str(), false), (day, true)] {
+            desk.open(&format!("/console/orders?email=days%40example.com&from={chosen}&to={chosen}")).await;
+            assert!(browser.text().await.contains("days in UTC\n"), "{}", browser.text().await);
+            assert_eq!(browser.text().await.contains(num(&order)), shown, "{chosen} {at}");
+        }
+        browser.zone("").await;
+    });
+}

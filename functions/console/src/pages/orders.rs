@@ -12,6 +12,7 @@ use crate::words::{Time, count, none, state, text, words};
 use lambda_http::http::StatusCode;
 use lambda_http::{Body, Response};
 use maud::{Markup, html};
+use simdock_domain::Timestamp;
 use std::time::{Duration, Instant};
 
 const COLUMNS: &[Column] = &[
@@ -36,6 +37,8 @@ const COLUMNS: &[Column] = &[
 const LIMIT: &str = "25";
 /// How long an export may gather.
 const GATHERING: Duration = Duration::from_secs(20);
+/// Partners to choose from; where there are more, their ids are typed.
+const MOST_PARTNERS: &str = "50";
 /// The parameters of the API's list, but for times, which are days here.
 const FILTERS: [&str; 8] = ["status", "type", "partnerId", "email", "iccid", "otherOrderId", "otherItemId", "needsAttention"];
 
@@ -61,13 +64,25 @@ fn request<'a>(desk: &'a Desk<'_>, cursor: &str, limit: &str) -> Call<'a> {
     if query.text("sort") == "oldest" {
         call = call.query("sort", "oldest");
     }
-    for (name, end) in [("from", "T00:00:00Z"), ("to", "T23:59:59Z")] {
-        let day = query.text(name);
-        if !day.is_empty() {
-            call = call.query(name, &format!("{day}{end}"));
-        }
+    for (name, days) in [("from", 0), ("to", 1)] {
+        call = call.query(name, &midnight(query, name, days));
     }
     call
+}
+
+/// How many minutes the viewer is ahead of UTC on a day that was asked for, as the browser's script says. Without it days are those of UTC.
+fn ahead(query: &Form, name: &str) -> i64 {
+    query.text(&format!("{name}Ahead")).parse::<i64>().unwrap_or(0).clamp(-24 * 60, 24 * 60)
+}
+
+/// The midnight with which a day begins that was asked for, or one that comes so many days later. What is no day goes as it is, for
+/// the API to refuse.
+fn midnight(query: &Form, name: &str, days: i64) -> String {
+    let day = query.text(name);
+    match format!("{day}T00:00:00Z").parse::<Timestamp>() {
+        Ok(midnight) => midnight.plus_seconds(days * 24 * 60 * 60 - ahead(query, name) * 60).to_string(),
+        Err(_) => day.to_owned(),
+    }
 }
 
 /// The page.
@@ -107,7 +122,8 @@ pub async fn list(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
 
 /// The partners to choose from; none where they cannot be told.
 pub async fn partners(desk: &Desk<'_>) -> Vec<Partner> {
-    desk.api.call("GET /v1/partners").send::<Page<Partner>>().await.map(|page| page.items).unwrap_or_default()
+    let page = desk.api.call("GET /v1/partners").query("limit", MOST_PARTNERS).send::<Page<Partner>>().await;
+    page.ok().filter(|page| page.next_cursor.is_none()).map(|page| page.items).unwrap_or_default()
 }
 
 fn filters(query: &Form, refusal: Option<&Refusal>, partners: &[Partner]) -> Markup {
@@ -142,11 +158,17 @@ fn filters(query: &Form, refusal: Option<&Refusal>, partners: &[Partner]) -> Mar
             details open[more] {
                 summary { "More filters" }
                 div.fields {
-                    (fields.input("date", "from", "From").value(query.text("from")))
-                    (fields.input("date", "to", "To").value(query.text("to")))
+                    @for (name, label) in [("from", "From"), ("to", "To")] {
+                        @let ahead = format!("{name}Ahead");
+                        @let hint = format!("days in UTC{}", sign_of(query, name));
+                        div data-day=(name) {
+                            (fields.input("date", name, label).value(query.text(name)).hint(&hint))
+                            input type="hidden" name=(ahead) value=(query.text(&ahead));
+                        }
+                    }
                     (fields.text("iccid", "ICCID").value(query.text("iccid")))
-                    (fields.text("otherOrderId", "Own order id").value(query.text("otherOrderId")))
-                    (fields.text("otherItemId", "Own item id").value(query.text("otherItemId")))
+                    (fields.text("otherOrderId", "Own order id").value(query.text("otherOrderId")).hint("of the last 31 days, unless a partner is chosen"))
+                    (fields.text("otherItemId", "Own item id").value(query.text("otherItemId")).hint("only together with an own order id"))
                 }
             }
             div.buttons {
@@ -156,6 +178,17 @@ fn filters(query: &Form, refusal: Option<&Refusal>, partners: &[Partner]) -> Mar
         }
     }
 }
+/// How the viewer's time stands to UTC on a day that was asked for: `+13:45`, or nothing.
+fn sign_of(query: &Form, name: &str) -> String {
+    match ahead(query, name) {
+        0 => String::new(),
+        ahead => {
+            let (sign, minutes) = (if ahead < 0 { '−' } else { '+' }, ahead.abs());
+            format!("{sign}{:02}:{:02}", minutes / 60, minutes % 60)
+        }
+    }
+}
+
 
 fn is_filtered(query: &Form) -> bool {
     FILTERS.iter().chain(&["from", "to"]).any(|name| !query.text(name).is_empty())
@@ -333,4 +366,30 @@ pub async fn export(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
     });
     let name = if whole { "orders.csv".to_owned() } else { format!("orders-first-{}.csv", orders.len()) };
     Ok(download(&name, "text/csv; charset=utf-8", csv::write(header, lines)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_are_the_viewers_where_the_browser_tells() {
+        for (query, from, until, sign) in [
+            ("from=2026-11-22&to=2026-11-22", "2026-11-22T00:00:00Z", "2026-11-23T00:00:00Z", ""),
+            // The night on which the clocks are set back in Madrid.
+            ("from=2026-10-25&to=2026-10-25&fromAhead=120&toAhead=60", "2026-10-24T22:00:00Z", "2026-10-25T23:00:00Z", "+02:00"),
+            (
+                "from=2026-11-22&to=2026-11-22&fromAhead=-210&toAhead=-210",
+                "2026-11-22T03:30:00Z",
+                "2026-11-23T03:30:00Z",
+                "−03:30",
+            ),
+            ("from=2026-11-22&to=2026-11-22&fromAhead=x&toAhead=", "2026-11-22T00:00:00Z", "2026-11-23T00:00:00Z", ""),
+            ("from=yesterday&to=", "yesterday", "", ""),
+        ] {
+            let query = Form::urlencoded(query);
+            assert_eq!((midnight(&query, "from", 0).as_str(), midnight(&query, "to", 1).as_str()), (from, until));
+            assert_eq!(sign_of(&query, "from"), sign);
+        }
+    }
 }
