@@ -38,13 +38,30 @@ fn orders_are_filtered_paged_and_exported() {
         desk.open("/console/orders?status=99").await;
         browser.shows("status must be a status code").await;
 
-        let cookie = browser.web.cookie("simdock-session").await.unwrap();
-        let cookie = format!("simdock-session={}", cookie["value"].as_str().unwrap());
-        let file = desk.site.get("/console/orders.csv?email=many%40example.com").header("cookie", cookie).send().await;
-        assert_eq!(file.header("content-disposition"), Some("attachment; filename=\"orders.csv\""));
-        let text = file.text();
+        // None is those shown at first.
+        desk.open("/console/orders").await;
+        browser
+            .web
+            .execute("document.querySelectorAll('.chooser [type=checkbox]').forEach(box => box.checked = false)")
+            .await
+            .unwrap();
+        browser.find("details.chooser summary").await.click().await.unwrap();
+        browser.press("details.chooser button").await;
+        browser.shows("Ordered").await;
+        assert!(!browser.find("thead").await.text().await.unwrap().contains("Own ids"));
+
+        let file = async |columns: &str| {
+            let cookie = format!("simdock-columns-orders={columns}");
+            let file = desk.fetch("/console/orders.csv?email=many%40example.com", &cookie).await;
+            assert_eq!(file.header("content-disposition"), Some("attachment; filename=\"orders.csv\""));
+            file.text()
+        };
+        let text = file("").await;
         assert_eq!(text.lines().count(), 28);
         assert!(text.contains(",'=cmd,"), "no formula");
+        let chosen = file("ids.price").await;
+        assert!(chosen.starts_with("\u{feff}orderNum,needsAttention,price,currency,otherOrderId,otherItemId\n"), "{chosen}");
+        assert!(chosen.contains(",14.50,EUR,'=cmd,\n"), "{chosen}");
         browser.fill("form.find", "q", num(&unpaid)).await;
         browser.find("form.find input").await.type_in("\u{e007}").await.unwrap();
         browser.shows("Pay until").await;

@@ -1,42 +1,39 @@
 //! The Orders Table.
 
-use super::columns::{Column, chooser, chosen, hidden, shown};
+use super::columns::{Column, chooser, chosen, hidden, in_file, shown};
 use crate::Desk;
 use crate::api::{Call, Refusal};
 use crate::csv;
 use crate::forms::{Attempt, Fields, refused};
 use crate::frame::{Section, order_link, pager, sim_link, subscriber_link};
-use crate::http::{Form, download};
-use crate::model::{Order, Page, Partner};
+use crate::http::Form;
+use crate::model::{Order, Page, Partner, Shipment};
 use crate::words::{Time, count, none, state, text, words};
 use lambda_http::http::StatusCode;
 use lambda_http::{Body, Response};
 use maud::{Markup, html};
 use simdock_domain::Timestamp;
-use std::time::{Duration, Instant};
 
 const COLUMNS: &[Column] = &[
-    shown("status", "Status"),
-    shown("plan", "Plan"),
-    shown("count", "Cards"),
-    shown("price", "Price"),
-    shown("subscriber", "Subscriber"),
-    shown("created", "Ordered"),
-    shown("partner", "Partner"),
-    shown("iccids", "ICCIDs"),
-    shown("payment", "Payment"),
-    shown("channel", "Channel"),
-    hidden("fulfilment", "Fulfilment"),
-    hidden("type", "Type"),
-    hidden("shipment", "Shipment"),
-    hidden("ids", "Own ids"),
-    hidden("renewals", "Renewals"),
-    hidden("due", "Pay until"),
+    shown("status", "Status", &["status", "statusName"]),
+    shown("plan", "Plan", &["planId", "display"]),
+    shown("count", "Cards", &["count", "formFactor"]),
+    shown("price", "Price", &["price", "currency"]),
+    shown("subscriber", "Subscriber", &["email", "name"]),
+    shown("created", "Ordered", &["createdAt"]),
+    shown("partner", "Partner", &["partnerId"]),
+    shown("iccids", "ICCIDs", &["iccids"]),
+    shown("payment", "Payment", &["payment"]),
+    shown("channel", "Channel", &["channel"]),
+    hidden("fulfilment", "Fulfilment", &["fulfilment"]),
+    hidden("type", "Type", &["type"]),
+    hidden("shipment", "Shipment", &["shippedAt", "carrier", "trackingNumber"]),
+    hidden("ids", "Own ids", &["otherOrderId", "otherItemId"]),
+    hidden("renewals", "Renewals", &["mainOrderNum", "renewOrderNum"]),
+    hidden("due", "Pay until", &["payUntil"]),
 ];
 /// Orders on a page.
 const LIMIT: &str = "25";
-/// How long an export may gather.
-const GATHERING: Duration = Duration::from_secs(20);
 /// Partners to choose from; where there are more, their ids are typed.
 const MOST_PARTNERS: &str = "50";
 /// The parameters of the API's list, but for times, which are days here.
@@ -106,12 +103,11 @@ pub async fn list(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
                 div.tools {
                     p.hint { (summary(query, page)) }
                     (chooser(desk, "orders", COLUMNS))
-                    a.button.plain href={ "/console/orders.csv?" (query.with(&[("cursor", "")])) } download {
-                        "CSV" span.hidden { " of up to " (csv::MOST) " orders" }
-                    }
+                    (csv::link(&format!("/console/orders.csv?{}", query.with(&[("cursor", "")]))))
                 }
                 @if page.items.is_empty() { (empty(query, page)) } @else { (table(&columns, &page.items)) }
                 (pager(desk.visit, "/console/orders", page.next_cursor.as_ref()))
+                (csv::hint("orders"))
             }
             Err(refusal) => (refused(refusal)),
         }
@@ -120,7 +116,7 @@ pub async fn list(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
     Ok(desk.page_with(status, Section::Orders, "Orders", content).await)
 }
 
-/// The partners to choose from; none where they cannot be told.
+/// The partners to choose from; none where they cannot be told, or are too many to choose from.
 pub async fn partners(desk: &Desk<'_>) -> Vec<Partner> {
     let page = desk.api.call("GET /v1/partners").query("limit", MOST_PARTNERS).send::<Page<Partner>>().await;
     page.ok().filter(|page| page.next_cursor.is_none()).map(|page| page.items).unwrap_or_default()
@@ -178,6 +174,7 @@ fn filters(query: &Form, refusal: Option<&Refusal>, partners: &[Partner]) -> Mar
         }
     }
 }
+
 /// How the viewer's time stands to UTC on a day that was asked for: `+13:45`, or nothing.
 fn sign_of(query: &Form, name: &str) -> String {
     match ahead(query, name) {
@@ -188,7 +185,6 @@ fn sign_of(query: &Form, name: &str) -> String {
         }
     }
 }
-
 
 fn is_filtered(query: &Form) -> bool {
     FILTERS.iter().chain(&["from", "to"]).any(|name| !query.text(name).is_empty())
@@ -291,81 +287,44 @@ fn iccids(order: &Order) -> Markup {
 
 /// The same orders as a file.
 pub async fn export(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
-    let begun = Instant::now();
-    let mut orders: Vec<Order> = Vec::new();
-    let mut cursor = String::new();
-    let whole = loop {
-        let page: Page<Order> = request(desk, &cursor, "100").send().await?;
-        orders.extend(page.items);
-        match page.next_cursor {
-            None => break true,
-            Some(_) if orders.len() >= csv::MOST || begun.elapsed() > GATHERING => break false,
-            Some(next) => cursor = next,
-        }
-    };
-    let header = [
-        "orderNum",
-        "type",
-        "status",
-        "statusName",
-        "fulfilment",
-        "planId",
-        "display",
-        "count",
-        "price",
-        "currency",
-        "formFactor",
-        "email",
-        "name",
-        "partnerId",
-        "channel",
-        "payment",
-        "iccids",
-        "shippedAt",
-        "carrier",
-        "trackingNumber",
-        "otherOrderId",
-        "otherItemId",
-        "mainOrderNum",
-        "needsAttention",
-        "createdAt",
-    ];
+    // The order itself stands first, whatever was chosen.
+    let columns = [vec!["orderNum", "needsAttention"], in_file(desk.visit, "orders", COLUMNS)].concat();
+    csv::export("orders", &columns, |cursor| request(desk, cursor, "100"), in_column).await
+}
+
+fn in_column(column: &str, order: &Order) -> String {
     let some = |text: &Option<String>| text.clone().unwrap_or_default();
-    let shipped = |order: &Order, part: fn(&crate::model::Shipment) -> &String| {
-        order.shipment.as_ref().map(part).cloned().unwrap_or_default()
-    };
-    let lines = orders.iter().map(|order| {
-        let attention: Vec<&str> = order.needs_attention.iter().map(|attention| attention.code.as_str()).collect();
-        vec![
-            order.order_num.clone(),
-            order.kind.clone(),
-            order.status.to_string(),
-            order.status_name.clone(),
-            order.fulfilment.clone(),
-            order.plan_id.clone(),
-            order.display.clone(),
-            order.count.to_string(),
-            order.price.amount.to_string(),
-            order.price.currency.to_string(),
-            order.form_factor.clone(),
-            order.subscriber.email.clone(),
-            order.subscriber.name.clone(),
-            order.partner_id.clone(),
-            order.channel.clone(),
-            order.payment.clone(),
-            order.iccids.join(" "),
-            shipped(order, |shipment| &shipment.shipped_at),
-            shipped(order, |shipment| &shipment.carrier),
-            shipped(order, |shipment| &shipment.number),
-            some(&order.other_order_id),
-            some(&order.other_item_id),
-            some(&order.main_order_num),
-            attention.join(" "),
-            order.created_at.clone(),
-        ]
-    });
-    let name = if whole { "orders.csv".to_owned() } else { format!("orders-first-{}.csv", orders.len()) };
-    Ok(download(&name, "text/csv; charset=utf-8", csv::write(header, lines)))
+    let shipped = |part: fn(&Shipment) -> &String| order.shipment.as_ref().map(part).cloned().unwrap_or_default();
+    match column {
+        "orderNum" => order.order_num.clone(),
+        "needsAttention" => order.needs_attention.iter().map(|attention| attention.code.as_str()).collect::<Vec<_>>().join(" "),
+        "type" => order.kind.clone(),
+        "status" => order.status.to_string(),
+        "statusName" => order.status_name.clone(),
+        "fulfilment" => order.fulfilment.clone(),
+        "planId" => order.plan_id.clone(),
+        "display" => order.display.clone(),
+        "count" => order.count.to_string(),
+        "price" => order.price.in_major_units(),
+        "currency" => order.price.currency.to_string(),
+        "formFactor" => order.form_factor.clone(),
+        "email" => order.subscriber.email.clone(),
+        "name" => order.subscriber.name.clone(),
+        "partnerId" => order.partner_id.clone(),
+        "channel" => order.channel.clone(),
+        "payment" => order.payment.clone(),
+        "iccids" => order.iccids.join(" "),
+        "shippedAt" => shipped(|shipment| &shipment.shipped_at),
+        "carrier" => shipped(|shipment| &shipment.carrier),
+        "trackingNumber" => shipped(|shipment| &shipment.number),
+        "otherOrderId" => some(&order.other_order_id),
+        "otherItemId" => some(&order.other_item_id),
+        "mainOrderNum" => some(&order.main_order_num),
+        "renewOrderNum" => order.renew_order_num.join(" "),
+        "payUntil" => order.pay_until.clone(),
+        "createdAt" => order.created_at.clone(),
+        _ => String::new(),
+    }
 }
 
 #[cfg(test)]

@@ -1,43 +1,41 @@
 //! The SIMs page: every card, whatever became of it.
 
-use super::columns::{Column, chooser, chosen, hidden, shown};
+use super::columns::{Column, chooser, chosen, hidden, in_file, shown};
 use super::orders::partners;
 use crate::Desk;
 use crate::api::{Call, Refusal};
 use crate::csv;
 use crate::forms::{Attempt, Fields, refused};
 use crate::frame::{Section, line_link, order_link, pager, sim_link, subscriber_link};
-use crate::http::{Form, download};
+use crate::http::Form;
 use crate::model::{Page, Partner, Sim};
 use crate::words::{Time, count, none, state, text, words};
 use lambda_http::http::StatusCode;
 use lambda_http::{Body, Response};
 use maud::{Markup, html};
-use std::time::{Duration, Instant};
 
 const COLUMNS: &[Column] = &[
-    shown("status", "Status"),
-    shown("form", "Form factor"),
-    shown("type", "SIM type"),
-    shown("session", "In session"),
-    shown("operator", "Operator"),
-    shown("profile", "IMSI profile"),
-    shown("plan", "Plan"),
-    shown("company", "Company"),
-    shown("user", "End user"),
-    shown("left", "Data left MB"),
-    shown("days", "Days left"),
-    shown("month", "This month MB"),
-    shown("note", "Note"),
-    hidden("rules", "Rules"),
-    shown("labels", "Labels"),
-    hidden("number", "Number"),
-    hidden("line", "Line"),
-    hidden("order", "Order"),
-    hidden("before", "Activate before"),
+    shown("status", "Status", &["status"]),
+    shown("form", "Form factor", &["formFactor"]),
+    shown("type", "SIM type", &["simType"]),
+    shown("session", "In session", &["inSession"]),
+    shown("operator", "Operator", &["operator"]),
+    shown("profile", "IMSI profile", &["imsiProfile"]),
+    shown("plan", "Plan", &["plan"]),
+    shown("company", "Company", &["company"]),
+    shown("user", "End user", &["endUser"]),
+    shown("left", "Data left MB", &["dataLeftMb"]),
+    shown("days", "Days left", &["daysLeft"]),
+    shown("month", "This month MB", &["monthMb"]),
+    shown("note", "Note", &["note"]),
+    hidden("rules", "Rules", &["suspendAtMonthMb"]),
+    shown("labels", "Labels", &["labels"]),
+    hidden("number", "Number", &["mobileNumber"]),
+    hidden("line", "Line", &["subscriptionId"]),
+    hidden("order", "Order", &["orderNum"]),
+    hidden("before", "Activate before", &["activateBefore"]),
 ];
 const LIMIT: &str = "25";
-const GATHERING: Duration = Duration::from_secs(20);
 const FILTERS: [&str; 12] = [
     "status",
     "operator",
@@ -81,9 +79,7 @@ pub async fn list(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
                 div.tools {
                     p.hint { (count(page.items.len(), "card", "cards")) @if page.next_cursor.is_some() { " on this page, and more" } }
                     (chooser(desk, "sims", COLUMNS))
-                    a.button.plain href={ "/console/sims.csv?" (query.with(&[("cursor", "")])) } download {
-                        "CSV" span.hidden { " of up to " (csv::MOST) " cards" }
-                    }
+                    (csv::link(&format!("/console/sims.csv?{}", query.with(&[("cursor", "")]))))
                 }
                 @if page.items.is_empty() {
                     div.blank {
@@ -98,6 +94,7 @@ pub async fn list(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
                     }
                 } @else { (table(&columns, &page.items)) }
                 (pager(desk.visit, "/console/sims", page.next_cursor.as_ref()))
+                (csv::hint("cards"))
             }
             Err(refusal) => (refused(refusal)),
         }
@@ -139,6 +136,7 @@ fn filters(query: &Form, refusal: Option<&Refusal>, partners: &[Partner]) -> Mar
             }
             div.buttons {
                 button type="submit" { "Filter" }
+                (csv::hint("cards"))
                 @if FILTERS.iter().any(|name| !query.text(name).is_empty()) { a.button.plain href="/console/sims" { "Clear" } }
             }
         }
@@ -204,64 +202,35 @@ pub fn labels(labels: &[String]) -> Markup {
 
 /// The same cards as a file.
 pub async fn export(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
-    let begun = Instant::now();
-    let mut sims: Vec<Sim> = Vec::new();
-    let mut cursor = String::new();
-    let whole = loop {
-        let page: Page<Sim> = request(desk, &cursor, "100").send().await?;
-        sims.extend(page.items);
-        match page.next_cursor {
-            None => break true,
-            Some(_) if sims.len() >= csv::MOST || begun.elapsed() > GATHERING => break false,
-            Some(next) => cursor = next,
-        }
-    };
-    let header = [
-        "iccid",
-        "formFactor",
-        "status",
-        "simType",
-        "inSession",
-        "operator",
-        "imsiProfile",
-        "plan",
-        "company",
-        "endUser",
-        "dataLeftMb",
-        "daysLeft",
-        "monthMb",
-        "note",
-        "labels",
-        "mobileNumber",
-        "subscriptionId",
-        "orderNum",
-        "activateBefore",
-    ];
+    // The card itself stands first, whatever was chosen.
+    let columns = [vec!["iccid"], in_file(desk.visit, "sims", COLUMNS)].concat();
+    csv::export("sims", &columns, |cursor| request(desk, cursor, "100"), in_column).await
+}
+
+fn in_column(column: &str, sim: &Sim) -> String {
     let some = |text: &Option<String>| text.clone().unwrap_or_default();
     let number = |number: Option<i64>| number.map(|number| number.to_string()).unwrap_or_default();
-    let lines = sims.iter().map(|sim| {
-        vec![
-            sim.iccid.clone(),
-            sim.form_factor.clone(),
-            sim.status.clone(),
-            some(&sim.sim_type),
-            sim.in_session.clone(),
-            sim.operator.clone(),
-            sim.imsi_profile.clone(),
-            some(&sim.plan),
-            some(&sim.partner_id),
-            some(&sim.end_user),
-            number(sim.data_left_mb),
-            number(sim.days_left),
-            sim.month_mb.to_string(),
-            some(&sim.note),
-            sim.labels.join(" "),
-            some(&sim.mobile_number),
-            some(&sim.subscription_id),
-            some(&sim.order_num),
-            some(&sim.activate_before),
-        ]
-    });
-    let name = if whole { "sims.csv".to_owned() } else { format!("sims-first-{}.csv", sims.len()) };
-    Ok(download(&name, "text/csv; charset=utf-8", csv::write(header, lines)))
+    match column {
+        "iccid" => sim.iccid.clone(),
+        "formFactor" => sim.form_factor.clone(),
+        "status" => sim.status.clone(),
+        "simType" => some(&sim.sim_type),
+        "inSession" => sim.in_session.clone(),
+        "operator" => sim.operator.clone(),
+        "imsiProfile" => sim.imsi_profile.clone(),
+        "plan" => some(&sim.plan),
+        "company" => some(&sim.partner_id),
+        "endUser" => some(&sim.end_user),
+        "dataLeftMb" => number(sim.data_left_mb),
+        "daysLeft" => number(sim.days_left),
+        "monthMb" => sim.month_mb.to_string(),
+        "note" => some(&sim.note),
+        "suspendAtMonthMb" => sim.rules.suspend_at_month_mb.map(|mb| mb.to_string()).unwrap_or_default(),
+        "labels" => sim.labels.join(", "),
+        "mobileNumber" => some(&sim.mobile_number),
+        "subscriptionId" => some(&sim.subscription_id),
+        "orderNum" => some(&sim.order_num),
+        "activateBefore" => some(&sim.activate_before),
+        _ => String::new(),
+    }
 }
