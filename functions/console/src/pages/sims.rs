@@ -2,17 +2,20 @@
 
 use super::columns::{Column, chooser, chosen, hidden, in_file, shown};
 use super::orders::partners;
+use super::sim_code;
 use crate::Desk;
 use crate::api::{Call, Refusal};
 use crate::csv;
 use crate::forms::{Attempt, Fields, refused};
 use crate::frame::{Section, line_link, order_link, pager, sim_link, subscriber_link};
 use crate::http::Form;
-use crate::model::{Page, Partner, Sim};
+use crate::model::{Level, Page, Plan, Sim};
 use crate::words::{Time, count, none, state, text, words};
+use futures_util::future::{join, join3};
 use lambda_http::http::StatusCode;
 use lambda_http::{Body, Response};
 use maud::{Markup, html};
+use std::collections::BTreeSet;
 
 const COLUMNS: &[Column] = &[
     shown("status", "Status", &["status"]),
@@ -36,32 +39,68 @@ const COLUMNS: &[Column] = &[
     hidden("before", "Activate before", &["activateBefore"]),
 ];
 const LIMIT: &str = "25";
-const FILTERS: [&str; 12] = [
-    "status",
-    "operator",
-    "imsiProfile",
-    "formFactor",
-    "simType",
-    "inSession",
+/// The filters that everybody sees, and those that are unfolded.
+const FILTERS: [&str; 6] = ["status", "formFactor", "simType", "inSession", "operator", "imsiProfile"];
+const MORE_FILTERS: [&str; 14] = [
+    "iccid",
     "partnerId",
     "email",
     "planId",
     "label",
-    "iccid",
+    "note",
+    "hasRules",
     "poolId",
+    "minDataLeftMb",
+    "maxDataLeftMb",
+    "minDaysLeft",
+    "maxDaysLeft",
+    "minMonthMb",
+    "maxMonthMb",
 ];
 const STATUSES: [&str; 8] =
     ["not_available", "pending", "blank", "activation_ready", "active", "suspended", "invalid", "archived"];
 
+/// What filters let choose from, each with its name for people; nothing where it cannot be told now.
+struct Known {
+    partners: Vec<(String, String)>,
+    plans: Vec<(String, String)>,
+    pools: Vec<Level>,
+}
+
+impl Known {
+    async fn read(desk: &Desk<'_>) -> Self {
+        let plans = desk.api.call("GET /v1/plans").send::<Page<Plan>>();
+        let pools = desk.api.call("GET /v1/inventory").send::<Page<Level>>();
+        let (partners, plans, pools) = join3(partners(desk), plans, pools).await;
+        Self {
+            partners: partners.into_iter().map(|partner| (partner.partner_id, partner.display)).collect(),
+            plans: plans
+                .map(|page| page.items.into_iter().map(|plan| (plan.plan_id, plan.display)).collect())
+                .unwrap_or_default(),
+            pools: pools.map(|page| page.items).unwrap_or_default(),
+        }
+    }
+
+    /// What the pools have, each once.
+    fn of_pools(&self, part: fn(&Level) -> &String) -> Vec<(String, String)> {
+        let parts: BTreeSet<&String> = self.pools.iter().map(part).collect();
+        parts.into_iter().map(|part| (part.clone(), part.clone())).collect()
+    }
+}
+
 fn request<'a>(desk: &'a Desk<'_>, cursor: &str, limit: &str) -> Call<'a> {
     let call = desk.api.call("GET /v1/sims").query("limit", limit).query("cursor", cursor);
-    FILTERS.iter().fold(call, |call, name| call.query(name, desk.visit.query.text(name)))
+    FILTERS.iter().chain(&MORE_FILTERS).fold(call, |call, name| call.query(name, desk.visit.query.text(name)))
+}
+
+fn is_filtered(query: &Form) -> bool {
+    FILTERS.iter().chain(&MORE_FILTERS).any(|name| !query.text(name).is_empty())
 }
 
 /// The page.
 pub async fn list(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
     let query = &desk.visit.query;
-    let found = request(desk, query.text("cursor"), LIMIT).send::<Page<Sim>>().await;
+    let (found, known) = join(request(desk, query.text("cursor"), LIMIT).send::<Page<Sim>>(), Known::read(desk)).await;
     let refusal = match &found {
         Err(refusal) if !refusal.is_about_input() => return Err(refusal.clone()),
         Err(refusal) => Some(refusal),
@@ -73,7 +112,7 @@ pub async fn list(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
             h1 { "SIMs" }
             a.button href="/console/inventory/import" { "Import cards" }
         }
-        (filters(query, refusal, &partners(desk).await))
+        (filters(query, refusal, &known))
         @match &found {
             Ok(page) => {
                 div.tools {
@@ -85,14 +124,14 @@ pub async fn list(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
                     div.blank {
                         @if page.next_cursor.is_some() {
                             p { "None among the cards that were looked through so far. There are more to look through." }
-                        } @else if FILTERS.iter().any(|name| !query.text(name).is_empty()) {
+                        } @else if is_filtered(query) {
                             p { "No card is like that." }
                         } @else {
                             p { "There are no cards yet." }
                             p { a.button href="/console/inventory/import" { "Import the first" } }
                         }
                     }
-                } @else { (table(&columns, &page.items)) }
+                } @else { (table(desk, &columns, &page.items)) }
                 (pager(desk.visit, "/console/sims", page.next_cursor.as_ref()))
                 (csv::hint("cards"))
             }
@@ -103,47 +142,64 @@ pub async fn list(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
     Ok(desk.page_with(status, Section::Sims, "SIMs", content).await)
 }
 
-fn filters(query: &Form, refusal: Option<&Refusal>, partners: &[Partner]) -> Markup {
+fn filters(query: &Form, refusal: Option<&Refusal>, known: &Known) -> Markup {
     let fields = Fields::new("filter", refusal.map(|refusal| Attempt { form: "filter", values: query, refusal }));
-    let options = |names: &[&str]| {
-        let named = names.iter().map(|name| ((*name).to_owned(), words(name)));
-        std::iter::once((String::new(), "Any".to_owned())).chain(named).collect::<Vec<_>>()
+    let named = |names: &[&str]| names.iter().map(|name| ((*name).to_owned(), words(name))).collect::<Vec<_>>();
+    let rules = [("true", "With rules"), ("false", "Without rules")].map(|(value, label)| (value.to_owned(), label.to_owned()));
+    // What is not among the known stays what is asked for; where none is known, it is typed.
+    let any_of = |name: &'static str, label: &'static str, known: Vec<(String, String)>| {
+        let value = query.text(name);
+        if known.is_empty() {
+            return fields.text(name, label).value(value);
+        }
+        let other =
+            (!value.is_empty() && known.iter().all(|(known, _)| known != value)).then(|| (value.to_owned(), value.to_owned()));
+        let options = std::iter::once((String::new(), "Any".to_owned())).chain(other).chain(known);
+        fields.choice(name, label, options).value(value)
     };
-    let partners = partners.iter().map(|partner| (partner.partner_id.clone(), partner.display.clone()));
-    let partners: Vec<_> = std::iter::once((String::new(), "Any".to_owned())).chain(partners).collect();
-    let more = FILTERS[6..].iter().any(|name| !query.text(name).is_empty());
     let text = |name: &'static str, label: &'static str| fields.text(name, label).value(query.text(name));
+    let number = |name: &'static str, label: &'static str| fields.input("number", name, label).value(query.text(name));
+    let more = MORE_FILTERS.iter().any(|name| !query.text(name).is_empty());
     html! {
         form.filters method="get" action="/console/sims" aria-label="Filter" {
             div.fields {
-                (fields.choice("status", "Status", options(&STATUSES)).value(query.text("status")))
-                (fields.choice("formFactor", "Form factor", options(&["esim", "physical"])).value(query.text("formFactor")))
-                (fields.choice("simType", "SIM type", options(&["prepaid", "subscription", "paygo"])).value(query.text("simType")))
-                (fields.choice("inSession", "In session", options(&["yes", "no", "n/a"])).value(query.text("inSession")))
-                (text("operator", "Operator"))
-                (text("imsiProfile", "IMSI profile").width("short"))
+                (any_of("status", "Status", named(&STATUSES)))
+                (any_of("formFactor", "Form factor", named(&["esim", "physical"])))
+                (any_of("simType", "SIM type", named(&["prepaid", "subscription", "paygo"])))
+                (any_of("inSession", "In session", named(&["yes", "no", "n/a"])))
+                (any_of("operator", "Operator", known.of_pools(|pool| &pool.operator)))
+                (any_of("imsiProfile", "IMSI profile", known.of_pools(|pool| &pool.imsi_profile)))
             }
             details open[more] {
                 summary { "More filters" }
                 div.fields {
                     (text("iccid", "ICCID"))
-                    (fields.choice("partnerId", "Company", partners).value(query.text("partnerId")))
+                    (any_of("partnerId", "Company", known.partners.clone()))
                     (fields.input("search", "email", "End user").value(query.text("email")))
-                    (text("planId", "Plan"))
+                    (any_of("planId", "Plan", known.plans.clone()))
                     (text("label", "Label"))
-                    (text("poolId", "Pool"))
+                    (text("note", "Note contains"))
+                    (any_of("hasRules", "Rules", rules.to_vec()))
+                    (any_of("poolId", "Pool", known.of_pools(|pool| &pool.pool_id)))
+                }
+                div.fields {
+                    (number("minDataLeftMb", "Data left, MB at least"))
+                    (number("maxDataLeftMb", "Data left, MB at most"))
+                    (number("minDaysLeft", "Days left, at least"))
+                    (number("maxDaysLeft", "Days left, at most"))
+                    (number("minMonthMb", "Month’s MB, at least"))
+                    (number("maxMonthMb", "Month’s MB, at most"))
                 }
             }
             div.buttons {
                 button type="submit" { "Filter" }
-                (csv::hint("cards"))
-                @if FILTERS.iter().any(|name| !query.text(name).is_empty()) { a.button.plain href="/console/sims" { "Clear" } }
+                @if is_filtered(query) { a.button.plain href="/console/sims" { "Clear" } }
             }
         }
     }
 }
 
-fn table(columns: &[&Column], sims: &[Sim]) -> Markup {
+fn table(desk: &Desk<'_>, columns: &[&Column], sims: &[Sim]) -> Markup {
     html! {
         div.scroll role="region" aria-label="SIMs" tabindex="0" {
             table {
@@ -154,7 +210,7 @@ fn table(columns: &[&Column], sims: &[Sim]) -> Markup {
                 tbody {
                     @for sim in sims {
                         tr {
-                            th scope="row" { (sim_link(&sim.iccid)) }
+                            th scope="row" { (sim_link(&sim.iccid)) (sim_code::ask(desk, sim)) }
                             @for column in columns { td class=(if is_number(column.id) { "n" } else { column.id }) { (cell(column.id, sim)) } }
                         }
                     }
