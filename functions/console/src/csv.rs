@@ -28,7 +28,7 @@ pub fn link(href: &str) -> Markup {
 pub fn hint(what: &str) -> Markup {
     html! {
         p.hint #csv-hint {
-            "The CSV file has the columns that you chose, or all, of up to " (MOST) " " (what) ". Import it into a spreadsheet with ICCIDs as text: opened by a double click, their last digits are lost."
+            "The CSV file has the columns that you chose, or all, of up to " (MOST) " " (what) "; its name says so if it was cut. Import it into a spreadsheet with ICCIDs as text: opened by a double click, their last digits are lost."
         }
     }
 }

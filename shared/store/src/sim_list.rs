@@ -72,8 +72,9 @@ pub enum SimPosition {
     Order(LinePosition),
 }
 
-/// How many cards are looked up elsewhere at once.
+/// How many cards are looked up elsewhere at once, and how many times one page of a list does so at most: that is what takes long.
 const PAGE: usize = 100;
+const MOST_LOOKUPS: u32 = 20;
 /// How many cards one request reads at most where a filter passes few of them: well below the 1 MB of a scan.
 const SCANNED: usize = 1000;
 /// How many orders are read at once: each may have 50 cards.
@@ -206,6 +207,7 @@ impl Store {
         mut after: Option<Iccid>,
     ) -> Result<Page<SimReport, SimPosition>, StoreError> {
         let (mut reports, now): (Vec<SimReport>, _) = (Vec::new(), self.clock.now());
+        let mut lookups = 0;
         for _ in 0..MOST_READS {
             let wanted = if query.is_filtered() { SCANNED } else { query.limit - reports.len() };
             let scan = self
@@ -236,6 +238,11 @@ impl Store {
                         return Ok(Page { items: reports, next });
                     }
                     reports.push(report);
+                }
+                lookups += 1;
+                if lookups == MOST_LOOKUPS {
+                    let next = hundred.last().map(|last| SimPosition::Card(last.iccid.clone()));
+                    return Ok(Page { items: reports, next });
                 }
             }
             if after.is_none() || reports.len() == query.limit {

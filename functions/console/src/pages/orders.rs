@@ -192,6 +192,10 @@ fn is_filtered(query: &Form) -> bool {
 
 fn summary(query: &Form, page: &Page<Order>) -> String {
     let orders = count(page.items.len(), "order", "orders");
+    // What the API's list goes back to where no index but that of days leads to the orders.
+    let narrowed =
+        ["partnerId", "email", "iccid", "needsAttention", "from", "to"].iter().any(|name| !query.text(name).is_empty());
+    let orders = if narrowed { orders } else { format!("{orders} of the last 31 days") };
     match (page.next_cursor.is_some(), query.text("cursor").is_empty()) {
         (false, true) => orders,
         (false, false) => format!("{orders}, the last ones"),
