@@ -1,26 +1,87 @@
 //! Lists as files for a spreadsheet.
 
+use crate::api::{Call, Refusal};
+use crate::http::download;
+use crate::model::Page;
+use lambda_http::{Body, Response};
+use maud::{Markup, html};
+use serde::de::DeserializeOwned;
+use std::time::{Duration, Instant};
+
 /// The most lines of a file: an answer of Lambda ends at 6 MB.
-pub const MOST: usize = 5_000;
+const MOST: usize = 5_000;
+/// How long a file may be gathered.
+const GATHERING: Duration = Duration::from_secs(20);
+/// What tells a spreadsheet that a file is in UTF-8. Our own import takes it, as most readers do.
+const BYTE_ORDER_MARK: &str = "\u{feff}";
+
+/// The link to a list's file, at `href`.
+pub fn link(href: &str) -> Markup {
+    html! { a.button.plain href=(href) download aria-describedby="csv-hint" { "CSV" } }
+}
+
+/// What to know before the file of a list is opened.
+///
+/// A number stands in it as it is, since the file is for other programs as well. A spreadsheet that opens it by a double click takes
+/// an ICCID for a number and keeps 15 digits of it; what would keep all (`="8934…"`, a quote or a tab before it) is nothing that an
+/// import of ours or anybody's could read back.
+pub fn hint(what: &str) -> Markup {
+    html! {
+        p.hint #csv-hint {
+            "The CSV file has the columns that you chose, or all, of up to " (MOST) " " (what) "; its name says so if it was cut. Import it into a spreadsheet with ICCIDs as text: opened by a double click, their last digits are lost."
+        }
+    }
+}
+
+/// A list page by page, as far as it goes into one file; and whether that is all of it. `request` asks for the page at a cursor.
+async fn gather<'a, T: DeserializeOwned>(request: impl Fn(&str) -> Call<'a>) -> Result<(Vec<T>, bool), Refusal> {
+    let begun = Instant::now();
+    let (mut items, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page: Page<T> = request(&cursor).send().await?;
+        items.extend(page.items);
+        match page.next_cursor {
+            None => return Ok((items, true)),
+            Some(_) if items.len() >= MOST || begun.elapsed() > GATHERING => return Ok((items, false)),
+            Some(next) => cursor = next,
+        }
+    }
+}
+
+/// A list as a file whose name says whether it was cut: the columns by their names, and what of an item stands in each.
+pub async fn export<'a, T: DeserializeOwned>(
+    name: &str,
+    columns: &[&'static str],
+    request: impl Fn(&str) -> Call<'a>,
+    cell: fn(&str, &T) -> String,
+) -> Result<Response<Body>, Refusal> {
+    let (items, whole) = gather(request).await?;
+    let lines = items.iter().map(|item| columns.iter().map(|column| cell(column, item)).collect());
+    // `lambda_http` takes one mark away from what is text.
+    let file = format!("{BYTE_ORDER_MARK}{}", write(columns, lines));
+    let name = if whole { format!("{name}.csv") } else { format!("{name}-first-{}.csv", items.len()) };
+    Ok(download(&name, "text/csv; charset=utf-8", file))
+}
 
 /// Writes a file: a header and the lines below it.
-pub fn write<'a>(header: impl IntoIterator<Item = &'a str>, lines: impl IntoIterator<Item = Vec<String>>) -> Vec<u8> {
-    let mut writer = ::csv::Writer::from_writer(Vec::new());
+fn write(header: &[&str], lines: impl Iterator<Item = Vec<String>>) -> String {
+    let mut writer = ::csv::Writer::from_writer(BYTE_ORDER_MARK.as_bytes().to_vec());
     // A buffer takes all that is written to it.
     let _ = writer.write_record(header);
     for line in lines {
         let _ = writer.write_record(line.iter().map(|cell| sound(cell)));
     }
-    writer.into_inner().unwrap_or_default()
+    String::from_utf8(writer.into_inner().unwrap_or_default()).unwrap_or_default()
 }
 
 /// A cell that a spreadsheet would take for a formula is marked as text; a number is none.
 fn sound(cell: &str) -> String {
-    if cell.starts_with(['=', '+', '-', '@', '\t', '\r']) && cell.parse::<f64>().is_err() {
-        format!("'{cell}")
-    } else {
-        cell.to_owned()
-    }
+    let digits = cell.strip_prefix(['+', '-']).unwrap_or(cell);
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
+    let is_number = [whole, fraction].iter().all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()));
+    // The second four are the same in full width, as East Asian keyboards have them.
+    let begins = ['=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}', '\t', '\r', '\n'];
+    if cell.starts_with(begins) && !is_number { format!("'{cell}") } else { cell.to_owned() }
 }
 
 #[cfg(test)]
@@ -29,8 +90,31 @@ mod tests {
 
     #[test]
     fn no_cell_is_a_formula() {
-        let cells = ["=1+1", "@SUM(A1)", "-1", "+88237", "a,\"b\"", "-1-1"].map(str::to_owned).to_vec();
-        let file = String::from_utf8(write(["a", "b", "c", "d", "e", "f"], [cells])).unwrap();
-        assert_eq!(file, "a,b,c,d,e,f\n'=1+1,'@SUM(A1),-1,+88237,\"a,\"\"b\"\"\",'-1-1\n");
+        for (cell, written) in [
+            ("=1+1", "'=1+1"),
+            ("@SUM(A1)", "'@SUM(A1)"),
+            ("-1", "-1"),
+            ("-1.50", "-1.50"),
+            ("+88237", "+88237"),
+            ("-1-1", "'-1-1"),
+            ("-inf", "'-inf"),
+            ("+1e9", "'+1e9"),
+            ("-", "'-"),
+            ("\t=1", "'\t=1"),
+            ("\n=1", "'\n=1"),
+            ("\u{ff1d}1+1", "'\u{ff1d}1+1"),
+            ("a=1", "a=1"),
+            ("8934501234567890125", "8934501234567890125"),
+            ("", ""),
+        ] {
+            assert_eq!(sound(cell), written);
+        }
+    }
+
+    #[test]
+    fn a_file_says_what_it_is_written_in() {
+        let lines = [["a,\"b\"", "é"].map(str::to_owned).to_vec()];
+        let file = write(&["a", "b"], lines.into_iter());
+        assert_eq!(file, "\u{feff}a,b\n\"a,\"\"b\"\"\",é\n");
     }
 }

@@ -31,6 +31,22 @@
     form.dataset.sent = "yes";
   });
   addEventListener("pageshow", () => document.querySelectorAll("form[data-sent]").forEach((form) => delete form.dataset.sent));
+  // Days are the viewer's own, where the clock may be changed between two of them: each says how far ahead of UTC it begins or ends.
+  const days = document.querySelectorAll("[data-day]");
+  const own = (part) => {
+    const hint = part.querySelector(".hint");
+    if (hint) hint.textContent = "days in your time zone";
+  };
+  for (const part of days) {
+    const [day, ahead] = part.querySelectorAll("input");
+    if (!day.value) own(part);
+    day.addEventListener("input", () => {
+      const [year, month, date] = day.value.split("-").map(Number);
+      const midnight = new Date(year, month - 1, date + (part.dataset.day === "to" ? 1 : 0));
+      ahead.value = day.value ? -midnight.getTimezoneOffset() : "";
+      own(part);
+    });
+  }
   // What was refused comes into view, with its first wrong field.
   const refused = document.querySelector("form [aria-invalid=true], form .refused");
   if (refused) {

@@ -65,7 +65,7 @@ impl App {
         let num = order_num(request)?;
         tracing::Span::current().record("orderNum", num.as_str());
         let order = visible_to(principal, self.store.order(&num).await?)?;
-        Ok(json(StatusCode::OK, &show_with(&self.store, principal, &order, codes).await?))
+        Ok(json(StatusCode::OK, &show_with(&self.store, principal, &order, &codes).await?))
     }
 
     async fn order_actions(&self, principal: &Principal, request: &Request) -> Result<Response<Body>, Problem> {

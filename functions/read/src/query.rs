@@ -1,9 +1,11 @@
 //! What lists are asked for.
 
 use lambda_http::Request;
-use simdock_api::{Problem, cursor, query_parameters};
+use simdock_api::{Codes, Problem, cursor, query_parameters};
 use simdock_domain::{CurrencyError, EmailAddress, EmailAddressError, Iccid, OrderType, PoolId, SimType, Status, Timestamp};
-use simdock_store::{AuditQuery, ImportPosition, InSession, LedgerQuery, LineQuery, ListQuery, Principal, SimQuery, SimStatus};
+use simdock_store::{
+    AuditQuery, Bounds, ImportPosition, InSession, LedgerQuery, LineQuery, ListQuery, Principal, SimQuery, SimStatus,
+};
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
@@ -26,6 +28,16 @@ impl Parameters {
     fn short(&mut self, name: &str) -> Result<Option<String>, Problem> {
         let read = |text: &str| (1..=64).contains(&text.chars().count()).then(|| text.to_owned());
         self.take(name, "must have 1 to 64 characters", read)
+    }
+
+    /// The least and the most that a number may be.
+    fn bounds(&mut self, least_name: &str, most_name: &str) -> Result<Bounds, Problem> {
+        let mut number = |name: &str| self.take(name, "must be a whole number, 0 or more", |text| text.parse().ok());
+        let (least, most) = (number(least_name)?, number(most_name)?);
+        if most.is_some_and(|most| least > Some(most)) {
+            return Err(Problem::invalid_field(most_name, format!("must not be below {least_name}")));
+        }
+        Ok(Bounds { least, most })
     }
 
     /// Whose: a partner's own, or for a manager those of the partner that it names, or all.
@@ -93,10 +105,16 @@ pub fn orders(principal: &Principal, request: &Request) -> Result<ListQuery, Pro
     Ok(query)
 }
 
-/// Whether the codes of an order's cards are asked for.
-pub fn codes(request: &Request) -> Result<bool, Problem> {
-    let mut parameters = Parameters(query_parameters(request, &["codes"])?);
-    Ok(parameters.take("codes", "must be true or false", |text| text.parse().ok())?.unwrap_or(true))
+/// Which codes of an order's cards are asked for.
+pub fn codes(request: &Request) -> Result<Codes, Problem> {
+    let mut parameters = Parameters(query_parameters(request, &["codes", "codeOf"])?);
+    let codes = parameters.take("codes", "must be true or false", |text| text.parse().ok())?.unwrap_or(true);
+    match (codes, parameters.take("codeOf", "must be an ICCID", |text| text.parse().ok())?) {
+        (true, Some(iccid)) => Ok(Codes::Of(iccid)),
+        (true, None) => Ok(Codes::All),
+        (false, None) => Ok(Codes::None),
+        (false, Some(_)) => Err(Problem::invalid_field("codeOf", "cannot be asked for together with codes=false")),
+    }
 }
 
 /// Whose lines are asked for. A partner sees its own; a manager those of the partner that it names, or all.
@@ -127,17 +145,32 @@ pub fn sims(request: &Request) -> Result<SimQuery, Problem> {
         "email",
         "planId",
         "label",
+        "note",
+        "hasRules",
+        "minDataLeftMb",
+        "maxDataLeftMb",
+        "minDaysLeft",
+        "maxDaysLeft",
+        "minMonthMb",
+        "maxMonthMb",
     ];
     let mut parameters = Parameters(query_parameters(request, &known)?);
     let statuses = SimStatus::ALL.map(SimStatus::name);
     let sim_types: Vec<&str> = SimType::ALL.iter().map(|sim_type| sim_type.name()).collect();
     let answers = InSession::ALL.map(InSession::name);
-    Ok(SimQuery {
+    let lower = |text: String| text.to_lowercase();
+    let query = SimQuery {
         iccid: parameters.take("iccid", "must be an ICCID", |text| text.parse().ok())?,
-        operator: parameters.short("operator")?,
-        imsi_profile: parameters.short("imsiProfile")?,
+        // They are in small letters everywhere.
+        operator: parameters.short("operator")?.map(lower),
+        imsi_profile: parameters.short("imsiProfile")?.map(lower),
         form_factor: parameters.take("formFactor", "must be esim or physical", |text| text.parse().ok())?,
         label: parameters.short("label")?,
+        note: parameters.short("note")?,
+        has_rules: parameters.take("hasRules", "must be true or false", |text| text.parse().ok())?,
+        data_left_mb: parameters.bounds("minDataLeftMb", "maxDataLeftMb")?,
+        days_left: parameters.bounds("minDaysLeft", "maxDaysLeft")?,
+        month_mb: parameters.bounds("minMonthMb", "maxMonthMb")?,
         sim_type: parameters.take("simType", &format!("must be one of {}", sim_types.join(", ")), SimType::from_name)?,
         plan_id: parameters.short("planId")?,
         in_session: parameters.take("inSession", &format!("must be one of {}", answers.join(", ")), InSession::from_name)?,
@@ -148,7 +181,8 @@ pub fn sims(request: &Request) -> Result<SimQuery, Problem> {
         pool: parameters
             .take("poolId", "must be a pool such as meridian.7.esim", |text| PoolId::try_from(text.to_owned()).ok())?,
         status: parameters.take("status", &format!("must be one of {}", statuses.join(", ")), SimStatus::from_name)?,
-    })
+    };
+    if query.goes_on() { Ok(query) } else { Err(Problem::invalid_cursor()) }
 }
 
 /// Which partners are asked for: so many, behind this one.

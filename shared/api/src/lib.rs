@@ -30,7 +30,7 @@ pub use settings::{
     AuditEntryView, BalanceView, CreditView, ImportEntryView, KeyView, LedgerEntryView, PartnerView, PlanDetailsView,
     PoolDayView, PoolDetailsView,
 };
-pub use show::{line_of, list_entry, show, show_sim, show_subscription, show_with};
+pub use show::{Codes, line_of, list_entry, show, show_sim, show_subscription, show_with};
 pub use submit::{
     ChangeRequest, change_draft, change_of_subscription, channel, iccids, new_order_num, postal_address, submit, subscription_of,
 };

@@ -4,14 +4,35 @@ use futures_util::future::{join_all, try_join};
 use simdock_domain::{Iccid, Line, Order, Subscription};
 use simdock_store::{Principal, Sim, Store, StoreError};
 
+/// Whose codes an answer holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Codes {
+    /// Those of all cards.
+    All,
+    /// That of one card.
+    Of(Iccid),
+    /// None.
+    None,
+}
+
+impl Codes {
+    fn include(&self, iccid: &Iccid) -> bool {
+        match self {
+            Self::All => true,
+            Self::Of(one) => one == iccid,
+            Self::None => false,
+        }
+    }
+}
+
 /// An order with its cards, as it stands now and as whoever reads it may see it. The first time that a card's code is among them, the
 /// card is marked as disclosed before the answer leaves.
 pub async fn show(store: &Store, reader: &Principal, order: &Order) -> Result<OrderView, Problem> {
-    show_with(store, reader, order, true).await
+    show_with(store, reader, order, &Codes::All).await
 }
 
-/// As [`show`], with the cards' codes or without; then nothing is disclosed.
-pub async fn show_with(store: &Store, reader: &Principal, order: &Order, codes: bool) -> Result<OrderView, Problem> {
+/// As [`show`], with the codes of some cards; only these are disclosed.
+pub async fn show_with(store: &Store, reader: &Principal, order: &Order, codes: &Codes) -> Result<OrderView, Problem> {
     let now = store.clock().now();
     let plan = store.plan_version(&order.plan_id, order.plan_version).await?;
     let mut cards = Vec::new();
@@ -28,7 +49,7 @@ pub async fn show_with(store: &Store, reader: &Principal, order: &Order, codes: 
             let sim = sim.ok_or_else(|| StoreError::Broken(format!("order {} has a card that is in no table", order.num)))?;
             let preloaded = store.is_preloaded(&sim.pool.operator).await?;
             let card = card_view(order, index, sim, subscription, &plan, preloaded, now);
-            let card = if codes { card } else { card.without_code() };
+            let card = if codes.include(iccid) { card } else { card.without_code() };
             if let Some(sold_by) = sim.order_num.clone().filter(|_| card.discloses() && sim.disclosed_at.is_none()) {
                 first_shown.push((sim.iccid.clone(), sold_by));
             }

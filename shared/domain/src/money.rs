@@ -103,6 +103,17 @@ impl Money {
         Some(Self { amount, ..self })
     }
 
+    /// The amount in major units, with as many decimal digits as the currency has: `14.50`, `1450`, `-1.450`.
+    pub fn in_major_units(self) -> String {
+        let sign = if self.amount < 0 { "-" } else { "" };
+        let (minor, digits) = (self.amount.unsigned_abs(), self.currency.exponent);
+        let unit = 10_u64.pow(digits);
+        match digits as usize {
+            0 => format!("{sign}{minor}"),
+            digits => format!("{sign}{}.{:0digits$}", minor / unit, minor % unit),
+        }
+    }
+
     /// This amount `count` times, or `None` when that does not fit.
     pub fn checked_mul(self, count: u32) -> Option<Self> {
         let amount = self.amount.checked_mul(i64::from(count))?;
@@ -113,15 +124,7 @@ impl Money {
 /// With as many decimal digits as the currency has, and its code: `14.50 EUR`, `1450 JPY`, `-1.450 KWD`.
 impl fmt::Display for Money {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sign = if self.amount < 0 { "-" } else { "" };
-        let minor = self.amount.unsigned_abs();
-        let currency = self.currency;
-        if currency.exponent == 0 {
-            return write!(f, "{sign}{minor} {currency}");
-        }
-        let unit = 10_u64.pow(currency.exponent);
-        let digits = currency.exponent as usize;
-        write!(f, "{sign}{}.{:0digits$} {currency}", minor / unit, minor % unit)
+        write!(f, "{} {}", self.in_major_units(), self.currency)
     }
 }
 

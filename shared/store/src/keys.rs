@@ -321,7 +321,7 @@ mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
     const PAGE: &str = include_str!("../../../infra/TABLES.md");
-    const SOURCES: [&str; 22] = [
+    const SOURCES: [&str; 23] = [
         include_str!("api_keys.rs"),
         include_str!("attention.rs"),
         include_str!("audit.rs"),
@@ -338,6 +338,7 @@ mod tests {
         include_str!("pay.rs"),
         include_str!("plans.rs"),
         include_str!("shelf.rs"),
+        include_str!("sim_list.rs"),
         include_str!("sims.rs"),
         include_str!("stock.rs"),
         include_str!("subscriptions.rs"),

@@ -5,12 +5,14 @@ use crate::stock::{built, pool_of};
 use crate::write::{SendError, Twice, send};
 use crate::{Store, StoreError, keys};
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
-use futures_util::future::try_join;
+use futures_util::future::{try_join, try_join_all};
 use serde::{Deserialize, Serialize};
 use simdock_domain::{PoolId, Timestamp};
 
 /// The most days that a history has.
 const MOST_DAYS: i32 = 90;
+/// How many pools are read at once.
+const AT_ONCE: usize = 8;
 
 /// The level of a pool.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,8 +120,8 @@ impl Store {
 
     async fn levels_and_noted(&self) -> Result<Vec<(Level, Option<Noted>)>, StoreError> {
         let mut levels = Vec::new();
-        for entry in self.partition(keys::POOLS).await? {
-            levels.push(self.level_of(&entry).await?);
+        for some in self.partition(keys::POOLS).await?.chunks(AT_ONCE) {
+            levels.extend(try_join_all(some.iter().map(|entry| self.level_of(entry))).await?);
         }
         Ok(levels)
     }

@@ -24,6 +24,7 @@ mod pay;
 mod plans;
 mod recover;
 mod shelf;
+mod sim_list;
 mod sim_status;
 mod sims;
 mod stock;
@@ -50,8 +51,9 @@ pub use pay::{Paid, Receipt};
 pub use plans::{Operator, Provisioning};
 pub use recover::Recovered;
 pub use shelf::{Archiving, Kept, Restoring, SimEdit};
+pub use sim_list::{Bounds, SimPosition, SimQuery};
 pub use sim_status::{InSession, SimStatus};
-pub use sims::{Sim, SimQuery, SimReport, SimRules, SimState};
+pub use sims::{Sim, SimReport, SimRules, SimState};
 pub use stock::NewCard;
 pub use sweep::{Overdue, OverdueCursor};
 

@@ -19,10 +19,10 @@ pub struct LineQuery {
 }
 
 /// A place in a list of lines: so many lines into the order that comes behind a place among the orders.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LinePosition {
-    behind: Option<Position>,
-    lines: usize,
+    pub(crate) behind: Option<Position>,
+    pub(crate) lines: usize,
 }
 
 /// How many times one page reads orders at most.

@@ -146,6 +146,17 @@ impl ListQuery {
         }
     }
 
+    /// The place behind an order of the list.
+    pub(crate) fn behind(&self, order: &Order) -> Position {
+        match self.by() {
+            By::Mail(..) => Position::by_mail(order),
+            By::Tag(_) | By::Partner(_) | By::Attention | By::Day => {
+                let key = keys::list_key(order.created_at, &order.num);
+                Position { key, at: order.created_at, num: Some(order.num.clone()) }
+            }
+        }
+    }
+
     /// Whether every order that the index leads to is one that is asked for.
     fn is_exact(&self) -> bool {
         let by_index = match self.by() {
@@ -235,14 +246,6 @@ impl Stretch {
         key.insert(self.sort.to_owned(), text(&place.key));
         Some(key)
     }
-
-    /// The place behind an order.
-    fn behind(&self, order: &Order) -> Position {
-        if self.sort == "mailKey" {
-            return Position::by_mail(order);
-        }
-        Position { key: keys::list_key(order.created_at, &order.num), at: order.created_at, num: Some(order.num.clone()) }
-    }
 }
 
 impl Store {
@@ -266,11 +269,11 @@ impl Store {
                 reads += 1;
                 let found = self.orders_in_sequence(&nums).await?;
                 if let Some(last) = found.last().filter(|_| more) {
-                    place = Some(stretch.behind(last));
+                    place = Some(query.behind(last));
                 }
                 for order in found.into_iter().filter(|order| query.admits(order, now)) {
                     if orders.len() == query.limit {
-                        let next = orders.last().map(|last| stretch.behind(last));
+                        let next = orders.last().map(|last| query.behind(last));
                         return Ok(Page { items: orders, next });
                     }
                     orders.push(order);

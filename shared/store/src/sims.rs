@@ -1,11 +1,8 @@
-use crate::item::{from_item, text, text_of};
+use crate::item::{from_item, text};
 use crate::write::{SendError, Twice, send};
-use crate::{InSession, Page, SimStatus, Store, StoreError, keys};
+use crate::{InSession, SimStatus, Store, StoreError, keys};
 use serde::{Deserialize, Serialize};
-use simdock_domain::{
-    ActivationCode, EmailAddress, FormFactor, Iccid, Msisdn, Order, OrderNum, Plan, PoolId, Profile, SimType, Subscription,
-    Timestamp,
-};
+use simdock_domain::{ActivationCode, Iccid, Msisdn, Order, OrderNum, Plan, PoolId, Profile, Subscription, Timestamp};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -70,7 +67,7 @@ pub struct SimRules {
 
 impl SimRules {
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
-    fn is_none(&self) -> bool {
+    pub(crate) fn is_none(&self) -> bool {
         *self == Self::default()
     }
 }
@@ -108,44 +105,6 @@ pub struct SimReport {
     pub status: SimStatus,
 }
 
-/// Which cards to list, in no particular sequence; what is absent does not matter.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct SimQuery {
-    /// Only this one.
-    pub iccid: Option<Iccid>,
-    /// Only those of this pool.
-    pub pool: Option<PoolId>,
-    /// Only those of this operator.
-    pub operator: Option<String>,
-    /// Only those with this IMSI profile.
-    pub imsi_profile: Option<String>,
-    /// Only those that are this.
-    pub form_factor: Option<FormFactor>,
-    /// Only those with this label.
-    pub label: Option<String>,
-    /// Only those whose plan is paid for like this.
-    pub sim_type: Option<SimType>,
-    /// Only those whose plan is this, in whichever version.
-    pub plan_id: Option<String>,
-    /// Only those that are online, or are not, or of which it is not known.
-    pub in_session: Option<InSession>,
-    /// Only those that this partner sold.
-    pub partner_id: Option<String>,
-    /// Only those of the subscriber with this address, in capitals or not.
-    pub email: Option<EmailAddress>,
-    /// Only those that stand there.
-    pub status: Option<SimStatus>,
-    /// At most this many, 1 to 100.
-    pub limit: usize,
-    /// The card that the page before ended with.
-    pub after: Option<Iccid>,
-}
-
-/// How many cards one request reads at most.
-const PAGE: usize = 100;
-/// How many requests one page of a list takes at most, so that a filter that few pass does not read the whole table.
-const MOST_READS: u32 = 10;
-
 impl SimReport {
     /// The subscription, if this is the card that carries it now.
     pub fn carried(&self) -> Option<&Subscription> {
@@ -157,39 +116,9 @@ impl SimReport {
         InSession::of(self.carried().and_then(|subscription| subscription.session))
     }
 
-    fn order_num(&self) -> Option<&OrderNum> {
+    /// The order that [`Self::order`] is.
+    pub(crate) fn order_num(&self) -> Option<&OrderNum> {
         self.subscription.as_ref().map(|subscription| &subscription.main_order).or(self.sim.order_num.as_ref())
-    }
-}
-
-impl SimQuery {
-    /// Whether something is asked for that not every card is.
-    fn is_filtered(&self) -> bool {
-        *self != Self { limit: self.limit, after: self.after.clone(), ..Self::default() }
-    }
-
-    /// Whether a card is one that is asked for, as far as it tells by itself.
-    fn admits(&self, sim: &Sim) -> bool {
-        self.pool.as_ref().is_none_or(|pool| *pool == sim.pool)
-            && self.operator.as_ref().is_none_or(|operator| *operator == sim.pool.operator)
-            && self.imsi_profile.as_ref().is_none_or(|profile| *profile == sim.pool.imsi_profile)
-            && self.form_factor.is_none_or(|form_factor| form_factor == sim.pool.form_factor)
-            && self.label.as_ref().is_none_or(|label| sim.labels.contains(label))
-    }
-
-    /// Whether it is one by what is known elsewhere.
-    fn fits(&self, report: &SimReport) -> bool {
-        let plan = report.plan.as_deref();
-        let ordered = |wanted: &dyn Fn(&Order) -> bool| report.order.as_ref().is_some_and(wanted);
-        self.status.is_none_or(|status| status == report.status)
-            && self.sim_type.is_none_or(|sim_type| plan.is_some_and(|plan| plan.sim_type == sim_type))
-            && self.plan_id.as_ref().is_none_or(|id| plan.is_some_and(|plan| plan.plan_id == *id))
-            && self.in_session.is_none_or(|in_session| in_session == report.in_session())
-            && self.partner_id.as_ref().is_none_or(|partner| ordered(&|order| order.partner_id == *partner))
-            && self
-                .email
-                .as_ref()
-                .is_none_or(|email| ordered(&|order| order.subscriber.email.as_str().eq_ignore_ascii_case(email.as_str())))
     }
 }
 
@@ -213,52 +142,6 @@ impl Store {
             sims.append(&mut found);
         }
         Ok(sims)
-    }
-
-    /// Lists cards by reading through the table: for people who look after the stock, not for whoever is in a hurry.
-    pub async fn list_sims(&self, query: &SimQuery) -> Result<Page<SimReport, Iccid>, StoreError> {
-        if let Some(iccid) = &query.iccid {
-            let mut reports = self.sim_reports(self.sim(iccid).await?.into_iter().collect()).await?;
-            reports.retain(|report| query.admits(&report.sim) && query.fits(report));
-            return Ok(Page { items: reports, next: None });
-        }
-        let mut reports: Vec<SimReport> = Vec::new();
-        let mut after = query.after.clone();
-        for _ in 0..MOST_READS {
-            let wanted = if query.is_filtered() { PAGE } else { query.limit - reports.len() };
-            let scan = self
-                .client
-                .scan()
-                .table_name(&self.tables.sims)
-                .limit(i32::try_from(wanted.min(PAGE)).unwrap_or(i32::MAX))
-                .set_exclusive_start_key(after.as_ref().map(keys::sim));
-            let scan = match &query.pool {
-                None => scan,
-                // `pool` is a reserved word in expressions.
-                Some(pool) => scan
-                    .filter_expression("#pool = :pool")
-                    .expression_attribute_names("#pool", "pool")
-                    .expression_attribute_values(":pool", text(pool.to_string())),
-            };
-            let answer = send(Twice::Harmless, || scan.clone().send()).await.map_err(SendError::unconditional)?;
-            after = match answer.last_evaluated_key.as_ref().map(|key| text_of(key, "iccid")) {
-                None => None,
-                Some(iccid) => Some(iccid?.parse().map_err(|_| StoreError::Broken("a card without a number".to_owned()))?),
-            };
-            let mut sims = answer.items.unwrap_or_default().into_iter().map(from_item).collect::<Result<Vec<Sim>, _>>()?;
-            sims.retain(|sim| query.admits(sim));
-            for report in self.sim_reports(sims).await?.into_iter().filter(|report| query.fits(report)) {
-                if reports.len() == query.limit {
-                    let next = reports.last().map(|last| last.sim.iccid.clone());
-                    return Ok(Page { items: reports, next });
-                }
-                reports.push(report);
-            }
-            if after.is_none() || reports.len() == query.limit {
-                break;
-            }
-        }
-        Ok(Page { items: reports, next: after })
     }
 
     /// What is known about cards elsewhere, in the same sequence.

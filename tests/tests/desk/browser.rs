@@ -126,7 +126,8 @@ impl Browser {
         }
         if field.attribute("type").await.unwrap() == "date" {
             // What is typed into it depends on the browser's language; the value does not.
-            let script = format!("document.querySelector(\"{form} [name='{name}']\").value = '{value}'");
+            let field = format!("const field = document.querySelector(\"{form} [name='{name}']\");");
+            let script = format!("{field} field.value = '{value}'; field.dispatchEvent(new Event('input', {{bubbles: true}}));");
             self.web.execute(&script).await.unwrap();
             return;
         }
@@ -163,6 +164,11 @@ impl Browser {
             self.fill(&format!("#{form}"), name, value).await;
         }
         self.press(&format!("#{form} button[type=submit]")).await;
+    }
+
+    /// Looks at the page as in this time zone, such as `Europe/Madrid`; as where the tests run, if it is empty.
+    pub async fn zone(&self, id: &str) {
+        self.web.devtools("Emulation.setTimezoneOverride", &json!({ "timezoneId": id })).await.unwrap();
     }
 
     /// Looks at the page at a width in pixels, as a phone or a desktop has it.

@@ -285,6 +285,11 @@ fn everything_works_without_a_script() {
         browser.open(&url).await;
         browser.press("#cards form button").await;
         browser.shows("LPA:1$").await;
+        browser.open(&format!("{base}/console/sims?email=quiet%40example.com")).await;
+        browser.find("details.qr summary").await.click().await.unwrap();
+        browser.press("details.qr button").await;
+        browser.shows("LPA:1$").await;
+        assert!(browser.url().await.ends_with("/code") && browser.has("#code img").await);
         browser.open(&url).await;
         browser.send("refund", &[("reason", "no journey")]).await;
         browser.shows("The cards are being revoked").await;

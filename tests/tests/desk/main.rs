@@ -15,5 +15,6 @@ mod orders;
 mod pictures;
 mod settings;
 mod shop;
+mod sims;
 mod stock;
 mod table;

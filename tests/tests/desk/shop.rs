@@ -1,6 +1,6 @@
 //! A stack and a browser, shared by all tests of this binary: they take turns, since a browser has one person before it.
 
-use crate::api::Site;
+use crate::api::{Answer, Site};
 use crate::browser::{Browser, is_here};
 use serde_json::{Value, json};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
@@ -68,6 +68,13 @@ impl Desk {
         if self.browser.has("form[action='/console/sign-in']").await {
             self.sign_in_with(&self.site.stack.keys().manager_key).await;
         }
+    }
+
+    /// Reads something as the browser would, in its session and with one more cookie.
+    pub async fn fetch(&self, path: &str, cookie: &str) -> Answer {
+        let session = self.browser.web.cookie("simdock-session").await.unwrap();
+        let cookies = format!("simdock-session={}; {cookie}", session["value"].as_str().unwrap());
+        self.site.get(path.to_owned()).header("cookie", cookies).send().await
     }
 
     /// Shows a key at the door.

@@ -38,15 +38,70 @@ fn orders_are_filtered_paged_and_exported() {
         desk.open("/console/orders?status=99").await;
         browser.shows("status must be a status code").await;
 
-        let cookie = browser.web.cookie("simdock-session").await.unwrap();
-        let cookie = format!("simdock-session={}", cookie["value"].as_str().unwrap());
-        let file = desk.site.get("/console/orders.csv?email=many%40example.com").header("cookie", cookie).send().await;
-        assert_eq!(file.header("content-disposition"), Some("attachment; filename=\"orders.csv\""));
-        let text = file.text();
+        // None is those shown at first.
+        desk.open("/console/orders").await;
+        browser
+            .web
+            .execute("document.querySelectorAll('.chooser [type=checkbox]').forEach(box => box.checked = false)")
+            .await
+            .unwrap();
+        browser.find("details.chooser summary").await.click().await.unwrap();
+        browser.press("details.chooser button").await;
+        browser.shows("Ordered").await;
+        assert!(!browser.find("thead").await.text().await.unwrap().contains("Own ids"));
+
+        let file = async |columns: &str| {
+            let cookie = format!("simdock-columns-orders={columns}");
+            let file = desk.fetch("/console/orders.csv?email=many%40example.com", &cookie).await;
+            assert_eq!(file.header("content-disposition"), Some("attachment; filename=\"orders.csv\""));
+            file.text()
+        };
+        let text = file("").await;
         assert_eq!(text.lines().count(), 28);
         assert!(text.contains(",'=cmd,"), "no formula");
+        let chosen = file("ids.price").await;
+        assert!(chosen.starts_with("\u{feff}orderNum,needsAttention,price,currency,otherOrderId,otherItemId\n"), "{chosen}");
+        assert!(chosen.contains(",14.50,EUR,'=cmd,\n"), "{chosen}");
         browser.fill("form.find", "q", num(&unpaid)).await;
         browser.find("form.find input").await.type_in("\u{e007}").await.unwrap();
         browser.shows("Pay until").await;
+    });
+}
+
+#[test]
+fn days_are_those_of_who_looks() {
+    at_the_desk(async |desk| {
+        let browser = &desk.browser;
+        let mut draft = by_post();
+        (draft["planId"], draft["formFactor"], draft["payment"]) = ("eu-5gb-30d".into(), "esim".into(), "card".into());
+        draft["subscriber"]["email"] = "days@example.com".into();
+        let order = desk.site.order(&draft).await;
+        let at = order["createdAt"].as_str().unwrap().to_owned();
+        let (day, hour) = (&at[..10], at[11..13].parse::<u32>().unwrap());
+        // Where it is another day than in UTC.
+        let zone = if hour < 12 { "Etc/GMT+12" } else { "Pacific/Kiritimati" };
+        browser.zone(zone).await;
+        desk.open("/console/orders?email=days%40example.com").await;
+        let local = format!(
+            "const at = new Date('{at}'); return at.getFullYear() + '-' + String(at.getMonth() + 1).padStart(2, '0') + '-' + String(at.getDate()).padStart(2, '0')"
+        );
+        let local = browser.web.execute(&local).await.unwrap().as_str().unwrap().to_owned();
+        assert_ne!(local, day);
+        browser.find(".filters summary").await.click().await.unwrap();
+        browser.shows("days in your time zone").await;
+        for (chosen, shown) in [(local.as_str(), true), (day, false)] {
+            browser.fill("form.filters", "from", chosen).await;
+            browser.fill("form.filters", "to", chosen).await;
+            browser.press("form.filters button").await;
+            browser.shows(if hour < 12 { "days in UTC−12:00" } else { "days in UTC+14:00" }).await;
+            assert_eq!(browser.text().await.contains(num(&order)), shown, "{chosen} {at}");
+        }
+        // Without the script's word they are those of UTC, and the page says so.
+        for (chosen, shown) in [(local.as_str(), false), (day, true)] {
+            desk.open(&format!("/console/orders?email=days%40example.com&from={chosen}&to={chosen}")).await;
+            assert!(browser.text().await.contains("days in UTC\n"), "{}", browser.text().await);
+            assert_eq!(browser.text().await.contains(num(&order)), shown, "{chosen} {at}");
+        }
+        browser.zone("").await;
     });
 }

@@ -239,7 +239,10 @@ async fn cards_are_found_by_what_is_known_of_them() {
     let (ours, bens, theirs) = (card(&order).to_owned(), card(&bens).to_owned(), card(&theirs).to_owned());
     assert_eq!(tell(&site, &ours, json!({"type": "installed", "eid": EID, "via": "qr"})).await, "recorded");
     assert_eq!(tell(&site, &ours, json!({"type": "session", "inSession": true, "country": "ES"})).await, "recorded");
-    editing(&site, &bens, &json!({"labels": ["vip", "two words"]})).send().await.expect(200);
+    let edit = json!({"labels": ["vip", "two words"], "note": "Größe geprüft", "rules": {"suspendAtMonthMb": 500}});
+    editing(&site, &bens, &edit).send().await.expect(200);
+    used(&site, &bens).await;
+    assert_eq!(tell(&site, &bens, json!({"type": "usage", "usedMb": 120, "country": "ES"})).await, "recorded");
     let sorted = |cards: &[&String]| {
         let mut cards: Vec<String> = cards.iter().map(|card| (*card).clone()).collect();
         cards.sort();
@@ -259,6 +262,20 @@ async fn cards_are_found_by_what_is_known_of_them() {
         ("inSession=no".to_owned(), vec![]),
         ("label=vip".to_owned(), sorted(&[&bens])),
         ("label=two%20words&operator=sandbox".to_owned(), sorted(&[&bens])),
+        ("label=VIP&operator=Sandbox".to_owned(), sorted(&[&bens])),
+        ("note=GR%C3%96SSE".to_owned(), vec![]),
+        ("note=gr%C3%B6%C3%9Fe%20GE".to_owned(), sorted(&[&bens])),
+        ("hasRules=true".to_owned(), sorted(&[&bens])),
+        (format!("hasRules=false&partnerId={PARTNER}"), sorted(&[&ours])),
+        ("minDataLeftMb=5000&planId=sandbox-5gb-30d".to_owned(), sorted(&[&bens])),
+        ("minDataLeftMb=5001&maxDataLeftMb=5120&email=ben@example.com".to_owned(), vec![]),
+        ("maxDataLeftMb=5000".to_owned(), sorted(&[&ours, &bens, &theirs])),
+        ("minDataLeftMb=5120".to_owned(), vec![]),
+        ("minDaysLeft=30&maxDaysLeft=30&operator=sandbox".to_owned(), sorted(&[&bens])),
+        ("minDaysLeft=31&operator=sandbox".to_owned(), vec![]),
+        ("minMonthMb=120".to_owned(), sorted(&[&bens])),
+        ("maxMonthMb=119&email=ben@example.com".to_owned(), vec![]),
+        (format!("maxMonthMb=0&partnerId={PARTNER}"), sorted(&[&ours])),
         ("label=vip&operator=meridian".to_owned(), vec![]),
         ("operator=meridian&status=activation_ready".to_owned(), sorted(&[&theirs])),
         ("imsiProfile=7&partnerId=other-travel&formFactor=esim".to_owned(), sorted(&[&theirs])),
@@ -266,8 +283,82 @@ async fn cards_are_found_by_what_is_known_of_them() {
     ] {
         assert_eq!(found(&site, &query).await, expected, "{query}");
     }
+    // A card stands with the order that its line began with, also after a swap, and is listed once whatever the pages are.
+    let mut three = by_balance(PLAN);
+    three["count"] = 3.into();
+    let more = delivered(&site, &three).await;
+    let swap = changing(&site, &subscription_of(&order), "sim-swap", &json!({})).send().await.expect(201);
+    let swap = site.until(&swap, "ready", |swap| swap["cards"][0]["status"] == "ready").await;
+    let next = card(&swap).to_owned();
+    for swapped in [false, true] {
+        if swapped {
+            assert_eq!(tell(&site, &next, json!({"type": "installed", "eid": OTHER_EID, "via": "qr"})).await, "recorded");
+        }
+        let mut all: Vec<String> = list(&more, "cards").iter().map(|card| card["iccid"].as_str().unwrap().to_owned()).collect();
+        all.extend([ours.clone(), bens.clone(), next.clone()]);
+        all.sort();
+        for limit in [1, 2, 4, 100] {
+            assert_eq!(found(&site, &format!("partnerId={PARTNER}&limit={limit}")).await, all, "{limit}");
+            all.retain(|iccid| *iccid != bens);
+            assert_eq!(found(&site, &format!("email=Ana@example.com&partnerId={PARTNER}&limit={limit}")).await, all, "{limit}");
+            all.push(bens.clone());
+            all.sort();
+        }
+    }
+    // The orders lead to the same cards as the whole table does.
+    let (mut theirs, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = site.get(format!("/v1/sims?limit=100{cursor}")).by(By::Manager).send().await.expect(200);
+        let cards = list(&page, "items").iter().filter(|card| card["partnerId"] == PARTNER);
+        theirs.extend(cards.map(|card| card["iccid"].as_str().unwrap().to_owned()));
+        let Some(next) = page["nextCursor"].as_str() else { break };
+        cursor = format!("&cursor={next}");
+    }
+    theirs.sort();
+    assert_eq!(found(&site, &format!("partnerId={PARTNER}")).await, theirs);
+    let page = site.get(format!("/v1/sims?partnerId={PARTNER}&limit=1")).by(By::Manager).send().await.expect(200);
+    let cursor = page["nextCursor"].as_str().unwrap();
+    site.get(format!("/v1/sims?cursor={cursor}")).by(By::Manager).send().await.problem(400, "invalid_cursor", Some("cursor"));
+
+    let unlimited = delivered(&site, &by_balance("sandbox-monthly")).await;
+    assert_eq!(found(&site, "minDataLeftMb=1000000").await, [card(&unlimited)]);
+    assert_eq!(found(&site, "simType=subscription&maxDataLeftMb=18446744073709551614").await, [] as [&str; 0]);
+
     let blank = found(&site, "formFactor=physical&operator=sandbox&status=blank&limit=3").await;
     assert_eq!(blank.len(), 10);
     assert_eq!(num(&order), stands(&site, &ours).await["orderNum"]);
+    site.stop().await;
+}
+
+#[tokio::test]
+async fn the_code_of_one_card_discloses_no_other() {
+    let site = Site::start().await;
+    // Works as it comes, so that its code can be shown at once.
+    let mut two = crate::api::draft("eu-5gb-30d");
+    // A mail would show the codes as well.
+    (two["count"], two["sendEmail"]) = (2.into(), false.into());
+    let order = site.order(&two).await;
+    site.pay(&order).await;
+    let path = format!("/v1/orders/{}", num(&order));
+    let read = async |query: &str| site.get(format!("{path}?{query}")).by(By::Partner).send().await.expect(200);
+    let iccids = read("codes=false").await["iccids"].clone();
+    let [first, second] = [0, 1].map(|index| iccids[index].as_str().unwrap().to_owned());
+    let shown = read(&format!("codeOf={first}")).await;
+    for card in list(&shown, "cards") {
+        let is_first = card["iccid"] == first.as_str();
+        for field in ["code", "smDpAddress", "activationCode", "installUrls"] {
+            assert_eq!(card[field].is_null(), !is_first, "{field}");
+        }
+    }
+    assert!(sim(&site, &first).await.disclosed_at.is_some() && sim(&site, &second).await.disclosed_at.is_none());
+    // One that is not of the order has none.
+    let none = read("codeOf=8934501234567890125").await;
+    assert!(list(&none, "cards").iter().all(|card| card["code"].is_null()));
+    assert!(sim(&site, &second).await.disclosed_at.is_none());
+    for query in ["codeOf=8934".to_owned(), format!("codeOf={first}&codes=false")] {
+        site.get(format!("{path}?{query}")).by(By::Partner).send().await.problem(400, "invalid_field", Some("codeOf"));
+    }
+    read(&format!("codes=true&codeOf={second}")).await;
+    assert!(sim(&site, &second).await.disclosed_at.is_some());
     site.stop().await;
 }

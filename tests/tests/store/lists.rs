@@ -351,6 +351,18 @@ async fn cards_are_listed_with_where_they_stand() {
     let of = |operator: &str| SimQuery { operator: Some(operator.to_owned()), limit: 7, ..SimQuery::default() };
     assert_eq!(listed(of("elsewhere")).await.0.len(), 120);
     assert_eq!(listed(of("meridian")).await.0.len(), 4);
+
+    // One page looks through no more than a bearable number of cards, and the next goes on from there.
+    stock(&world.store, (200..2300).map(|serial| card(&pool(), serial)).collect()).await;
+    let none = SimQuery {
+        status: Some(SimStatus::NotAvailable),
+        operator: Some("meridian".to_owned()),
+        limit: 7,
+        ..SimQuery::default()
+    };
+    assert_eq!(listed(none).await, (vec![], 2));
+    let last = SimQuery { label: Some("no such label".to_owned()), limit: 7, ..SimQuery::default() };
+    assert_eq!(listed(last).await, (vec![], 1));
 }
 
 #[tokio::test]

@@ -10,32 +10,42 @@ use maud::{Markup, html};
 /// How long a choice is kept, in seconds.
 const YEAR: i64 = 365 * 24 * 60 * 60;
 
-/// A column: its name in cookies, its heading, whether it is shown to who has chosen nothing.
+/// A column: its name in cookies, its heading, whether it is shown to who has chosen nothing, and the columns that a file has for it.
 #[derive(Clone, Copy, Debug)]
 pub struct Column {
     pub id: &'static str,
     pub heading: &'static str,
     pub at_first: bool,
+    pub fields: &'static [&'static str],
 }
 
 /// A column that is shown at first.
-pub const fn shown(id: &'static str, heading: &'static str) -> Column {
-    Column { id, heading, at_first: true }
+pub const fn shown(id: &'static str, heading: &'static str, fields: &'static [&'static str]) -> Column {
+    Column { id, heading, at_first: true, fields }
 }
 
 /// A column that has to be asked for.
-pub const fn hidden(id: &'static str, heading: &'static str) -> Column {
-    Column { id, heading, at_first: false }
+pub const fn hidden(id: &'static str, heading: &'static str, fields: &'static [&'static str]) -> Column {
+    Column { id, heading, at_first: false, fields }
+}
+
+/// The columns that a visitor asked for; none if nobody chose, which is not the same as wanting none.
+fn asked_for<'a>(visit: &Visit, table: &str, all: &'a [Column]) -> Vec<&'a Column> {
+    let kept = visit.cookie(&format!("columns-{table}")).unwrap_or_default();
+    all.iter().filter(|column| kept.split('.').any(|id| id == column.id)).collect()
 }
 
 /// The columns that a visitor sees of a table.
 pub fn chosen<'a>(visit: &Visit, table: &str, all: &'a [Column]) -> Vec<&'a Column> {
-    let kept = visit.cookie(&format!("columns-{table}"));
-    let wanted = |column: &&Column| match kept {
-        Some(kept) => kept.split('.').any(|id| id == column.id),
-        None => column.at_first,
-    };
-    all.iter().filter(wanted).collect()
+    let asked_for = asked_for(visit, table, all);
+    if asked_for.is_empty() { all.iter().filter(|column| column.at_first).collect() } else { asked_for }
+}
+
+/// The columns of the table's file: those that the visitor asked for, or else all.
+pub fn in_file(visit: &Visit, table: &str, all: &[Column]) -> Vec<&'static str> {
+    let asked_for = asked_for(visit, table, all);
+    let columns = if asked_for.is_empty() { all.iter().collect() } else { asked_for };
+    columns.into_iter().flat_map(|column| column.fields).copied().collect()
 }
 
 /// The form that chooses.
@@ -53,7 +63,10 @@ pub fn chooser(desk: &Desk<'_>, table: &str, all: &[Column]) -> Markup {
                         span { (column.heading) }
                     }
                 }
-                div.buttons { button type="submit" { "Show these" } }
+                div.buttons {
+                    button type="submit" { "Show these" }
+                    span.hint { "None: those shown at first." }
+                }
             }
         }
     }
@@ -68,6 +81,7 @@ pub fn keep(desk: &Desk<'_>, table: &str) -> Result<Response<Body>, Refusal> {
     let ids: Vec<&str> = desk.form().all("column").filter(known).collect();
     let query = crate::http::Form::urlencoded(desk.form().text("back")).with(&[]);
     let mut response = redirect(&format!("/console/{table}?{query}"));
-    keep_cookie(&mut response, desk.visit.set_cookie(&format!("columns-{table}"), &ids.join("."), YEAR));
+    let lasts = if ids.is_empty() { 0 } else { YEAR };
+    keep_cookie(&mut response, desk.visit.set_cookie(&format!("columns-{table}"), &ids.join("."), lasts));
     Ok(response)
 }

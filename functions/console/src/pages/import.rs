@@ -88,7 +88,7 @@ fn judged(desk: &Desk<'_>, verdict: &Verdict<'_>) -> Markup {
                 @if verdict.rejected > 0 { ", " (state("rejected")) " " (verdict.rejected) " cannot" } "."
             }
             @if !verdict.errors.is_empty() {
-                div.scroll role="region" aria-labelledby="verdict" tabindex="0" {
+                div.scroll role="group" aria-labelledby="verdict" tabindex="0" {
                     table {
                         thead { tr { th.n scope="col" { "Line" } th scope="col" { "ICCID" } th scope="col" { "Why it cannot go in" } } }
                         tbody {

@@ -24,7 +24,7 @@ pub async fn list(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
         section aria-labelledby="pools" {
             h2 #pools { "Pools" }
             @if levels.items.is_empty() { div.blank { p { "No cards came in yet." } } } @else {
-                div.scroll role="region" aria-labelledby="pools" tabindex="0" {
+                div.scroll role="group" aria-labelledby="pools" tabindex="0" {
                     table {
                         thead { tr { th scope="col" { "Pool" } th scope="col" { "Operator" } th scope="col" { "IMSI profile" } th scope="col" { "Form factor" }
                             th.n scope="col" { "Available" } th.n scope="col" { "Alarm level" } th.n scope="col" { "Came in" } th.n scope="col" { "Went out" } } }
@@ -58,7 +58,7 @@ pub async fn list(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
 fn table(batches: &[Import]) -> Markup {
     html! {
         @if batches.is_empty() { p.hint { "None." } } @else {
-            div.scroll role="region" aria-labelledby="batches" tabindex="0" {
+            div.scroll role="group" aria-labelledby="batches" tabindex="0" {
                 table {
                     thead { tr { th scope="col" { "Batch" } th scope="col" { "Status" } th.n scope="col" { "Lines" } th.n scope="col" { "Accepted" }
                         th.n scope="col" { "Rejected" } th.n scope="col" { "In stock" } th scope="col" { "By" } th scope="col" { "When" } } }
@@ -155,7 +155,7 @@ fn chart(history: &[DayLevel], alarm: u64) -> Markup {
 
 fn days(history: &[DayLevel]) -> Markup {
     html! {
-        div.scroll role="region" aria-labelledby="history" tabindex="0" {
+        div.scroll role="group" aria-labelledby="history" tabindex="0" {
             table {
                 thead { tr { th scope="col" { "Day" } th.n scope="col" { "Available" } th.n scope="col" { "Came in" } th.n scope="col" { "Went out" } } }
                 tbody {

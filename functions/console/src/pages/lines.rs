@@ -85,7 +85,7 @@ fn runs(line: &Line, plans: &[Plan]) -> Markup {
     html! {
         section aria-labelledby="plans" {
             h2 #plans { "Plans" }
-            div.scroll role="region" aria-labelledby="plans" tabindex="0" {
+            div.scroll role="group" aria-labelledby="plans" tabindex="0" {
                 table {
                     thead { tr { th scope="col" { "Plan" } th scope="col" { "State" } th.n scope="col" { "Used" } th scope="col" { "From" } th scope="col" { "Until" } th scope="col" { "Order" } } }
                     tbody {

@@ -13,6 +13,7 @@ mod orders;
 mod settings;
 pub mod sign_in;
 mod sim;
+mod sim_code;
 mod sims;
 mod subscribers;
 
@@ -72,6 +73,7 @@ fn post<'a>(desk: &'a Desk<'_>, path: &'a [&'a str]) -> Option<Answer<'a>> {
         ["orders"] => Box::pin(new_order::create(desk)),
         ["orders", num, "code"] => Box::pin(order::show_codes(desk, num)),
         ["orders", num, action] => Box::pin(order_acts::act(desk, num, action)),
+        ["sims", iccid, "code"] => Box::pin(sim_code::show(desk, iccid)),
         ["sims", iccid, action] => Box::pin(sim::act(desk, iccid, action)),
         ["inventory", "import"] => Box::pin(import::take(desk)),
         ["inventory", pool, "alarm"] => Box::pin(inventory::set_alarm(desk, pool)),

@@ -142,7 +142,7 @@ fn money(order: &Order) -> Markup {
             section aria-labelledby="money" {
                 h2 #money { "Money" }
                 @if !order.owed.is_empty() { p { (state("money_owed")) " " (sum(&order.owed)) } }
-                div.scroll role="region" aria-labelledby="money" tabindex="0" {
+                div.scroll role="group" aria-labelledby="money" tabindex="0" {
                     table {
                         thead { tr { th scope="col" { "What" } th.n scope="col" { "Amount" } th scope="col" { "State" } th scope="col" { "When" } th scope="col" { "Reference" } } }
                         tbody {
@@ -181,7 +181,7 @@ fn mails(order: &Order) -> Markup {
         @if !order.emails.is_empty() {
             section aria-labelledby="mails" {
                 h2 #mails { "Mails" }
-                div.scroll role="region" aria-labelledby="mails" tabindex="0" {
+                div.scroll role="group" aria-labelledby="mails" tabindex="0" {
                     table {
                         thead { tr { th scope="col" { "Mail" } th scope="col" { "State" } th scope="col" { "Sent" } th scope="col" { "What came of it" } } }
                         tbody {

@@ -41,26 +41,33 @@ pub fn show(desk: &Desk<'_>, order: &Order) -> Markup {
     }
 }
 
-fn one(card: &Card, with_picture: bool) -> Markup {
+/// What installs a card, if that is known.
+pub fn code(card: &Card, with_picture: bool) -> Markup {
     let picture = card.code.as_ref().filter(|_| with_picture).and_then(|code| qr_png(code).ok());
     html! {
-        article.card {
-            div.title { (sim_link(&card.iccid)) " " (state(&card.status)) }
-            @if let Some(code) = &card.code {
-                div.code {
-                    @if let Some(png) = picture {
-                        img src={ "data:image/png;base64," (STANDARD.encode(png)) } width="200" height="200" alt={ "QR code of card " (card.iccid) };
-                    }
-                    dl.facts {
-                        (fact("LPA code", html! { code.lpa { (code) } }))
-                        (fact("SM-DP+ address", html! { code { (text(card.sm_dp_address.as_deref())) } }))
-                        (fact("Activation code", html! { code { (text(card.activation_code.as_deref())) } }))
-                        @if let Some(urls) = &card.install_urls {
-                            (fact("Install", html! { a href=(urls.ios) rel="noreferrer" { "iOS" } " · " a href=(urls.android) rel="noreferrer" { "Android" } }))
-                        }
+        @if let Some(code) = &card.code {
+            div.code {
+                @if let Some(png) = picture {
+                    img src={ "data:image/png;base64," (STANDARD.encode(png)) } width="200" height="200" alt={ "QR code of card " (card.iccid) };
+                }
+                dl.facts {
+                    (fact("LPA code", html! { code.lpa { (code) } }))
+                    (fact("SM-DP+ address", html! { code { (text(card.sm_dp_address.as_deref())) } }))
+                    (fact("Activation code", html! { code { (text(card.activation_code.as_deref())) } }))
+                    @if let Some(urls) = &card.install_urls {
+                        (fact("Install", html! { a href=(urls.ios) rel="noreferrer" { "iOS" } " · " a href=(urls.android) rel="noreferrer" { "Android" } }))
                     }
                 }
             }
+        }
+    }
+}
+
+fn one(card: &Card, with_picture: bool) -> Markup {
+    html! {
+        article.card {
+            div.title { (sim_link(&card.iccid)) " " (state(&card.status)) }
+            (code(card, with_picture))
             dl.facts {
                 @if let Some(id) = &card.subscription_id { (fact("Line", line_link(id))) }
                 @if card.mobile_number.is_some() { (fact("Number", text(card.mobile_number.as_deref()))) }

@@ -1,41 +1,41 @@
 //! The Orders Table.
 
-use super::columns::{Column, chooser, chosen, hidden, shown};
+use super::columns::{Column, chooser, chosen, hidden, in_file, shown};
 use crate::Desk;
 use crate::api::{Call, Refusal};
 use crate::csv;
 use crate::forms::{Attempt, Fields, refused};
 use crate::frame::{Section, order_link, pager, sim_link, subscriber_link};
-use crate::http::{Form, download};
-use crate::model::{Order, Page, Partner};
+use crate::http::Form;
+use crate::model::{Order, Page, Partner, Shipment};
 use crate::words::{Time, count, none, state, text, words};
 use lambda_http::http::StatusCode;
 use lambda_http::{Body, Response};
 use maud::{Markup, html};
-use std::time::{Duration, Instant};
+use simdock_domain::Timestamp;
 
 const COLUMNS: &[Column] = &[
-    shown("status", "Status"),
-    shown("plan", "Plan"),
-    shown("count", "Cards"),
-    shown("price", "Price"),
-    shown("subscriber", "Subscriber"),
-    shown("created", "Ordered"),
-    shown("partner", "Partner"),
-    shown("iccids", "ICCIDs"),
-    shown("payment", "Payment"),
-    shown("channel", "Channel"),
-    hidden("fulfilment", "Fulfilment"),
-    hidden("type", "Type"),
-    hidden("shipment", "Shipment"),
-    hidden("ids", "Own ids"),
-    hidden("renewals", "Renewals"),
-    hidden("due", "Pay until"),
+    shown("status", "Status", &["status", "statusName"]),
+    shown("plan", "Plan", &["planId", "display"]),
+    shown("count", "Cards", &["count", "formFactor"]),
+    shown("price", "Price", &["price", "currency"]),
+    shown("subscriber", "Subscriber", &["email", "name"]),
+    shown("created", "Ordered", &["createdAt"]),
+    shown("partner", "Partner", &["partnerId"]),
+    shown("iccids", "ICCIDs", &["iccids"]),
+    shown("payment", "Payment", &["payment"]),
+    shown("channel", "Channel", &["channel"]),
+    hidden("fulfilment", "Fulfilment", &["fulfilment"]),
+    hidden("type", "Type", &["type"]),
+    hidden("shipment", "Shipment", &["shippedAt", "carrier", "trackingNumber"]),
+    hidden("ids", "Own ids", &["otherOrderId", "otherItemId"]),
+    hidden("renewals", "Renewals", &["mainOrderNum", "renewOrderNum"]),
+    hidden("due", "Pay until", &["payUntil"]),
 ];
 /// Orders on a page.
 const LIMIT: &str = "25";
-/// How long an export may gather.
-const GATHERING: Duration = Duration::from_secs(20);
+/// Partners to choose from; where there are more, their ids are typed.
+const MOST_PARTNERS: &str = "50";
 /// The parameters of the API's list, but for times, which are days here.
 const FILTERS: [&str; 8] = ["status", "type", "partnerId", "email", "iccid", "otherOrderId", "otherItemId", "needsAttention"];
 
@@ -61,13 +61,25 @@ fn request<'a>(desk: &'a Desk<'_>, cursor: &str, limit: &str) -> Call<'a> {
     if query.text("sort") == "oldest" {
         call = call.query("sort", "oldest");
     }
-    for (name, end) in [("from", "T00:00:00Z"), ("to", "T23:59:59Z")] {
-        let day = query.text(name);
-        if !day.is_empty() {
-            call = call.query(name, &format!("{day}{end}"));
-        }
+    for (name, days) in [("from", 0), ("to", 1)] {
+        call = call.query(name, &midnight(query, name, days));
     }
     call
+}
+
+/// How many minutes the viewer is ahead of UTC on a day that was asked for, as the browser's script says. Without it days are those of UTC.
+fn ahead(query: &Form, name: &str) -> i64 {
+    query.text(&format!("{name}Ahead")).parse::<i64>().unwrap_or(0).clamp(-24 * 60, 24 * 60)
+}
+
+/// The midnight with which a day begins that was asked for, or one that comes so many days later. What is no day goes as it is, for
+/// the API to refuse.
+fn midnight(query: &Form, name: &str, days: i64) -> String {
+    let day = query.text(name);
+    match format!("{day}T00:00:00Z").parse::<Timestamp>() {
+        Ok(midnight) => midnight.plus_seconds(days * 24 * 60 * 60 - ahead(query, name) * 60).to_string(),
+        Err(_) => day.to_owned(),
+    }
 }
 
 /// The page.
@@ -91,12 +103,11 @@ pub async fn list(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
                 div.tools {
                     p.hint { (summary(query, page)) }
                     (chooser(desk, "orders", COLUMNS))
-                    a.button.plain href={ "/console/orders.csv?" (query.with(&[("cursor", "")])) } download {
-                        "CSV" span.hidden { " of up to " (csv::MOST) " orders" }
-                    }
+                    (csv::link(&format!("/console/orders.csv?{}", query.with(&[("cursor", "")]))))
                 }
                 @if page.items.is_empty() { (empty(query, page)) } @else { (table(&columns, &page.items)) }
                 (pager(desk.visit, "/console/orders", page.next_cursor.as_ref()))
+                (csv::hint("orders"))
             }
             Err(refusal) => (refused(refusal)),
         }
@@ -105,9 +116,10 @@ pub async fn list(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
     Ok(desk.page_with(status, Section::Orders, "Orders", content).await)
 }
 
-/// The partners to choose from; none where they cannot be told.
+/// The partners to choose from; none where they cannot be told, or are too many to choose from.
 pub async fn partners(desk: &Desk<'_>) -> Vec<Partner> {
-    desk.api.call("GET /v1/partners").send::<Page<Partner>>().await.map(|page| page.items).unwrap_or_default()
+    let page = desk.api.call("GET /v1/partners").query("limit", MOST_PARTNERS).send::<Page<Partner>>().await;
+    page.ok().filter(|page| page.next_cursor.is_none()).map(|page| page.items).unwrap_or_default()
 }
 
 fn filters(query: &Form, refusal: Option<&Refusal>, partners: &[Partner]) -> Markup {
@@ -142,11 +154,17 @@ fn filters(query: &Form, refusal: Option<&Refusal>, partners: &[Partner]) -> Mar
             details open[more] {
                 summary { "More filters" }
                 div.fields {
-                    (fields.input("date", "from", "From").value(query.text("from")))
-                    (fields.input("date", "to", "To").value(query.text("to")))
+                    @for (name, label) in [("from", "From"), ("to", "To")] {
+                        @let ahead = format!("{name}Ahead");
+                        @let hint = format!("days in UTC{}", sign_of(query, name));
+                        div data-day=(name) {
+                            (fields.input("date", name, label).value(query.text(name)).hint(&hint))
+                            input type="hidden" name=(ahead) value=(query.text(&ahead));
+                        }
+                    }
                     (fields.text("iccid", "ICCID").value(query.text("iccid")))
-                    (fields.text("otherOrderId", "Own order id").value(query.text("otherOrderId")))
-                    (fields.text("otherItemId", "Own item id").value(query.text("otherItemId")))
+                    (fields.text("otherOrderId", "Own order id").value(query.text("otherOrderId")).hint("of the last 31 days, unless a partner is chosen"))
+                    (fields.text("otherItemId", "Own item id").value(query.text("otherItemId")).hint("only together with an own order id"))
                 }
             }
             div.buttons {
@@ -157,12 +175,27 @@ fn filters(query: &Form, refusal: Option<&Refusal>, partners: &[Partner]) -> Mar
     }
 }
 
+/// How the viewer's time stands to UTC on a day that was asked for: `+13:45`, or nothing.
+fn sign_of(query: &Form, name: &str) -> String {
+    match ahead(query, name) {
+        0 => String::new(),
+        ahead => {
+            let (sign, minutes) = (if ahead < 0 { '−' } else { '+' }, ahead.abs());
+            format!("{sign}{:02}:{:02}", minutes / 60, minutes % 60)
+        }
+    }
+}
+
 fn is_filtered(query: &Form) -> bool {
     FILTERS.iter().chain(&["from", "to"]).any(|name| !query.text(name).is_empty())
 }
 
 fn summary(query: &Form, page: &Page<Order>) -> String {
     let orders = count(page.items.len(), "order", "orders");
+    // What the API's list goes back to where no index but that of days leads to the orders.
+    let narrowed =
+        ["partnerId", "email", "iccid", "needsAttention", "from", "to"].iter().any(|name| !query.text(name).is_empty());
+    let orders = if narrowed { orders } else { format!("{orders} of the last 31 days") };
     match (page.next_cursor.is_some(), query.text("cursor").is_empty()) {
         (false, true) => orders,
         (false, false) => format!("{orders}, the last ones"),
@@ -258,79 +291,68 @@ fn iccids(order: &Order) -> Markup {
 
 /// The same orders as a file.
 pub async fn export(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
-    let begun = Instant::now();
-    let mut orders: Vec<Order> = Vec::new();
-    let mut cursor = String::new();
-    let whole = loop {
-        let page: Page<Order> = request(desk, &cursor, "100").send().await?;
-        orders.extend(page.items);
-        match page.next_cursor {
-            None => break true,
-            Some(_) if orders.len() >= csv::MOST || begun.elapsed() > GATHERING => break false,
-            Some(next) => cursor = next,
-        }
-    };
-    let header = [
-        "orderNum",
-        "type",
-        "status",
-        "statusName",
-        "fulfilment",
-        "planId",
-        "display",
-        "count",
-        "price",
-        "currency",
-        "formFactor",
-        "email",
-        "name",
-        "partnerId",
-        "channel",
-        "payment",
-        "iccids",
-        "shippedAt",
-        "carrier",
-        "trackingNumber",
-        "otherOrderId",
-        "otherItemId",
-        "mainOrderNum",
-        "needsAttention",
-        "createdAt",
-    ];
+    // The order itself stands first, whatever was chosen.
+    let columns = [vec!["orderNum", "needsAttention"], in_file(desk.visit, "orders", COLUMNS)].concat();
+    csv::export("orders", &columns, |cursor| request(desk, cursor, "100"), in_column).await
+}
+
+fn in_column(column: &str, order: &Order) -> String {
     let some = |text: &Option<String>| text.clone().unwrap_or_default();
-    let shipped = |order: &Order, part: fn(&crate::model::Shipment) -> &String| {
-        order.shipment.as_ref().map(part).cloned().unwrap_or_default()
-    };
-    let lines = orders.iter().map(|order| {
-        let attention: Vec<&str> = order.needs_attention.iter().map(|attention| attention.code.as_str()).collect();
-        vec![
-            order.order_num.clone(),
-            order.kind.clone(),
-            order.status.to_string(),
-            order.status_name.clone(),
-            order.fulfilment.clone(),
-            order.plan_id.clone(),
-            order.display.clone(),
-            order.count.to_string(),
-            order.price.amount.to_string(),
-            order.price.currency.to_string(),
-            order.form_factor.clone(),
-            order.subscriber.email.clone(),
-            order.subscriber.name.clone(),
-            order.partner_id.clone(),
-            order.channel.clone(),
-            order.payment.clone(),
-            order.iccids.join(" "),
-            shipped(order, |shipment| &shipment.shipped_at),
-            shipped(order, |shipment| &shipment.carrier),
-            shipped(order, |shipment| &shipment.number),
-            some(&order.other_order_id),
-            some(&order.other_item_id),
-            some(&order.main_order_num),
-            attention.join(" "),
-            order.created_at.clone(),
-        ]
-    });
-    let name = if whole { "orders.csv".to_owned() } else { format!("orders-first-{}.csv", orders.len()) };
-    Ok(download(&name, "text/csv; charset=utf-8", csv::write(header, lines)))
+    let shipped = |part: fn(&Shipment) -> &String| order.shipment.as_ref().map(part).cloned().unwrap_or_default();
+    match column {
+        "orderNum" => order.order_num.clone(),
+        "needsAttention" => order.needs_attention.iter().map(|attention| attention.code.as_str()).collect::<Vec<_>>().join(" "),
+        "type" => order.kind.clone(),
+        "status" => order.status.to_string(),
+        "statusName" => order.status_name.clone(),
+        "fulfilment" => order.fulfilment.clone(),
+        "planId" => order.plan_id.clone(),
+        "display" => order.display.clone(),
+        "count" => order.count.to_string(),
+        "price" => order.price.in_major_units(),
+        "currency" => order.price.currency.to_string(),
+        "formFactor" => order.form_factor.clone(),
+        "email" => order.subscriber.email.clone(),
+        "name" => order.subscriber.name.clone(),
+        "partnerId" => order.partner_id.clone(),
+        "channel" => order.channel.clone(),
+        "payment" => order.payment.clone(),
+        "iccids" => order.iccids.join(" "),
+        "shippedAt" => shipped(|shipment| &shipment.shipped_at),
+        "carrier" => shipped(|shipment| &shipment.carrier),
+        "trackingNumber" => shipped(|shipment| &shipment.number),
+        "otherOrderId" => some(&order.other_order_id),
+        "otherItemId" => some(&order.other_item_id),
+        "mainOrderNum" => some(&order.main_order_num),
+        "renewOrderNum" => order.renew_order_num.join(" "),
+        "payUntil" => order.pay_until.clone(),
+        "createdAt" => order.created_at.clone(),
+        _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_are_the_viewers_where_the_browser_tells() {
+        for (query, from, until, sign) in [
+            ("from=2026-11-22&to=2026-11-22", "2026-11-22T00:00:00Z", "2026-11-23T00:00:00Z", ""),
+            // The night on which the clocks are set back in Madrid.
+            ("from=2026-10-25&to=2026-10-25&fromAhead=120&toAhead=60", "2026-10-24T22:00:00Z", "2026-10-25T23:00:00Z", "+02:00"),
+            (
+                "from=2026-11-22&to=2026-11-22&fromAhead=-210&toAhead=-210",
+                "2026-11-22T03:30:00Z",
+                "2026-11-23T03:30:00Z",
+                "−03:30",
+            ),
+            ("from=2026-11-22&to=2026-11-22&fromAhead=x&toAhead=", "2026-11-22T00:00:00Z", "2026-11-23T00:00:00Z", ""),
+            ("from=yesterday&to=", "yesterday", "", ""),
+        ] {
+            let query = Form::urlencoded(query);
+            assert_eq!((midnight(&query, "from", 0).as_str(), midnight(&query, "to", 1).as_str()), (from, until));
+            assert_eq!(sign_of(&query, "from"), sign);
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use super::lines;
 use super::order::fact;
+use super::sim_code;
 use super::sims::labels;
 use crate::Desk;
 use crate::api::Refusal;
@@ -17,6 +18,16 @@ use serde_json::{Map, Value, json};
 /// The page.
 pub async fn show(desk: &Desk<'_>, iccid: &str, attempt: Option<Attempt<'_>>) -> Result<Response<Body>, Refusal> {
     let sim: Sim = desk.api.call("GET /v1/sims/{iccid}").path("iccid", iccid).send().await?;
+    whole(desk, &sim, attempt, None).await
+}
+
+/// The page, with the card's code where that was asked for.
+pub async fn whole(
+    desk: &Desk<'_>,
+    sim: &Sim,
+    attempt: Option<Attempt<'_>>,
+    code: Option<&Markup>,
+) -> Result<Response<Body>, Refusal> {
     let service = match &sim.subscription_id {
         Some(id) => lines::actions(desk, id).await.unwrap_or_default(),
         None => Vec::new(),
@@ -36,7 +47,10 @@ pub async fn show(desk: &Desk<'_>, iccid: &str, attempt: Option<Attempt<'_>>) ->
             (state(&sim.status))
         }
         div.columns {
-            div { (facts(&sim)) }
+            div {
+                (facts(desk, sim, code.is_none()))
+                @if let Some(code) = code { section.card #code aria-label="Code" { (code) } }
+            }
             section aria-labelledby="acts" {
                 h2 #acts { "Actions" }
                 div.acts {
@@ -77,7 +91,7 @@ pub async fn show(desk: &Desk<'_>, iccid: &str, attempt: Option<Attempt<'_>>) ->
     Ok(desk.page_of(attempt, Section::Sims, &sim.iccid, content).await)
 }
 
-fn facts(sim: &Sim) -> Markup {
+fn facts(desk: &Desk<'_>, sim: &Sim, with_code: bool) -> Markup {
     html! {
         section aria-labelledby="facts" {
             h2.hidden #facts { "The card" }
@@ -107,11 +121,7 @@ fn facts(sim: &Sim) -> Markup {
                 @if let Some(before) = &sim.activate_before { (fact("Activate before", html! { (Time(before)) })) }
                 (fact("Line", html! { @match &sim.subscription_id { Some(id) => (line_link(id)), None => (none()) } }))
                 (fact("Order", html! { @match &sim.order_num {
-                    Some(num) => {
-                        (order_link(num))
-                        // Whoever sees it has had it shown: that is for the order to note.
-                        @if sim.form_factor == "esim" { span.sub { a href={ "/console/orders/" (num) "#cards" } { "QR code" } } }
-                    }
+                    Some(num) => { (order_link(num)) @if with_code { (sim_code::ask(desk, sim)) } }
                     None => (none()),
                 } }))
                 (fact("Note", text(sim.note.as_deref())))

@@ -1,69 +1,106 @@
 //! The SIMs page: every card, whatever became of it.
 
-use super::columns::{Column, chooser, chosen, hidden, shown};
+use super::columns::{Column, chooser, chosen, hidden, in_file, shown};
 use super::orders::partners;
+use super::sim_code;
 use crate::Desk;
 use crate::api::{Call, Refusal};
 use crate::csv;
 use crate::forms::{Attempt, Fields, refused};
 use crate::frame::{Section, line_link, order_link, pager, sim_link, subscriber_link};
-use crate::http::{Form, download};
-use crate::model::{Page, Partner, Sim};
+use crate::http::Form;
+use crate::model::{Level, Page, Plan, Sim};
 use crate::words::{Time, count, none, state, text, words};
+use futures_util::future::{join, join3};
 use lambda_http::http::StatusCode;
 use lambda_http::{Body, Response};
 use maud::{Markup, html};
-use std::time::{Duration, Instant};
+use std::collections::BTreeSet;
 
 const COLUMNS: &[Column] = &[
-    shown("status", "Status"),
-    shown("form", "Form factor"),
-    shown("type", "SIM type"),
-    shown("session", "In session"),
-    shown("operator", "Operator"),
-    shown("profile", "IMSI profile"),
-    shown("plan", "Plan"),
-    shown("company", "Company"),
-    shown("user", "End user"),
-    shown("left", "Data left MB"),
-    shown("days", "Days left"),
-    shown("month", "This month MB"),
-    shown("note", "Note"),
-    hidden("rules", "Rules"),
-    shown("labels", "Labels"),
-    hidden("number", "Number"),
-    hidden("line", "Line"),
-    hidden("order", "Order"),
-    hidden("before", "Activate before"),
+    shown("status", "Status", &["status"]),
+    shown("form", "Form factor", &["formFactor"]),
+    shown("type", "SIM type", &["simType"]),
+    shown("session", "In session", &["inSession"]),
+    shown("operator", "Operator", &["operator"]),
+    shown("profile", "IMSI profile", &["imsiProfile"]),
+    shown("plan", "Plan", &["plan"]),
+    shown("company", "Company", &["company"]),
+    shown("user", "End user", &["endUser"]),
+    shown("left", "Data left MB", &["dataLeftMb"]),
+    shown("days", "Days left", &["daysLeft"]),
+    shown("month", "This month MB", &["monthMb"]),
+    shown("note", "Note", &["note"]),
+    hidden("rules", "Rules", &["suspendAtMonthMb"]),
+    shown("labels", "Labels", &["labels"]),
+    hidden("number", "Number", &["mobileNumber"]),
+    hidden("line", "Line", &["subscriptionId"]),
+    hidden("order", "Order", &["orderNum"]),
+    hidden("before", "Activate before", &["activateBefore"]),
 ];
 const LIMIT: &str = "25";
-const GATHERING: Duration = Duration::from_secs(20);
-const FILTERS: [&str; 12] = [
-    "status",
-    "operator",
-    "imsiProfile",
-    "formFactor",
-    "simType",
-    "inSession",
+/// The filters that everybody sees, and those that are unfolded.
+const FILTERS: [&str; 6] = ["status", "formFactor", "simType", "inSession", "operator", "imsiProfile"];
+const MORE_FILTERS: [&str; 14] = [
+    "iccid",
     "partnerId",
     "email",
     "planId",
     "label",
-    "iccid",
+    "note",
+    "hasRules",
     "poolId",
+    "minDataLeftMb",
+    "maxDataLeftMb",
+    "minDaysLeft",
+    "maxDaysLeft",
+    "minMonthMb",
+    "maxMonthMb",
 ];
 const STATUSES: [&str; 8] =
     ["not_available", "pending", "blank", "activation_ready", "active", "suspended", "invalid", "archived"];
 
+/// What filters let choose from, each with its name for people; nothing where it cannot be told now.
+struct Known {
+    partners: Vec<(String, String)>,
+    plans: Vec<(String, String)>,
+    pools: Vec<Level>,
+}
+
+impl Known {
+    async fn read(desk: &Desk<'_>) -> Self {
+        let plans = desk.api.call("GET /v1/plans").send::<Page<Plan>>();
+        let pools = desk.api.call("GET /v1/inventory").send::<Page<Level>>();
+        let (partners, plans, pools) = join3(partners(desk), plans, pools).await;
+        Self {
+            partners: partners.into_iter().map(|partner| (partner.partner_id, partner.display)).collect(),
+            plans: plans
+                .map(|page| page.items.into_iter().map(|plan| (plan.plan_id, plan.display)).collect())
+                .unwrap_or_default(),
+            pools: pools.map(|page| page.items).unwrap_or_default(),
+        }
+    }
+
+    /// What the pools have, each once.
+    fn of_pools(&self, part: fn(&Level) -> &String) -> Vec<(String, String)> {
+        let parts: BTreeSet<&String> = self.pools.iter().map(part).collect();
+        parts.into_iter().map(|part| (part.clone(), part.clone())).collect()
+    }
+}
+
 fn request<'a>(desk: &'a Desk<'_>, cursor: &str, limit: &str) -> Call<'a> {
     let call = desk.api.call("GET /v1/sims").query("limit", limit).query("cursor", cursor);
-    FILTERS.iter().fold(call, |call, name| call.query(name, desk.visit.query.text(name)))
+    FILTERS.iter().chain(&MORE_FILTERS).fold(call, |call, name| call.query(name, desk.visit.query.text(name)))
+}
+
+fn is_filtered(query: &Form) -> bool {
+    FILTERS.iter().chain(&MORE_FILTERS).any(|name| !query.text(name).is_empty())
 }
 
 /// The page.
 pub async fn list(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
     let query = &desk.visit.query;
-    let found = request(desk, query.text("cursor"), LIMIT).send::<Page<Sim>>().await;
+    let (found, known) = join(request(desk, query.text("cursor"), LIMIT).send::<Page<Sim>>(), Known::read(desk)).await;
     let refusal = match &found {
         Err(refusal) if !refusal.is_about_input() => return Err(refusal.clone()),
         Err(refusal) => Some(refusal),
@@ -75,29 +112,28 @@ pub async fn list(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
             h1 { "SIMs" }
             a.button href="/console/inventory/import" { "Import cards" }
         }
-        (filters(query, refusal, &partners(desk).await))
+        (filters(query, refusal, &known))
         @match &found {
             Ok(page) => {
                 div.tools {
                     p.hint { (count(page.items.len(), "card", "cards")) @if page.next_cursor.is_some() { " on this page, and more" } }
                     (chooser(desk, "sims", COLUMNS))
-                    a.button.plain href={ "/console/sims.csv?" (query.with(&[("cursor", "")])) } download {
-                        "CSV" span.hidden { " of up to " (csv::MOST) " cards" }
-                    }
+                    (csv::link(&format!("/console/sims.csv?{}", query.with(&[("cursor", "")]))))
                 }
                 @if page.items.is_empty() {
                     div.blank {
                         @if page.next_cursor.is_some() {
                             p { "None among the cards that were looked through so far. There are more to look through." }
-                        } @else if FILTERS.iter().any(|name| !query.text(name).is_empty()) {
+                        } @else if is_filtered(query) {
                             p { "No card is like that." }
                         } @else {
                             p { "There are no cards yet." }
                             p { a.button href="/console/inventory/import" { "Import the first" } }
                         }
                     }
-                } @else { (table(&columns, &page.items)) }
+                } @else { (table(desk, &columns, &page.items)) }
                 (pager(desk.visit, "/console/sims", page.next_cursor.as_ref()))
+                (csv::hint("cards"))
             }
             Err(refusal) => (refused(refusal)),
         }
@@ -106,46 +142,64 @@ pub async fn list(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
     Ok(desk.page_with(status, Section::Sims, "SIMs", content).await)
 }
 
-fn filters(query: &Form, refusal: Option<&Refusal>, partners: &[Partner]) -> Markup {
+fn filters(query: &Form, refusal: Option<&Refusal>, known: &Known) -> Markup {
     let fields = Fields::new("filter", refusal.map(|refusal| Attempt { form: "filter", values: query, refusal }));
-    let options = |names: &[&str]| {
-        let named = names.iter().map(|name| ((*name).to_owned(), words(name)));
-        std::iter::once((String::new(), "Any".to_owned())).chain(named).collect::<Vec<_>>()
+    let named = |names: &[&str]| names.iter().map(|name| ((*name).to_owned(), words(name))).collect::<Vec<_>>();
+    let rules = [("true", "With rules"), ("false", "Without rules")].map(|(value, label)| (value.to_owned(), label.to_owned()));
+    // What is not among the known stays what is asked for; where none is known, it is typed.
+    let any_of = |name: &'static str, label: &'static str, known: Vec<(String, String)>| {
+        let value = query.text(name);
+        if known.is_empty() {
+            return fields.text(name, label).value(value);
+        }
+        let other =
+            (!value.is_empty() && known.iter().all(|(known, _)| known != value)).then(|| (value.to_owned(), value.to_owned()));
+        let options = std::iter::once((String::new(), "Any".to_owned())).chain(other).chain(known);
+        fields.choice(name, label, options).value(value)
     };
-    let partners = partners.iter().map(|partner| (partner.partner_id.clone(), partner.display.clone()));
-    let partners: Vec<_> = std::iter::once((String::new(), "Any".to_owned())).chain(partners).collect();
-    let more = FILTERS[6..].iter().any(|name| !query.text(name).is_empty());
     let text = |name: &'static str, label: &'static str| fields.text(name, label).value(query.text(name));
+    let number = |name: &'static str, label: &'static str| fields.input("number", name, label).value(query.text(name));
+    let more = MORE_FILTERS.iter().any(|name| !query.text(name).is_empty());
     html! {
         form.filters method="get" action="/console/sims" aria-label="Filter" {
             div.fields {
-                (fields.choice("status", "Status", options(&STATUSES)).value(query.text("status")))
-                (fields.choice("formFactor", "Form factor", options(&["esim", "physical"])).value(query.text("formFactor")))
-                (fields.choice("simType", "SIM type", options(&["prepaid", "subscription", "paygo"])).value(query.text("simType")))
-                (fields.choice("inSession", "In session", options(&["yes", "no", "n/a"])).value(query.text("inSession")))
-                (text("operator", "Operator"))
-                (text("imsiProfile", "IMSI profile").width("short"))
+                (any_of("status", "Status", named(&STATUSES)))
+                (any_of("formFactor", "Form factor", named(&["esim", "physical"])))
+                (any_of("simType", "SIM type", named(&["prepaid", "subscription", "paygo"])))
+                (any_of("inSession", "In session", named(&["yes", "no", "n/a"])))
+                (any_of("operator", "Operator", known.of_pools(|pool| &pool.operator)))
+                (any_of("imsiProfile", "IMSI profile", known.of_pools(|pool| &pool.imsi_profile)))
             }
             details open[more] {
                 summary { "More filters" }
                 div.fields {
                     (text("iccid", "ICCID"))
-                    (fields.choice("partnerId", "Company", partners).value(query.text("partnerId")))
+                    (any_of("partnerId", "Company", known.partners.clone()))
                     (fields.input("search", "email", "End user").value(query.text("email")))
-                    (text("planId", "Plan"))
+                    (any_of("planId", "Plan", known.plans.clone()))
                     (text("label", "Label"))
-                    (text("poolId", "Pool"))
+                    (text("note", "Note contains"))
+                    (any_of("hasRules", "Rules", rules.to_vec()))
+                    (any_of("poolId", "Pool", known.of_pools(|pool| &pool.pool_id)))
+                }
+                div.fields {
+                    (number("minDataLeftMb", "Data left, MB at least"))
+                    (number("maxDataLeftMb", "Data left, MB at most"))
+                    (number("minDaysLeft", "Days left, at least"))
+                    (number("maxDaysLeft", "Days left, at most"))
+                    (number("minMonthMb", "Month’s MB, at least"))
+                    (number("maxMonthMb", "Month’s MB, at most"))
                 }
             }
             div.buttons {
                 button type="submit" { "Filter" }
-                @if FILTERS.iter().any(|name| !query.text(name).is_empty()) { a.button.plain href="/console/sims" { "Clear" } }
+                @if is_filtered(query) { a.button.plain href="/console/sims" { "Clear" } }
             }
         }
     }
 }
 
-fn table(columns: &[&Column], sims: &[Sim]) -> Markup {
+fn table(desk: &Desk<'_>, columns: &[&Column], sims: &[Sim]) -> Markup {
     html! {
         div.scroll role="region" aria-label="SIMs" tabindex="0" {
             table {
@@ -156,7 +210,7 @@ fn table(columns: &[&Column], sims: &[Sim]) -> Markup {
                 tbody {
                     @for sim in sims {
                         tr {
-                            th scope="row" { (sim_link(&sim.iccid)) }
+                            th scope="row" { (sim_link(&sim.iccid)) (sim_code::ask(desk, sim)) }
                             @for column in columns { td class=(if is_number(column.id) { "n" } else { column.id }) { (cell(column.id, sim)) } }
                         }
                     }
@@ -204,64 +258,35 @@ pub fn labels(labels: &[String]) -> Markup {
 
 /// The same cards as a file.
 pub async fn export(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
-    let begun = Instant::now();
-    let mut sims: Vec<Sim> = Vec::new();
-    let mut cursor = String::new();
-    let whole = loop {
-        let page: Page<Sim> = request(desk, &cursor, "100").send().await?;
-        sims.extend(page.items);
-        match page.next_cursor {
-            None => break true,
-            Some(_) if sims.len() >= csv::MOST || begun.elapsed() > GATHERING => break false,
-            Some(next) => cursor = next,
-        }
-    };
-    let header = [
-        "iccid",
-        "formFactor",
-        "status",
-        "simType",
-        "inSession",
-        "operator",
-        "imsiProfile",
-        "plan",
-        "company",
-        "endUser",
-        "dataLeftMb",
-        "daysLeft",
-        "monthMb",
-        "note",
-        "labels",
-        "mobileNumber",
-        "subscriptionId",
-        "orderNum",
-        "activateBefore",
-    ];
+    // The card itself stands first, whatever was chosen.
+    let columns = [vec!["iccid"], in_file(desk.visit, "sims", COLUMNS)].concat();
+    csv::export("sims", &columns, |cursor| request(desk, cursor, "100"), in_column).await
+}
+
+fn in_column(column: &str, sim: &Sim) -> String {
     let some = |text: &Option<String>| text.clone().unwrap_or_default();
     let number = |number: Option<i64>| number.map(|number| number.to_string()).unwrap_or_default();
-    let lines = sims.iter().map(|sim| {
-        vec![
-            sim.iccid.clone(),
-            sim.form_factor.clone(),
-            sim.status.clone(),
-            some(&sim.sim_type),
-            sim.in_session.clone(),
-            sim.operator.clone(),
-            sim.imsi_profile.clone(),
-            some(&sim.plan),
-            some(&sim.partner_id),
-            some(&sim.end_user),
-            number(sim.data_left_mb),
-            number(sim.days_left),
-            sim.month_mb.to_string(),
-            some(&sim.note),
-            sim.labels.join(" "),
-            some(&sim.mobile_number),
-            some(&sim.subscription_id),
-            some(&sim.order_num),
-            some(&sim.activate_before),
-        ]
-    });
-    let name = if whole { "sims.csv".to_owned() } else { format!("sims-first-{}.csv", sims.len()) };
-    Ok(download(&name, "text/csv; charset=utf-8", csv::write(header, lines)))
+    match column {
+        "iccid" => sim.iccid.clone(),
+        "formFactor" => sim.form_factor.clone(),
+        "status" => sim.status.clone(),
+        "simType" => some(&sim.sim_type),
+        "inSession" => sim.in_session.clone(),
+        "operator" => sim.operator.clone(),
+        "imsiProfile" => sim.imsi_profile.clone(),
+        "plan" => some(&sim.plan),
+        "company" => some(&sim.partner_id),
+        "endUser" => some(&sim.end_user),
+        "dataLeftMb" => number(sim.data_left_mb),
+        "daysLeft" => number(sim.days_left),
+        "monthMb" => sim.month_mb.to_string(),
+        "note" => some(&sim.note),
+        "suspendAtMonthMb" => sim.rules.suspend_at_month_mb.map(|mb| mb.to_string()).unwrap_or_default(),
+        "labels" => sim.labels.join(", "),
+        "mobileNumber" => some(&sim.mobile_number),
+        "subscriptionId" => some(&sim.subscription_id),
+        "orderNum" => some(&sim.order_num),
+        "activateBefore" => some(&sim.activate_before),
+        _ => String::new(),
+    }
 }

@@ -80,7 +80,7 @@ fn table(lines: &[WithGift]) -> Markup {
         @if lines.is_empty() {
             div.blank { p { "No lines. What was ordered is not paid, was cancelled, or there is nothing under this address." } }
         } @else {
-            div.scroll role="region" aria-labelledby="lines" tabindex="0" {
+            div.scroll role="group" aria-labelledby="lines" tabindex="0" {
                 table {
                     thead { tr { th scope="col" { "Line" } th scope="col" { "Status" } th scope="col" { "Plan" } th scope="col" { "Card" }
                         th scope="col" { "Profile" } th scope="col" { "Partner" } th scope="col" { "Since" } th scope="col" { "Complimentary" } } }
@@ -107,7 +107,7 @@ fn table(lines: &[WithGift]) -> Markup {
 fn latest(email: &str, orders: &[Order]) -> Markup {
     html! {
         @if orders.is_empty() { p.hint { "None." } } @else {
-            div.scroll role="region" aria-labelledby="orders" tabindex="0" {
+            div.scroll role="group" aria-labelledby="orders" tabindex="0" {
                 table {
                     thead { tr { th scope="col" { "Order" } th scope="col" { "Status" } th scope="col" { "What" } th.n scope="col" { "Price" } th scope="col" { "Ordered" } } }
                     tbody {

@@ -61,6 +61,13 @@ async fn what_managers_may_ask(site: &Site) {
         ("inSession=maybe", "inSession"),
         ("email=nobody", "email"),
         ("label=", "label"),
+        ("note=", "note"),
+        ("hasRules=maybe", "hasRules"),
+        ("minDataLeftMb=-1", "minDataLeftMb"),
+        ("maxDataLeftMb=1.5", "maxDataLeftMb"),
+        ("minDaysLeft=x", "minDaysLeft"),
+        ("minDaysLeft=2&maxDaysLeft=1", "maxDaysLeft"),
+        ("maxMonthMb=18446744073709551616", "maxMonthMb"),
     ] {
         site.get(format!("/v1/sims?{query}")).by(By::Manager).send().await.problem(400, "invalid_field", Some(field));
     }

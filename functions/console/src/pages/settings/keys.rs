@@ -42,7 +42,7 @@ pub fn section(desk: &Desk<'_>, keys: &[Key], partner: &str, attempt: Option<Att
             h2 #keys { "Keys" }
             @if let Some(refusal) = not_ended { (refused(refusal)) }
             @if keys.is_empty() { p.hint { "None yet." } } @else {
-                div.scroll role="region" aria-labelledby="keys" tabindex="0" {
+                div.scroll role="group" aria-labelledby="keys" tabindex="0" {
                     table {
                         thead { tr { th scope="col" { "Key" } th scope="col" { "Name" } th scope="col" { "State" } th scope="col" { "Made" } th scope="col" { "Ends" } th scope="col" { "End it" } } }
                         tbody {

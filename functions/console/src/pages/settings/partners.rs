@@ -113,7 +113,7 @@ pub async fn show(desk: &Desk<'_>, id: &str, attempt: Option<Attempt<'_>>) -> Re
 fn entries(ledger: &[LedgerEntry]) -> Markup {
     html! {
         @if ledger.is_empty() { p.hint { "Nothing moved." } } @else {
-            div.scroll role="region" aria-labelledby="ledger" tabindex="0" {
+            div.scroll role="group" aria-labelledby="ledger" tabindex="0" {
                 table {
                     thead { tr { th scope="col" { "When" } th scope="col" { "What" } th.n scope="col" { "Amount" } th scope="col" { "Order" } th scope="col" { "Note" } } }
                     tbody {

@@ -123,7 +123,7 @@ fn costs(plan: &Plan) -> Markup {
     html! {
         section aria-labelledby="costs" {
             h2 #costs { "Profiles and costs" }
-            div.scroll role="region" aria-labelledby="costs" tabindex="0" {
+            div.scroll role="group" aria-labelledby="costs" tabindex="0" {
                 table {
                     thead { tr { th scope="col" { "Operator" } th scope="col" { "IMSI profile" } th.n scope="col" { "Cost" } th.n scope="col" { "Margin" } } }
                     tbody {
@@ -137,7 +137,7 @@ fn costs(plan: &Plan) -> Markup {
         @if !plan.add_ons.is_empty() {
             section aria-labelledby="addons" {
                 h2 #addons { "Add-ons" }
-                div.scroll role="region" aria-labelledby="addons" tabindex="0" {
+                div.scroll role="group" aria-labelledby="addons" tabindex="0" {
                     table {
                         thead { tr { th scope="col" { "Add-on" } th scope="col" { "Name" } th scope="col" { "Kind" } th.n scope="col" { "Amount" } th.n scope="col" { "Price" } } }
                         tbody {

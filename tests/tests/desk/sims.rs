@@ -1,0 +1,166 @@
+//! The SIMs page: filters on each of its columns, codes on demand, and the file.
+
+use crate::api::{By, num};
+use crate::driver::By as Find;
+use crate::shop::{Desk, at_the_desk, by_post};
+use hyper::Method;
+use serde_json::{Value, json};
+
+impl Desk {
+    /// Two eSIMs of one order that nobody has seen the codes of.
+    async fn two_cards(&self, email: &str) -> (Value, [String; 2]) {
+        let mut draft = by_post();
+        (draft["planId"], draft["formFactor"], draft["sendEmail"]) = ("eu-5gb-30d".into(), "esim".into(), false.into());
+        (draft["count"], draft["subscriber"]["email"]) = (2.into(), email.into());
+        // The answer to who pays at once would show the codes.
+        draft["payment"] = "card".into();
+        let order = self.site.order(&draft).await;
+        self.site.pay(&order).await;
+        let listed = async || {
+            let path = format!("/v1/orders/{}?codes=false", num(&order));
+            let order = self.site.get(path).by(By::Manager).send().await.expect(200);
+            (order["fulfilment"] == "completed").then_some(order)
+        };
+        let order = crate::api::eventually("completed", listed).await;
+        let cards = [0, 1].map(|card| order["cards"][card]["iccid"].as_str().unwrap().to_owned());
+        (order, cards)
+    }
+
+    async fn filtered(&self, query: &str) -> bool {
+        self.open(&format!("/console/sims?email=filter%40example.com&{query}")).await;
+        let none = self.browser.text().await.contains("No card is like that.");
+        assert_ne!(none, self.browser.has("tbody tr").await, "{query}");
+        !none
+    }
+}
+
+#[test]
+fn each_column_has_a_filter() {
+    at_the_desk(async |desk| {
+        let browser = &desk.browser;
+        let (order, _) = desk.line("filter@example.com").await;
+        let iccid = order["cards"][0]["iccid"].as_str().unwrap();
+        let edit = json!({"note": "Für Anas Reise", "labels": ["VIP"], "rules": {"suspendAtMonthMb": 4000}});
+        desk.site.call(Method::PATCH, format!("/v1/sims/{iccid}")).by(By::Manager).json(&edit).send().await.expect(200);
+        let used = json!({"type": "usage", "usedMb": 120, "country": "ES"});
+        desk.site.reporting(iccid, json!({"type": "first_attach", "country": "ES"})).send().await.expect(200);
+        desk.site.reporting(iccid, used).send().await.expect(200);
+        for (query, shown) in [
+            (format!("iccid={iccid}"), true),
+            ("status=active&formFactor=esim&simType=prepaid&inSession=n%2Fa".to_owned(), true),
+            ("status=blank".to_owned(), false),
+            ("operator=Sandbox&imsiProfile=1".to_owned(), true),
+            ("operator=meridian".to_owned(), false),
+            ("planId=sandbox-5gb-30d&partnerId=demo-travel".to_owned(), true),
+            ("partnerId=other-travel".to_owned(), false),
+            ("minDataLeftMb=5000&maxDataLeftMb=5000".to_owned(), true),
+            ("maxDataLeftMb=4999".to_owned(), false),
+            ("minDaysLeft=30&maxDaysLeft=30".to_owned(), true),
+            ("minDaysLeft=31".to_owned(), false),
+            ("minMonthMb=120&maxMonthMb=120".to_owned(), true),
+            ("minMonthMb=121".to_owned(), false),
+            ("note=f%C3%9Cr+anas".to_owned(), true),
+            ("note=bens".to_owned(), false),
+            ("hasRules=true&label=vip".to_owned(), true),
+            ("hasRules=false".to_owned(), false),
+        ] {
+            assert_eq!(desk.filtered(&query).await, shown, "{query}");
+        }
+        // The form offers what there is, and keeps what was asked for.
+        desk.open("/console/sims").await;
+        browser.find(".filters summary").await.click().await.unwrap();
+        for (name, value) in [("operator", "sandbox"), ("planId", "sandbox-5gb-30d"), ("note", "reise"), ("minDataLeftMb", "10")]
+        {
+            browser.fill("form.filters", name, value).await;
+        }
+        browser.press("form.filters button").await;
+        browser.shows("Für Anas Reise").await;
+        assert_eq!(browser.find("[name=operator]").await.value().await.unwrap(), "sandbox");
+        assert_eq!(browser.find("[name=minDataLeftMb]").await.value().await.unwrap(), "10");
+        browser.fill("form.filters", "maxDataLeftMb", "9").await;
+        browser.press("form.filters button").await;
+        browser.shows("must not be below minDataLeftMb").await;
+        browser.width(390).await;
+        browser.picture("sims-filters-390").await;
+        browser.width(1280).await;
+        browser.picture("sims-filters-1280").await;
+    });
+}
+
+#[test]
+fn a_code_is_shown_in_its_row_and_no_other_is_disclosed() {
+    at_the_desk(async |desk| {
+        let browser = &desk.browser;
+        let (order, [shown, other]) = desk.two_cards("codes@example.com").await;
+        desk.open("/console/sims?email=codes%40example.com").await;
+        assert!(!browser.text().await.contains("LPA:1$"));
+        let row = format!("//tr[contains(., '{shown}')]");
+        browser.web.find(Find::XPath(&format!("{row}//summary"))).await.unwrap().click().await.unwrap();
+        browser.web.find(Find::XPath(&format!("{row}//button"))).await.unwrap().click().await.unwrap();
+        browser.shows("LPA:1$").await;
+        assert!(browser.has(&format!("img[alt='QR code of card {shown}']")).await);
+        browser.picture("sims-code-1280").await;
+        browser.width(390).await;
+        desk.open(&format!("/console/sims?iccid={shown}")).await;
+        browser.find("details.qr summary").await.click().await.unwrap();
+        browser.find("details.qr button").await.click().await.unwrap();
+        browser.shows("LPA:1$").await;
+        browser.picture("sims-code-390").await;
+        browser.width(1280).await;
+        // What was never shown goes back into stock, what was shown does not.
+        let text = browser.text().await;
+        let code = text.lines().find(|line| line.starts_with("LPA:1$")).unwrap().to_owned();
+        desk.site.refunding(&order, Some(&[&shown, &other])).send().await.expect(202);
+        let stands = async |iccid: &str| {
+            let card = desk.site.get(format!("/v1/sims/{iccid}")).by(By::Manager).send().await.expect(200);
+            card["status"].as_str().unwrap().to_owned()
+        };
+        let set_aside = async || (stands(&shown).await == "archived").then_some(());
+        crate::api::eventually("the card set aside", set_aside).await;
+        let back = async || matches!(stands(&other).await.as_str(), "pending" | "blank").then_some(());
+        crate::api::eventually("the card on its way into stock", back).await;
+
+        // Of what was not sold, or is not any more, no code is asked for and none is told.
+        desk.open("/console/sims?poolId=meridian.7.esim&status=blank").await;
+        let blank = browser.find("tbody a").await.text().await.unwrap();
+        assert!(!browser.has("details.qr").await);
+        let token = browser.find("[name=token]").await.value().await.unwrap();
+        let session = browser.web.cookie("simdock-session").await.unwrap();
+        for (iccid, reason) in [(&blank, "was not sold"), (&shown, "shows no code")] {
+            let call = desk.site.post(format!("/console/sims/{iccid}/code"));
+            let call = call.header("cookie", format!("simdock-session={}", session["value"].as_str().unwrap()));
+            let call = call.header("origin", desk.site.stack.base_url());
+            let page = call.body("application/x-www-form-urlencoded", format!("token={token}")).send().await.text();
+            assert!(page.contains(reason) && !page.contains("LPA:1$") && !page.contains(&code), "{page}");
+        }
+    });
+}
+
+#[test]
+fn the_file_of_cards_has_the_columns_that_were_chosen() {
+    at_the_desk(async |desk| {
+        let (order, _) = desk.line("file@example.com").await;
+        let iccid = order["cards"][0]["iccid"].as_str().unwrap();
+        let edit = json!({"note": "=HYPERLINK(1)", "labels": ["größer", "b"], "rules": {"suspendAtMonthMb": 4000}});
+        desk.site.call(Method::PATCH, format!("/v1/sims/{iccid}")).by(By::Manager).json(&edit).send().await.expect(200);
+        let file = async |columns: &str| {
+            let cookie = format!("simdock-columns-sims={columns}");
+            let file = desk.fetch("/console/sims.csv?email=file%40example.com", &cookie).await;
+            assert_eq!(file.header("content-disposition"), Some("attachment; filename=\"sims.csv\""));
+            file.text()
+        };
+        let expected = format!("\u{feff}iccid,note,suspendAtMonthMb,labels\n{iccid},'=HYPERLINK(1),4000,\"b, größer\"\n");
+        assert_eq!(file("labels.rules.note").await, expected, "in the table's sequence");
+        let all = file("").await;
+        let header = all.lines().next().unwrap();
+        for column in ["suspendAtMonthMb", "dataLeftMb", "subscriptionId", "activateBefore"] {
+            assert!(header.contains(column), "{header}");
+        }
+        // The number comes back as it went, mark and all.
+        let import = format!("\u{feff}iccid\n{}\n", all.lines().nth(1).unwrap().split(',').next().unwrap());
+        let import =
+            desk.site.post("/v1/inventory/imports?operator=sandbox&imsiProfile=1&dryRun=true").by(By::Manager).csv(import);
+        let verdict = import.send().await.expect(200);
+        assert_eq!(verdict["errors"][0]["code"], "already_in_stock", "{verdict}");
+    });
+}
