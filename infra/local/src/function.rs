@@ -3,13 +3,12 @@
 use crate::ids::uuid;
 use crate::template::{ACCOUNT, FunctionSpec, REGION};
 use futures_util::future::BoxFuture;
-use lambda_http::{Adapter, Body, LambdaEvent, Service};
+use lambda_http::{Body, LambdaEvent};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use simdock_api::sound;
+use simdock_api::answer;
 use simdock_runtime::Context;
-use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -25,14 +24,9 @@ where
 {
     Arc::new(move |event, context| {
         let handle = handle.clone();
-        let service = lambda_http::service_fn(move |request| {
-            let answer = handle(request);
-            async move { Ok::<_, Infallible>(answer.await) }
-        });
         Box::pin(async move {
             let event = serde_json::from_value(event).map_err(|error| error.to_string())?;
-            let answered = Adapter::from(service).call(LambdaEvent::new(sound(event), context)).await;
-            match answered {
+            match answer(handle, LambdaEvent::new(event, context)).await {
                 Ok(response) => serde_json::to_value(response).map_err(|error| error.to_string()),
                 Err(never) => match never {},
             }

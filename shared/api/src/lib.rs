@@ -25,7 +25,7 @@ pub use request::{
     MAX_BODY, body_of, cursor, header, idempotency_key, is_id, json_object, order_num, path_parameter, query_parameters, route,
     write_cursor,
 };
-pub use serve::{serve, sound};
+pub use serve::{answer, serve};
 pub use settings::{
     AuditEntryView, BalanceView, CreditView, ImportEntryView, KeyView, LedgerEntryView, PartnerView, PlanDetailsView,
     PoolDayView, PoolDetailsView,

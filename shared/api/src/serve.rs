@@ -3,9 +3,12 @@
 use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpRequest;
 use lambda_http::http::header::{HOST, HeaderName};
 use lambda_http::request::LambdaRequest;
-use lambda_http::{Adapter, Body, Error, LambdaEvent, Request, Response, Service, lambda_runtime, service_fn};
+use lambda_http::{Adapter, Body, Error, IntoResponse, LambdaEvent, Request, Response, Service, lambda_runtime, service_fn};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use serde::Serialize;
 use std::convert::Infallible;
+use std::future::ready;
+use std::pin::Pin;
 
 /// What RFC 3986 has no place for in a query.
 const NO_URI: &AsciiSet = &CONTROLS
@@ -24,23 +27,42 @@ const NO_URI: &AsciiSet = &CONTROLS
     .add(b'}');
 
 /// Answers the requests that API Gateway hands over, until the process ends.
-pub async fn serve<F>(handle: impl Fn(Request) -> F) -> Result<(), Error>
+pub async fn serve<F>(handle: impl Fn(Request) -> F + Sync) -> Result<(), Error>
 where
     F: Future<Output = Response<Body>> + Send,
 {
+    lambda_runtime::run(service_fn(|event| answer(&handle, event))).await
+}
+
+/// The answer to one event, as JSON that API Gateway understands.
+pub async fn answer<F>(
+    handle: impl Fn(Request) -> F + Sync,
+    event: LambdaEvent<ApiGatewayV2httpRequest>,
+) -> Result<impl Serialize, Infallible>
+where
+    F: Future<Output = Response<Body>> + Send,
+{
+    let handle = &handle;
     let mut adapter = Adapter::from(service_fn(|request| {
         let answer = handle(request);
-        async { Ok::<_, Infallible>(answer.await) }
+        async { Ok(Answer(answer.await)) }
     }));
-    let handler = service_fn(|event: LambdaEvent<ApiGatewayV2httpRequest>| {
-        adapter.call(LambdaEvent::new(sound(event.payload), event.context))
-    });
-    lambda_runtime::run(handler).await
+    adapter.call(LambdaEvent::new(sound(event.payload), event.context)).await
+}
+
+/// An answer whose text is UTF-8. Of any other response the adapter would find out by its `charset`, and for that it puts the tables
+/// of all encodings that the web ever had into the binary.
+struct Answer(Response<Body>);
+
+impl IntoResponse for Answer {
+    fn into_response(self) -> Pin<Box<dyn Future<Output = Response<Body>> + Send>> {
+        Box::pin(ready(self.0))
+    }
 }
 
 /// The event in a form that always makes a request. The adapter makes a URI of the query as it came and of headers that the client
 /// wrote, and panics where they make none: a lone `"` in a query would end the process. No function looks at these headers.
-pub fn sound(mut event: ApiGatewayV2httpRequest) -> LambdaRequest {
+fn sound(mut event: ApiGatewayV2httpRequest) -> LambdaRequest {
     event.headers.remove(HOST);
     event.headers.remove(HeaderName::from_static("x-forwarded-proto"));
     // What the query says stays the same.

@@ -14,7 +14,7 @@ use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use rustls::crypto::aws_lc_rs;
+use rustls::crypto::ring;
 use rustls::{ClientConfig, RootCertStore};
 
 /// Longest base URL in bytes.
@@ -34,7 +34,7 @@ pub type Client = legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
 
 /// Builds a client. Reads the system's root certificates only for an `encrypted` one, and fails where there are none.
 pub fn client(encrypted: bool) -> io::Result<Client> {
-    let tls = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+    let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(io::Error::other)?;
     let tls = if encrypted { tls.with_native_roots()? } else { tls.with_root_certificates(RootCertStore::empty()) };
