@@ -96,6 +96,11 @@ fn days_are_those_of_who_looks() {
             browser.shows(if hour < 12 { "days in UTC−12:00" } else { "days in UTC+14:00" }).await;
             assert_eq!(browser.text().await.contains(num(&order)), shown, "{chosen} {at}");
         }
+        browser.picture("orders-filters-1280").await;
+        browser.width(390).await;
+        desk.open("/console/orders?otherOrderId=shop-1&otherItemId=2").await;
+        browser.picture("orders-filters-390").await;
+        browser.width(1280).await;
         // Without the script's word they are those of UTC, and the page says so.
         for (chosen, shown) in [(local.as_str(), false), (day, true)] {
             desk.open(&format!("/console/orders?email=days%40example.com&from={chosen}&to={chosen}")).await;

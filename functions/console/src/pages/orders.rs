@@ -190,12 +190,14 @@ fn is_filtered(query: &Form) -> bool {
     FILTERS.iter().chain(&["from", "to"]).any(|name| !query.text(name).is_empty())
 }
 
+/// Whether no index leads to the orders but that of days, of which the API's list goes back 31 unless some are named.
+fn goes_by_days(query: &Form) -> bool {
+    ["partnerId", "email", "iccid", "needsAttention", "from", "to"].iter().all(|name| query.text(name).is_empty())
+}
+
 fn summary(query: &Form, page: &Page<Order>) -> String {
     let orders = count(page.items.len(), "order", "orders");
-    // What the API's list goes back to where no index but that of days leads to the orders.
-    let narrowed =
-        ["partnerId", "email", "iccid", "needsAttention", "from", "to"].iter().any(|name| !query.text(name).is_empty());
-    let orders = if narrowed { orders } else { format!("{orders} of the last 31 days") };
+    let orders = if goes_by_days(query) { format!("{orders} of the last 31 days") } else { orders };
     match (page.next_cursor.is_some(), query.text("cursor").is_empty()) {
         (false, true) => orders,
         (false, false) => format!("{orders}, the last ones"),
@@ -212,7 +214,9 @@ fn empty(query: &Form, page: &Page<Order>) -> Markup {
                 p { "Nothing waits for you." }
             } @else if is_filtered(query) {
                 p { "No order is like that." }
-                p.hint { "Without a mail, a card or an own id, the last 31 days are looked through; name days to go further back." }
+                @if goes_by_days(query) {
+                    p.hint { "Without a partner, a mail or a card, the last 31 days are looked through; name days to go further back." }
+                }
             } @else {
                 p { "No orders in the last 31 days." }
                 p { a.button href="/console/orders/new" { "Create the first" } }

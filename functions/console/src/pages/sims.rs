@@ -31,7 +31,7 @@ const COLUMNS: &[Column] = &[
     shown("days", "Days left", &["daysLeft"]),
     shown("month", "This month MB", &["monthMb"]),
     shown("note", "Note", &["note"]),
-    hidden("rules", "Rules", &["suspendAtMonthMb"]),
+    shown("rules", "Rules", &["suspendAtMonthMb"]),
     shown("labels", "Labels", &["labels"]),
     hidden("number", "Number", &["mobileNumber"]),
     hidden("line", "Line", &["subscriptionId"]),
