@@ -36,7 +36,9 @@ impl Form {
         let mut parts = Multipart::new(once(whole), boundary);
         let mut fields = Vec::new();
         while let Some(field) = parts.next_field().await.ok()? {
-            fields.push((field.name()?.to_owned(), field.text().await.ok()?));
+            // A page of ours is in UTF-8, and so is what it sends.
+            let name = field.name()?.to_owned();
+            fields.push((name, String::from_utf8_lossy(&field.bytes().await.ok()?).into_owned()));
         }
         Some(Self(fields))
     }
