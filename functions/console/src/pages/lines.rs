@@ -37,7 +37,7 @@ pub async fn show(desk: &Desk<'_>, id: &str, attempt: Option<Attempt<'_>>) -> Re
                     h2 #acts { "Actions" }
                     (acts(desk, &line, &main, &actions, &plans.items, attempt))
                 }
-                @if !line.service_history.is_empty() { (history(&line.service_history)) }
+                @if !line.service_history.is_empty() { (history("Suspensions", &line.service_history)) }
             }
         }
     };

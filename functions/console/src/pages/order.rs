@@ -58,7 +58,7 @@ async fn whole(desk: &Desk<'_>, order: &Order, attempt: Option<Attempt<'_>>) -> 
                     h2 #acts { "Actions" }
                     (order_acts::show(desk, order, &actions, attempt))
                 }
-                (history(&order.history))
+                (history("History", &order.history))
             }
         }
     };
@@ -202,10 +202,10 @@ fn mails(order: &Order) -> Markup {
 }
 
 /// What happened, the newest first.
-pub fn history(entries: &[Entry]) -> Markup {
+pub fn history(title: &str, entries: &[Entry]) -> Markup {
     html! {
         section aria-labelledby="history" {
-            h2 #history { "History" }
+            h2 #history { (title) }
             ol.timeline {
                 @for entry in entries.iter().rev() {
                     li {

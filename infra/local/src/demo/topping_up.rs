@@ -90,7 +90,7 @@ async fn profile_does_not_fit(play: &mut Play<'_>) -> Outcome {
     let main = play.sell("Europe", &draft(EUROPE, 1, "balance")).await?;
     let ask = Ask::post(main.path("top-ups"), &json!({"planId": "asia-3gb-30d", "payment": "balance"}));
     let problem = play.refused(&main.order, "top-up", ask, "profile_mismatch").await?;
-    expect(text(&problem, "detail")?.contains("POST /v1/orders"), format!("the way out is not named: {problem}"))?;
+    expect(text(&problem, "detail")?.contains("Order a new line"), format!("the way out is not named: {problem}"))?;
     let out = play.sell("the way out: a new line", &draft("asia-3gb-30d", 1, "balance")).await?;
     expect(out.id != main.id, "the new line is the old one")?;
     play.mails(&out.order, &["confirmation", "qr"]).await
