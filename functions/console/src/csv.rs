@@ -57,8 +57,7 @@ pub async fn export<'a, T: DeserializeOwned>(
 ) -> Result<Response<Body>, Refusal> {
     let (items, whole) = gather(request).await?;
     let lines = items.iter().map(|item| columns.iter().map(|column| cell(column, item)).collect());
-    // `lambda_http` takes one mark away from what is text.
-    let file = format!("{BYTE_ORDER_MARK}{}", write(columns, lines));
+    let file = write(columns, lines);
     let name = if whole { format!("{name}.csv") } else { format!("{name}-first-{}.csv", items.len()) };
     Ok(download(&name, "text/csv; charset=utf-8", file))
 }

@@ -85,7 +85,8 @@ fn shipment(fields: &mut Fields, now: Timestamp) -> Result<Command, Problem> {
         None => None,
         Some(text) => {
             let at = text.parse::<Timestamp>().ok().filter(|at| *at <= now.plus_seconds(SKEW));
-            let at = at.ok_or_else(|| Problem::invalid_field("shippedAt", "must be a time (RFC 3339) that is not in the future"))?;
+            let at =
+                at.ok_or_else(|| Problem::invalid_field("shippedAt", "must be a time (RFC 3339) that is not in the future"))?;
             Some(at.min(now))
         }
     };

@@ -65,7 +65,7 @@ impl Gateway {
             Err(BodyError::Broken) => return own_answer(StatusCode::BAD_REQUEST, "Bad Request"),
         };
         let event = event(&parts, &body, route, path_parameters, peer, &self.clock);
-        if event.to_string().len() > LARGEST_PAYLOAD {
+        if is_too_large(&event) {
             return own_answer(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
         }
         match function.call_within(event, route.timeout).await {
@@ -81,6 +81,13 @@ impl Gateway {
             }
         }
     }
+}
+
+/// Whether Lambda would not take or give it.
+fn is_too_large(payload: &Value) -> bool {
+    let body = payload.get("body").and_then(Value::as_str).map_or(0, str::len);
+    // All else of an event is bounded by the largest head of a request, and a character of the body takes six at most.
+    6 * body > LARGEST_PAYLOAD / 2 && payload.to_string().len() > LARGEST_PAYLOAD
 }
 
 /// What the gateway says by itself has a `message` and is no problem+json.
@@ -239,7 +246,7 @@ fn clf_time(clock: &StackClock) -> String {
 
 /// The answer that a result asks for; none if the gateway cannot make sense of it.
 fn answer(result: &Value) -> Option<Response> {
-    if result.to_string().len() > LARGEST_PAYLOAD {
+    if is_too_large(result) {
         return None;
     }
     let Some(status) = result.get("statusCode").and_then(Value::as_u64) else {

@@ -53,8 +53,13 @@ fn target() -> PathBuf {
     program.ancestors().nth(2).expect("the target folder").to_owned()
 }
 
+/// What the profile `local` made.
+pub fn quick(name: &str) -> PathBuf {
+    target().join("local").join(name)
+}
+
 /// A release binary.
-pub fn release(name: &str) -> PathBuf {
+fn release(name: &str) -> PathBuf {
     target().join("release").join(name)
 }
 
@@ -67,18 +72,18 @@ fn functions() -> Vec<String> {
     names
 }
 
-/// Builds the release binaries: the functions and the bare one by themselves, so that the local stack's features are not in them,
-/// and the stack with this program, whose dependencies it shares.
+/// Builds the release binaries, the functions and the bare one, by themselves, so that the local stack's features are not in them;
+/// and what measures the stack, and the stack, as one runs them.
 pub fn build() {
     let mut packages = functions();
     packages.push(BARE.to_owned());
-    for packages in [&packages[..], &["bench", "local"].map(str::to_owned)] {
+    for (profile, packages) in [("release", &packages[..]), ("local", &["bench", "local"].map(str::to_owned))] {
         let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        cargo.args(["build", "--release", "--locked"]).arg("--target-dir").arg(target()).current_dir(root());
+        cargo.args(["build", "--locked", "--profile", profile, "--target-dir"]).arg(target()).current_dir(root());
         for package in packages {
             cargo.args(["-p", &format!("simdock-{package}")]);
         }
-        assert!(cargo.status().expect("cargo runs").success(), "the release binaries are not built");
+        assert!(cargo.status().expect("cargo runs").success(), "the {profile} binaries are not built");
     }
 }
 

@@ -1,9 +1,10 @@
 //! How fast the local stack is: orders from their creation to both of their mails, beside what its engine does with the same requests
-//! when nothing else has to be done.
+//! when nothing else has to be done. Both are built with the profile `local`, for speed, and this program as well while it measures them.
 
-use crate::binaries::{memory_mb, release};
+use crate::binaries::{memory_mb, quick};
 use crate::shop::Shop;
 use crate::site::SOURCES;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use simdock_domain::Iccid;
 use simdock_local::{Options, Stack};
@@ -13,10 +14,11 @@ use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+/// The argument that has this program measure the stack only, and print that.
+pub const ALONE: &str = "local";
 /// How many orders are taken in each run.
 const ORDERS: usize = 400;
 /// How many before, so that caches are warm.
@@ -29,16 +31,19 @@ const STARTS: usize = 5;
 const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Rates.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 pub struct Rates {
     /// Orders per second through the whole stack.
+    #[serde(rename = "ordersPerS")]
     pub orders: f64,
     /// Orders per second if the engine had only to answer what the functions ask of it.
+    #[serde(rename = "bareOrdersPerS")]
     pub bare: f64,
 }
 
 /// The stack.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Local {
     /// With its data in a file.
     pub file: Rates,
@@ -47,8 +52,10 @@ pub struct Local {
     /// From the start of the process until it serves, with new data in a file, in milliseconds.
     pub ready_ms: f64,
     /// Its memory then, in megabytes.
+    #[serde(rename = "idleRssMb")]
     pub idle_mb: f64,
     /// The most that it used while it took the orders, in megabytes.
+    #[serde(rename = "peakRssMb")]
     pub peak_mb: f64,
 }
 
@@ -69,7 +76,7 @@ impl Drop for Folder {
     }
 }
 
-/// The release binary of the stack in a process of its own, which ends with this value.
+/// The stack in a process of its own, which ends with this value.
 struct Running {
     process: Child,
     ready: Value,
@@ -80,7 +87,7 @@ impl Running {
     async fn start(folder: &Path, arguments: &[&str]) -> Self {
         let ready_file = folder.join("ready.json");
         let begun = Instant::now();
-        let mut process = Command::new(release("simdock"))
+        let mut process = Command::new(quick("simdock"))
             .args(["--port", "0", "--pause", "sweep", "--ready-file"])
             .arg(&ready_file)
             .args(arguments)
@@ -107,12 +114,18 @@ impl Drop for Running {
     }
 }
 
-/// Measures it. `recorded` are the requests of orders, as [`record`] has them.
-pub async fn measure(recorded: Vec<Vec<Call>>) -> Local {
+/// Has it measured by this program as the profile `local` builds it, see [`measure`].
+pub fn measured() -> Local {
+    let output = Command::new(quick("simdock-bench")).arg(ALONE).stderr(Stdio::inherit()).output().expect("this program starts");
+    serde_json::from_slice(&output.stdout).expect("the rates")
+}
+
+/// Measures it.
+pub async fn measure() -> Local {
     let folder = Folder::new();
     let stock = folder.0.join("stock.csv");
     fs::write(&stock, csv(ORDERS + BEFORE)).expect("the stock");
-    let recorded = Arc::new(recorded);
+    let recorded = record().await;
 
     let mut ready = Vec::new();
     let mut idle_mb = 0.0;
@@ -219,7 +232,7 @@ async fn bare(data: Option<PathBuf>, stock: &Path, recorded: &[Vec<Call>]) -> f6
 }
 
 /// What the functions ask of the engine for as many orders as a run takes: each order's requests, without those that only look.
-pub async fn record() -> Vec<Vec<Call>> {
+async fn record() -> Vec<Vec<Call>> {
     let folder = Folder::new();
     let stock = folder.0.join("stock.csv");
     fs::write(&stock, csv(ORDERS + BEFORE)).expect("the stock");

@@ -1,6 +1,7 @@
 //! `cargo run --release -p simdock-bench`: measures, prints a table, and writes `target/bench.json`. With `--check` it fails if a
 //! figure is not what it is held to.
 
+use serde_json::json;
 use simdock_bench::shop::{ASKED, PLAN};
 use simdock_bench::{actions, binaries, claims, cost, growth, local, pure, report};
 use std::fs;
@@ -13,9 +14,14 @@ const BUYERS: u32 = 1_000;
 const SCARCE: u32 = 500;
 
 fn main() -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     let check = match std::env::args().skip(1).collect::<Vec<_>>().as_slice() {
         [] => false,
         [flag] if flag == "--check" => true,
+        [only] if only == local::ALONE => {
+            println!("{}", json!(runtime.block_on(local::measure())));
+            return ExitCode::SUCCESS;
+        }
         _ => {
             eprintln!("simdock-bench [--check]");
             return ExitCode::FAILURE;
@@ -25,7 +31,6 @@ fn main() -> ExitCode {
     let progress = |what: &str| eprintln!("[{:>5.1} s] {what}", begun.elapsed().as_secs_f64());
     progress("building the release binaries");
     binaries::build();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     let parts = runtime.block_on(async {
         let mut parts = Vec::new();
         progress("what actions cost");
@@ -34,10 +39,8 @@ fn main() -> ExitCode {
         parts.push(report::claims(&claims::crowd(BUYERS, 2 * BUYERS).await, &claims::crowd(BUYERS, SCARCE).await));
         progress("starts");
         parts.push(report::start(&binaries::measure().await));
-        progress("what the engine is asked for orders");
-        let recorded = local::record().await;
         progress("the local stack");
-        parts.push(report::local(&local::measure(recorded).await));
+        parts.push(report::local(&local::measured()));
         progress("the pure parts");
         parts.push(report::pure(&pure::measure()));
         parts.push(report::growth(&growth::measure(progress).await));

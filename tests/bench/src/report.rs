@@ -179,12 +179,7 @@ pub fn local(local: &Local) -> Part {
         Row::new("local.idleRssMb", local.idle_mb, Target::AtMost(40.0)),
         Row::new("local.peakRssMb", local.peak_mb, Target::None),
     ]);
-    let rates = |rates: Rates| json!({ "ordersPerS": rates.orders, "bareOrdersPerS": rates.bare });
-    let figures = json!({
-        "file": rates(local.file), "memory": rates(local.memory),
-        "readyMs": local.ready_ms, "idleRssMb": local.idle_mb, "peakRssMb": local.peak_mb,
-    });
-    Part { rows, json: part("local", figures) }
+    Part { rows, json: part("local", json!(local)) }
 }
 
 /// What the pure parts cost.
