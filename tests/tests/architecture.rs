@@ -53,10 +53,10 @@ fn the_domain_knows_no_aws_and_no_async() {
 fn a_function_carries_one_http_stack_and_one_tls() {
     for function in folders("functions") {
         let crates = tree(&format!("simdock-{function}"));
-        for once in ["hyper", "rustls", "hyper-rustls", "tokio", "http"] {
+        for once in ["hyper", "rustls", "hyper-rustls", "ring", "tokio", "http"] {
             assert_eq!(crates.get(once).map_or(0, BTreeSet::len), 1, "{function} has {once} {:?}", crates.get(once));
         }
-        for never in ["ring", "native-tls", "openssl", "openssl-sys", "reqwest", "dynoxide-rs"] {
+        for never in ["aws-lc-rs", "native-tls", "openssl", "openssl-sys", "reqwest", "dynoxide-rs"] {
             assert!(!crates.contains_key(never), "{function} has {never}");
         }
     }
