@@ -49,6 +49,8 @@ pub struct Field<'a> {
     label: &'a str,
     kind: Kind<'a>,
     value: String,
+    /// Whether it comes back as it was sent: then it stays empty if it was emptied.
+    was_sent: bool,
     hint: &'a str,
     error: Option<String>,
     required: bool,
@@ -94,6 +96,7 @@ impl<'a> Fields<'a> {
             label,
             kind,
             value: self.typed(name).unwrap_or_default().to_owned(),
+            was_sent: self.attempt.is_some_and(|attempt| attempt.values.has(name)),
             hint: "",
             error: error.map(|refusal| refusal.detail.clone()),
             required: false,
@@ -179,7 +182,7 @@ pub fn refused(refusal: &Refusal) -> Markup {
 impl Field<'_> {
     /// What it holds unless something else was typed.
     pub fn value(mut self, value: &str) -> Self {
-        if self.value.is_empty() {
+        if !self.was_sent {
             value.clone_into(&mut self.value);
         }
         self
@@ -243,5 +246,22 @@ impl Render for Field<'_> {
                 @if let Some(error) = &self.error { p.error #(error_id) { (error) } }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_form_comes_back_as_it_was_sent() {
+        let (values, refusal) = (Form::urlencoded("dataMb=&days=0"), Refusal::about("days", "must be 1 or more"));
+        let attempt = Attempt { form: "plan", values: &values, refusal: &refusal };
+        let fields = Fields::new("plan", Some(attempt));
+        assert_eq!(fields.text("dataMb", "Data").value("3072").value, "", "what was emptied");
+        assert_eq!(fields.text("days", "Days").value("15").value, "0");
+        assert_eq!(fields.text("name", "Name").value("Nordic").value, "Nordic", "what was not sent");
+        let others = Fields::new("other", Some(attempt));
+        assert_eq!(others.text("days", "Days").value("15").value, "15", "another form");
     }
 }

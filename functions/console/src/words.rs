@@ -54,6 +54,7 @@ fn tone(name: &str) -> Tone {
         | "invalid"
         | "provisioning_failed"
         | "refund_failed"
+        | "cancellation_refused"
         | "disputed"
         | "mail_failed"
         | "mail_undelivered"

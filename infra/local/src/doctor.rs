@@ -10,9 +10,9 @@ pub use patient::{Patient, doctor};
 use crate::error::{Context, StackError};
 use lambda_http::Error;
 use simdock_audit::{Books, Finding, Rule, Totals};
-use simdock_domain::{Order, OrderNum, PoolId, Timestamp};
+use simdock_domain::{Order, OrderNum, PoolId, Subscription, Timestamp};
 use simdock_runtime::Config;
-use simdock_store::{Inspected, Place, Record, Store, Table};
+use simdock_store::{Inspected, Place, Record, Store, StoreError, Table};
 use simdock_sweep::App as Sweep;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -175,8 +175,8 @@ impl Examination<'_> {
     }
 }
 
-/// Mends what the sweep would, the way it does: queues what is due, and puts the cards of leaked tickets back on sale. Says what
-/// it did. `config` names the queues too.
+/// Mends what the sweep would, the way it does: queues what is due, and puts the cards of leaked tickets back on sale. What is to be
+/// looked at later gets back its place in the index that the sweep goes by. Says what it did. `config` names the queues too.
 pub async fn repair(config: &Config, report: &Report) -> Result<Vec<String>, StackError> {
     let store = Store::new(config).await.context("the environment")?;
     let sweep = Sweep::new(config).await.context("the environment")?;
@@ -221,10 +221,14 @@ pub async fn repair(config: &Config, report: &Report) -> Result<Vec<String>, Sta
     for place in places {
         let failed = |error: Error| StackError::new(format!("{place}: {error}"));
         done.push(match (place.table(), place.key().parse::<OrderNum>()) {
-            (Table::Orders, Ok(num)) => format!("{place}: {} jobs queued", sweep.look_after(&num).await.map_err(failed)?),
-            (Table::Subscriptions, _) => {
-                format!("{place}: {} plans are over", sweep.look_after_subscription(place.key()).await.map_err(failed)?)
-            }
+            (Table::Orders, Ok(num)) => match sweep.look_after(&num).await.map_err(failed)? {
+                0 => indexed(place, write_order_anew(&store, &num).await.context(place)?),
+                jobs => format!("{place}: {jobs} jobs queued"),
+            },
+            (Table::Subscriptions, _) => match sweep.look_after_subscription(place.key()).await.map_err(failed)? {
+                0 => indexed(place, write_subscription_anew(&store, place.key()).await.context(place)?),
+                over => format!("{place}: {over} plans are over"),
+            },
             (Table::Orders | Table::Sims | Table::Pools | Table::Partners, _) => continue,
         });
     }
@@ -237,6 +241,25 @@ pub async fn repair(config: &Config, report: &Report) -> Result<Vec<String>, Sta
         done.push(format!("pool {pool}: {leaked} cards put back on sale"));
     }
     Ok(done)
+}
+
+fn indexed(place: &Place, written: bool) -> String {
+    let outcome = if written { "nothing is due now, and it has its place in the index" } else { "it was changed meanwhile" };
+    format!("{place}: {outcome}")
+}
+
+/// Writes an order as it stands, and with it the attributes that follow; false if somebody else changed it first.
+async fn write_order_anew(store: &Store, num: &OrderNum) -> Result<bool, StoreError> {
+    let Some(order) = store.order(num).await? else { return Ok(false) };
+    let next = Order { version: order.version + 1, ..order };
+    Ok(store.replace_order(&next).await?.is_ok())
+}
+
+/// The same of a subscription.
+async fn write_subscription_anew(store: &Store, id: &str) -> Result<bool, StoreError> {
+    let Some(subscription) = store.subscription(id).await? else { return Ok(false) };
+    let next = Subscription { version: subscription.version + 1, ..subscription };
+    Ok(store.replace_subscription(&next).await?.is_ok())
 }
 
 impl fmt::Display for Report {

@@ -4,7 +4,7 @@
 
 use aws_sdk_dynamodb::types::AttributeValue::{N, S};
 use simdock_audit::Rule;
-use simdock_domain::{FormFactor, OrderNum, Provider};
+use simdock_domain::{FormFactor, Order, OrderNum, Provider};
 use simdock_local::{Options, Stack, examine};
 use simdock_runtime::Service;
 use simdock_store::{Receipt, Store};
@@ -46,8 +46,8 @@ async fn nothing_is_wrong_after_everything_that_can_happen() {
     std::fs::remove_dir_all(folder).unwrap();
 }
 
-/// Places an order of the demo's partner and pays for it, past every function.
-async fn paid(store: &Store, key: &str) -> OrderNum {
+/// Places an order of the demo's partner, past every function.
+async fn placed(store: &Store, key: &str) -> Order {
     let plan = store.latest_plan("sandbox-1gb-7d").await.unwrap().unwrap();
     let num = OrderNum::derive("demo-travel", "POST /v1/orders", key);
     let draft = simdock_domain::Draft {
@@ -68,8 +68,14 @@ async fn paid(store: &Store, key: &str) -> OrderNum {
         other_item_id: None,
     };
     let now = store.clock().now();
-    let order = simdock_domain::Order::place(num, "demo-travel", draft, &plan, key.to_owned(), now).unwrap();
+    let order = Order::place(num, "demo-travel", draft, &plan, key.to_owned(), now).unwrap();
     store.create_order(&order).await.unwrap();
+    order
+}
+
+/// The same, and pays for it.
+async fn paid(store: &Store, key: &str) -> OrderNum {
+    let order = placed(store, key).await;
     let receipt = Receipt { provider: Provider::Stripe, payment_id: format!("pi_{key}"), received: order.price() };
     store.receive_payment(&order.num, &receipt).await.unwrap();
     order.num
@@ -88,6 +94,10 @@ async fn what_got_lost_is_put_right() {
     let leak = engine.update_item().table_name("simdock-local-pools").key("pk", S("pool#meridian.7.esim".to_owned()));
     let leak = leak.key("sk", S("counter".to_owned())).expression_attribute_values(":n", N("2".to_owned()));
     leak.update_expression("SET available = available - :n, head = head + :n").send().await.unwrap();
+    // No sweep will find that this one turns void.
+    let unpaid = placed(&store, "unpaid").await.num;
+    let astray = engine.update_item().table_name("simdock-local-orders").key("orderNum", S(unpaid.to_string()));
+    astray.update_expression("REMOVE dueAt").send().await.unwrap();
     stack.clock().advance(Duration::from_mins(20));
     write_ready(&stack, &folder);
 
@@ -95,12 +105,15 @@ async fn what_got_lost_is_put_right() {
     let mut rules: Vec<Rule> = found.found().iter().map(|finding| finding.rule).collect();
     rules.sort_unstable();
     rules.dedup();
-    assert_eq!(rules, [Rule::Overdue, Rule::Leaked], "{found}");
+    let mut expected = [Rule::Overdue, Rule::Leaked, Rule::DueAt];
+    expected.sort_unstable();
+    assert_eq!(rules, expected, "{found}");
     let (code, said) = doctor(&["--ready-file", "ready.json", "--repair"], &folder).await;
     assert_eq!(code, Some(1), "{said}");
     for wanted in [
         format!("orders {num}: overdue: "),
         format!("Repaired: orders {num}: 2 jobs queued."),
+        format!("Repaired: orders {unpaid}: nothing is due now, and it has its place in the index."),
         "Repaired: pool meridian.7.esim: 2 cards put back on sale.".to_owned(),
     ] {
         assert!(said.contains(&wanted), "no {wanted}: {said}");

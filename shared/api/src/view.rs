@@ -450,6 +450,9 @@ fn attention(attention: Attention) -> AttentionView {
         Attention::ProvisioningFailed => "What was ordered could not be provisioned.",
         Attention::MoneyOwed => "Money is owed back.",
         Attention::RefundFailed => "The payment provider will not give money back: somebody has to.",
+        Attention::CancellationRefused => {
+            "The carrier did not take a card back: ask again or tell the subscriber, then write a note."
+        }
         Attention::Disputed => "The payer disputes a payment. Answer it at the provider, then write a note.",
         Attention::MailFailed => "A mail could not be sent.",
         Attention::MailUndelivered => "A mail did not reach its recipient.",

@@ -123,12 +123,14 @@ impl Rule {
     /// What mends it, in a few words; the runbook has more.
     pub fn mend(self) -> &'static str {
         match self {
-            Self::Overdue | Self::DueAt => "simdock doctor --repair queues what is due; look at the sweep and the dead letters",
+            Self::Overdue | Self::DueAt => {
+                "simdock doctor --repair does what is due and puts the rest into its index; look at the sweep and the dead letters"
+            }
             Self::Leaked => "simdock doctor --repair puts it back on sale, as two sweeps do",
             Self::RefundStalled => "see the order's history, then POST /v1/orders/{orderNum}/retry",
             Self::Booked => "have the payment provider send the payment's event again",
             Self::Attributes => "any change writes them anew: POST /v1/orders/{orderNum}/notes",
-            Self::Work => "POST /v1/orders/{orderNum}/retry, or …/emails for a mail; else a person",
+            Self::Work => "POST /v1/orders/{orderNum}/emails for a mail; a person for anything else",
             Self::Readable
             | Self::PaidOnce
             | Self::OwedBack

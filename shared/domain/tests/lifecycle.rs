@@ -523,6 +523,9 @@ fn a_request_for_the_whole_order_is_about_what_can_be_given_back() {
     assert_eq!(cancel(&order, about(&order, 23), 23), Err(Rejected::Done));
     let order =
         decide(&order, Command::RevocationRefused { line: 2, provisioned: true, reason: "installed".into() }, at(24)).unwrap();
+    assert!(order.attention().contains(&Attention::CancellationRefused), "a person has to know");
+    let noted = decide(&order, Command::Note("told the subscriber".into()), at(25)).unwrap();
+    assert!(!noted.attention().contains(&Attention::CancellationRefused));
     assert_eq!(about(&order, 25), [2]);
 
     // When nothing can be, the refusal has the first reason.

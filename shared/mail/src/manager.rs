@@ -111,7 +111,11 @@ fn to_do(order: &Order) -> Vec<String> {
                     )
                 }));
             }
-            Attention::Disputed => to_do.extend(order.open_disputes().map(|entry| {
+            Attention::CancellationRefused => to_do.extend(order.unanswered(Event::CancellationRefused).map(|entry| {
+                let why = entry.note.as_deref().unwrap_or("no reason given");
+                format!("The operator did not take a card back ({why}): ask again or tell the subscriber, then write a note on the order.")
+            })),
+            Attention::Disputed => to_do.extend(order.unanswered(Event::Disputed).map(|entry| {
                 let what = entry.note.as_deref().unwrap_or("payment");
                 format!("Answer the dispute at the provider, then write a note on the order: {what}.")
             })),

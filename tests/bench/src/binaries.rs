@@ -83,6 +83,11 @@ pub fn build() {
         for package in packages {
             cargo.args(["-p", &format!("simdock-{package}")]);
         }
+        // What cargo tells this program about itself is nothing to the build scripts of others, which would run again for it.
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CARGO_PKG_")) {
+            cargo.env_remove(name);
+        }
+        cargo.env_remove("CARGO_MANIFEST_DIR").env_remove("CARGO_MANIFEST_PATH");
         assert!(cargo.status().expect("cargo runs").success(), "the {profile} binaries are not built");
     }
 }

@@ -67,6 +67,8 @@ fn a_card_is_labelled_set_aside_and_restored() {
         let card = browser.find("h1").await.text().await.unwrap();
         browser.send("edit", &[("note", "scratched"), ("labels", "shelf 3, check")]).await;
         browser.shows("Saved.").await;
+        desk.open(&format!("/console/find?q={card}")).await;
+        assert!(browser.url().await.ends_with(&format!("/console/sims/{card}")), "no order has it");
         desk.open("/console/sims?label=check").await;
         browser.shows("scratched").await;
         desk.open(&format!("/console/sims/{card}")).await;

@@ -41,7 +41,7 @@ fn get<'a>(desk: &'a Desk<'_>, path: &'a [&'a str]) -> Option<Answer<'a>> {
     Some(match path {
         [] => Box::pin(async { Ok(redirect("/console/orders")) }),
         ["badge"] => Box::pin(async { Ok(desk.badge().await) }),
-        ["find"] => Box::pin(async { Ok(find::find(desk)) }),
+        ["find"] => Box::pin(find::find(desk)),
         ["orders"] => Box::pin(orders::list(desk)),
         ["orders.csv"] => Box::pin(orders::export(desk)),
         ["orders", "new"] => Box::pin(new_order::show(desk, None)),

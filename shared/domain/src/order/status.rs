@@ -46,6 +46,8 @@ pub enum Attention {
     MoneyOwed,
     /// Money is owed back that the provider will not give back.
     RefundFailed,
+    /// The carrier did not let cards be cancelled, and nobody has written a note since.
+    CancellationRefused,
     /// A payment is disputed, and nobody has written a note since.
     Disputed,
     /// A mail was given up.
@@ -93,6 +95,7 @@ wire_names!(Attention {
     ProvisioningFailed => "provisioning_failed",
     MoneyOwed => "money_owed",
     RefundFailed => "refund_failed",
+    CancellationRefused => "cancellation_refused",
     Disputed => "disputed",
     MailFailed => "mail_failed",
     MailUndelivered => "mail_undelivered",
@@ -181,10 +184,10 @@ impl Order {
         self.kind.takes_cards() && self.form_factor == FormFactor::Physical && self.is_paid() && open && self.shipment.is_none()
     }
 
-    /// The disputes that no manager has written a note since.
-    pub fn open_disputes(&self) -> impl Iterator<Item = &Entry> {
+    /// What happened of a kind that no manager has written a note since.
+    pub fn unanswered(&self, event: Event) -> impl Iterator<Item = &Entry> {
         let noted = self.history.iter().rposition(|entry| entry.event == Event::Noted).map_or(0, |index| index + 1);
-        self.history[noted..].iter().filter(|entry| entry.event == Event::Disputed)
+        self.history[noted..].iter().filter(move |entry| entry.event == event)
     }
 
     /// What a manager should look at, derived.
@@ -202,7 +205,10 @@ impl Order {
         if self.refunds.iter().any(|refund| refund.state == RefundState::Failed && self.is_owed(refund)) {
             all.push(Attention::RefundFailed);
         }
-        if self.open_disputes().next().is_some() {
+        if self.unanswered(Event::CancellationRefused).next().is_some() {
+            all.push(Attention::CancellationRefused);
+        }
+        if self.unanswered(Event::Disputed).next().is_some() {
             all.push(Attention::Disputed);
         }
         if self.mails.iter().any(|mail| matches!(mail.state, MailState::Failed(_))) {

@@ -16,7 +16,8 @@ use simdock_domain::{Currency, Money};
 
 /// All partners.
 pub async fn list(desk: &Desk<'_>, attempt: Option<Attempt<'_>>) -> Result<Response<Body>, Refusal> {
-    let partners: Page<Partner> = desk.api.call("GET /v1/partners").send().await?;
+    let partners: Page<Partner> =
+        desk.api.call("GET /v1/partners").query("cursor", desk.visit.query.text("cursor")).send().await?;
     let fields = Fields::new("new-partner", attempt);
     let content = html! {
         div.head { h1 { "Settings" } }
@@ -36,6 +37,7 @@ pub async fn list(desk: &Desk<'_>, attempt: Option<Attempt<'_>>) -> Result<Respo
                 }
             }
         }
+        (pager(desk.visit, "/console/settings/partners", partners.next_cursor.as_ref()))
         details.panel open[fields.was_refused()] {
             summary { "New partner" }
             (fields.form(desk, "/console/settings/partners", &html! {
@@ -144,7 +146,7 @@ fn acts(desk: &Desk<'_>, partner: &Partner, attempt: Option<Attempt<'_>>) -> Mar
                 (credit.form(desk, &format!("{path}/credit"), &html! {
                     (credit.text("amount", "Amount").required().hint("such as 250.00; below zero takes back what was credited by mistake"))
                     (credit.text("currency", "Currency").value(currency).required().width("short"))
-                    (credit.text("note", "Note").required().hint("the invoice, for the ledger"))
+                    (credit.text("note", "Note").required().hint("the invoice, for the ledger; the partner reads it"))
                 }, "Credit"))
             }
             details.act open[alarm.was_refused()] {

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 pub async fn put(desk: &Desk<'_>) -> Result<(), StackError> {
     provisioning_failed(desk).await?;
     money_owed(desk).await?;
+    cancellation_refused(desk).await?;
     disputed(desk).await?;
     mails(desk).await
 }
@@ -43,6 +44,14 @@ async fn money_owed(desk: &Desk<'_>) -> Result<(), StackError> {
     desk.told("stripe", "pending").await?;
     desk.give_back(&order, None).await?;
     desk.until(&order, "taken on", |order| refund_is(order, "requested")).await.map(|_| ())
+}
+
+/// A card that the operator does not take back.
+async fn cancellation_refused(desk: &Desk<'_>) -> Result<(), StackError> {
+    let order = desk.sold(BEN, "sandbox-1gb-7d").await?;
+    desk.told("operator", "refuse").await?;
+    desk.give_back(&order, None).await?;
+    desk.until(&order, "refused", |order| needs(order, "cancellation_refused")).await.map(|_| ())
 }
 
 /// A payment that the card's holder does not know of.
