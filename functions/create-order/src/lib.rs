@@ -30,7 +30,7 @@ impl App {
         let num = new_order_num(request, "POST /v1/orders", &principal)?;
         let (fields, canonical) = json_object(request)?;
         let (partner_id, plan_id, draft) = read_draft(fields, &principal)?;
-        if matches!(principal, Principal::Manager { .. }) && self.store.partner(&partner_id).await?.is_none() {
+        if principal.is_manager() && self.store.partner(&partner_id).await?.is_none() {
             return Err(Problem::invalid_field("partnerId", "names no partner"));
         }
         let plan = self.store.latest_plan(&plan_id).await?.filter(|plan| plan.sold_by(&partner_id));
@@ -61,7 +61,7 @@ fn read_draft(mut fields: Fields, principal: &Principal) -> Result<(String, Stri
     let methods: Vec<&str> = PaymentMethod::ALL.iter().map(|method| method.name()).collect();
     let payment_method = fields.choice("payment", &methods, PaymentMethod::from_name)?;
     let payment_method = payment_method.ok_or_else(|| Problem::missing_field("payment"))?;
-    let by_manager = matches!(principal, Principal::Manager { .. });
+    let by_manager = principal.is_manager();
     let gift = match fields.optional_text("eligibleSubscriptionId", 18)? {
         Some(subscription) if payment_method == PaymentMethod::Complimentary => Some(Gift { subscription, by_manager }),
         Some(_) => return Err(Problem::invalid_field("eligibleSubscriptionId", "goes with payment complimentary only")),

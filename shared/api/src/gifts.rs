@@ -50,7 +50,7 @@ pub(crate) async fn gifts_of(
         return Err(Problem::not_eligible("no_eligible_plan", "The subscription has no plan that entitles to another one."));
     };
     // What is left to refuse is the same for all of them.
-    let by_manager = matches!(principal, Principal::Manager { .. });
+    let by_manager = principal.is_manager();
     let gift = Gift { subscription: subscription.id.clone(), by_manager };
     eligible(store, partner_id, email, &gift, any).await?;
     match store.gift(partner_id, &subscription.id).await? {

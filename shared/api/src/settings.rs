@@ -74,7 +74,7 @@ impl LedgerEntryView {
             order_num: entry.order_num().map(|num| num.to_string()),
             reference: entry.reference,
             note: entry.note,
-            by: entry.by.filter(|_| matches!(reader, Principal::Manager { .. })),
+            by: entry.by.filter(|_| reader.is_manager()),
         }
     }
 }

@@ -297,7 +297,7 @@ impl OrderView {
     /// An order as it stands now; `plan` is the version that it was sold with. Lists leave the cards out. What managers write for
     /// each other, and their names, are for managers.
     pub fn new(order: &Order, plan: &Plan, cards: Option<Vec<CardView>>, reader: &Principal, now: Timestamp) -> Self {
-        let for_manager = matches!(reader, Principal::Manager { .. });
+        let for_manager = reader.is_manager();
         let status = order.status(now);
         let void_reason = order.void.or_else(|| order.is_void(now).then_some(VoidReason::NotPaidInTime));
         let add_on = |id: &String| {
@@ -600,7 +600,7 @@ impl SubscriptionView {
         orders: &[OrderNum],
         reader: &Principal,
     ) -> Self {
-        let for_manager = matches!(reader, Principal::Manager { .. });
+        let for_manager = reader.is_manager();
         let sim = sim.filter(|sim| sim.subscription.as_ref() == Some(&subscription.id));
         let plan = |run: &PlanRun| {
             let (status, reason, from, until) = match run.state {

@@ -30,6 +30,13 @@ pub enum Principal {
     },
 }
 
+impl Principal {
+    /// Whether it is an order manager.
+    pub fn is_manager(&self) -> bool {
+        matches!(self, Self::Manager { .. })
+    }
+}
+
 /// An API key as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -83,10 +90,6 @@ impl Key {
     /// Whether it is good at a time.
     pub fn is_good(&self, now: Timestamp) -> bool {
         self.ends_at.is_none_or(|end| now < end)
-    }
-
-    fn is_managers(&self) -> bool {
-        matches!(self.principal, Principal::Manager { .. })
     }
 
     fn holder(&self) -> String {
@@ -210,7 +213,7 @@ impl Store {
         let entry = Put::builder().table_name(&self.tables.partners).set_item(Some(entry));
         let entry = entry.condition_expression("attribute_not_exists(pk)");
         write.push(TransactWriteItem::builder().put(built(entry.build())?).build());
-        if key.is_managers() && key.ends_at.is_none() {
+        if key.principal.is_manager() && key.ends_at.is_none() {
             let count = Update::builder().table_name(&self.tables.partners).set_key(Some(keys::managers()));
             let count = count.update_expression("ADD lasting :one").expression_attribute_values(":one", number(1));
             write.push(TransactWriteItem::builder().update(built(count.build())?).build());
@@ -253,7 +256,7 @@ impl Store {
             if !key.is_good(self.clock.now()) || key.ends_at == Some(ends_at) {
                 return Ok(EndKey::Ends(StoredKey { id: id.to_owned(), key }));
             }
-            let last = key.is_managers() && key.ends_at.is_none();
+            let last = key.principal.is_manager() && key.ends_at.is_none();
             let mut write = self.transaction();
             write.push(self.key_end(pk, &key, ends_at)?);
             if last {
