@@ -43,7 +43,7 @@ pub enum Promise {
     Refunds,
     /// A card belongs to one order.
     Cards,
-    /// No code that somebody has seen is sold to somebody else.
+    /// No code that somebody has seen is sold to somebody else, and no two cards have one.
     Codes,
     /// Stock adds up, and nothing is missing from sale.
     Stock,
@@ -167,8 +167,23 @@ impl Books {
         // What may not hold for a while is the only thing that goes by the time.
         let found = books.check_all(Timestamp::from_unix(0));
         let audit = Audit { drawn: found.iter().filter(|finding| finding.rule == Rule::Leaked).count(), ..count(&books) };
-        (audit, found.into_iter().filter(|finding| !finding.rule.takes_time()).map(Violation::from).collect())
+        let mut broken = Broken(found.into_iter().filter(|finding| !finding.rule.takes_time()).map(Violation::from).collect());
+        broken.note(Promise::Codes, one_card_each(&self.sims));
+        (audit, broken.0)
     }
+}
+
+/// No two cards have one code, whatever the tables keep of codes besides: those with a matching id, which is the third field.
+fn one_card_each(sims: &[Value]) -> Held {
+    let mut cards: BTreeMap<(String, &str), &str> = BTreeMap::new();
+    for sim in sims {
+        let mut fields = text(sim, "code").split('$').skip(1);
+        let (Some(address), Some(id)) = (fields.next(), fields.next().filter(|id| !id.is_empty())) else { continue };
+        if let Some(other) = cards.insert((address.to_lowercase(), id), text(sim, "iccid")) {
+            return Err(format!("cards {other} and {} have one code", text(sim, "iccid")));
+        }
+    }
+    Ok(())
 }
 
 fn count(books: &simdock_audit::Books) -> Audit {
@@ -200,7 +215,7 @@ impl From<Finding> for Violation {
             Rule::PaidOnce | Rule::Claimed | Rule::Booked => Promise::Money,
             Rule::OwedBack | Rule::RefundStalled => Promise::Refunds,
             Rule::Owner | Rule::Returning | Rule::Readable => Promise::Cards,
-            Rule::Disclosed => Promise::Codes,
+            Rule::Disclosed | Rule::Code => Promise::Codes,
             Rule::Slot | Rule::Leaked | Rule::Stock => Promise::Stock,
             Rule::Carrier | Rule::Plans | Rule::Change | Rule::Renewal => Promise::Subscriptions,
             Rule::Ledger | Rule::Balance => Promise::Ledger,

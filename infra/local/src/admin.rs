@@ -25,7 +25,7 @@ pub enum Task {
         /// What it is for; the same reference counts once.
         reference: String,
     },
-    /// List the partners and API keys that were made before there were lists of them.
+    /// List the partners and API keys that were made before there were lists of them, and put the cards' codes on record.
     Register,
     /// Say below how many cards a pool is low.
     PoolAlarm {
@@ -128,7 +128,15 @@ pub async fn administer(stage: &str, task: Task) -> Result<(), StackError> {
         Task::Register => {
             let (partners, keys) = store.register_all().await.context("the partners table")?;
             println!("{partners} partners and {keys} API keys are listed.");
-            Ok(())
+            let codes = store.claim_all_codes().await.context("the cards' codes")?;
+            println!("{} activation codes are on record, each with its card.", codes.claimed);
+            for (iccid, holder) in &codes.twice {
+                println!("Card {iccid} has the code of card {holder}: one profile stands twice.");
+            }
+            match codes.twice.len() {
+                0 => Ok(()),
+                some => Err(StackError::new(format!("{some} cards have another card's code; archive those that are not sold"))),
+            }
         }
         Task::PoolAlarm { pool, level } => {
             if !store.set_pool_alarm(&pool, level, ADMINISTRATOR).await.context("alarm level")? {

@@ -24,7 +24,7 @@ Simdock on this machine, without an AWS account.
                            Ends with 0 if nothing is wrong, 1 if something is, 2 if it could not look
   simdock load --stage S FILE                          puts a catalogue into a deployed stage
   simdock key --stage S --partner ID | --manager NAME  makes an API key for it
-  simdock register --stage S                           lists partners and keys that an earlier version made
+  simdock register --stage S                           lists partners and keys, and puts codes on record, of an earlier version
   simdock credit --stage S --partner ID --amount N --currency C --reference R
                                                        adds N minor units to a partner's balance
   simdock alarm --stage S --pool P --level N           raises an alarm while a pool has fewer than N cards

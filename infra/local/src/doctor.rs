@@ -42,14 +42,18 @@ impl Report {
 /// Examines all tables.
 pub async fn examine(store: &Store) -> Result<Report, StackError> {
     let mut examination = Examination { store, report: Report::default() };
-    let totals = examination.pools_and_partners(true).await?;
+    let mut totals = examination.pools_and_partners(true).await?;
     for table in [Table::Orders, Table::Sims, Table::Subscriptions] {
-        examination.each_page(table).await?;
+        examination.each_page(table, true, &mut totals).await?;
     }
     let suspects = totals.check();
     if !suspects.is_empty() {
         tokio::time::sleep(SECOND_LOOK).await;
-        let again = examination.pools_and_partners(false).await?.check();
+        let mut again = examination.pools_and_partners(false).await?;
+        if suspects.iter().any(|finding| finding.rule == Rule::Code) {
+            examination.each_page(Table::Sims, false, &mut again).await?;
+        }
+        let again = again.check();
         examination.report.found.extend(suspects.into_iter().filter(|finding| again.contains(finding)));
     }
     Ok(examination.report)
@@ -73,7 +77,7 @@ impl Examination<'_> {
             let places: Vec<Place> = items.iter().map(|item| item.place.clone()).collect();
             let books = self.with_neighbours(items).await?;
             for (_, record) in books.records().filter(|(place, _)| places.contains(place)) {
-                totals.add(record, |num| books.order(num));
+                totals.add(record, &books);
             }
             if first {
                 self.page(&books, &places).await?;
@@ -95,12 +99,12 @@ impl Examination<'_> {
             } else if let Record::Tail { tail, .. } = &record {
                 end = *tail;
             }
-            totals.add(&record, |_| None);
+            totals.add(&record, &Books::default());
         }
         while from < end {
             let slots = self.store.inspect_slots(pool, from, end.min(from + SLOTS)).await.context(pool)?;
             for record in slots.iter().filter_map(|slot| slot.record.as_ref().ok()) {
-                totals.add(record, |_| None);
+                totals.add(record, &Books::default());
             }
             if first {
                 *self.report.looked_at.entry(Table::Pools).or_default() += slots.len();
@@ -116,18 +120,24 @@ impl Examination<'_> {
         Ok(())
     }
 
-    async fn each_page(&mut self, table: Table) -> Result<(), StackError> {
+    /// Goes through a table; checks each item the first time.
+    async fn each_page(&mut self, table: Table, first: bool, totals: &mut Totals) -> Result<(), StackError> {
         let mut after = None;
         loop {
             let (items, next) = self.store.inspect(table, after).await.context(format!("the table {}", table.name()))?;
             let places: Vec<Place> = items.iter().map(|item| item.place.clone()).collect();
-            for item in &items {
-                if let Ok(Record::Order(order)) = &item.record {
+            let books = self.with_neighbours(items).await?;
+            for (_, record) in books.records().filter(|(place, _)| places.contains(place)) {
+                totals.add(record, &books);
+                if let Record::Order(order) = record
+                    && first
+                {
                     self.owed(&order.record);
                 }
             }
-            let books = self.with_neighbours(items).await?;
-            self.page(&books, &places).await?;
+            if first {
+                self.page(&books, &places).await?;
+            }
             after = next;
             if after.is_none() {
                 return Ok(());
@@ -176,15 +186,19 @@ impl Examination<'_> {
 }
 
 /// Mends what the sweep would, the way it does: queues what is due, and puts the cards of leaked tickets back on sale. What is to be
-/// looked at later gets back its place in the index that the sweep goes by. Says what it did. `config` names the queues too.
+/// looked at later gets back its place in the index that the sweep goes by, and a code that nobody has claimed becomes its card's. Says what it did. `config` names the queues too.
 pub async fn repair(config: &Config, report: &Report) -> Result<Vec<String>, StackError> {
     let store = Store::new(config).await.context("the environment")?;
     let sweep = Sweep::new(config).await.context("the environment")?;
     let mut done = Vec::new();
     let mut pools: BTreeSet<String> = BTreeSet::new();
     let mut places: BTreeSet<&Place> = BTreeSet::new();
+    let mut cards: BTreeSet<&Place> = BTreeSet::new();
     for finding in &report.found {
         match finding.rule {
+            Rule::Code => {
+                cards.insert(&finding.place);
+            }
             Rule::Overdue | Rule::DueAt => {
                 places.insert(&finding.place);
             }
@@ -231,6 +245,16 @@ pub async fn repair(config: &Config, report: &Report) -> Result<Vec<String>, Sta
             },
             (Table::Orders | Table::Sims | Table::Pools | Table::Partners, _) => continue,
         });
+    }
+    for place in cards {
+        for item in store.look_up(&BTreeSet::from([place.clone()])).await.context(place)? {
+            // Of two cards with one code, a person has to find out whose it is.
+            if let Ok(Record::Sim(sim)) = item.record
+                && store.claim_code(&sim).await.context(place)?.is_none()
+            {
+                done.push(format!("{place}: its code is on record"));
+            }
+        }
     }
     for pool in pools {
         let pool = PoolId::try_from(pool).map_err(StackError::new)?;

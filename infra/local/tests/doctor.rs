@@ -4,7 +4,7 @@
 
 use aws_sdk_dynamodb::types::AttributeValue::{N, S};
 use simdock_audit::Rule;
-use simdock_domain::{FormFactor, Order, OrderNum, Provider};
+use simdock_domain::{FormFactor, Iccid, Order, OrderNum, Provider};
 use simdock_local::{Options, Stack, examine};
 use simdock_runtime::Service;
 use simdock_store::{Receipt, Store};
@@ -21,7 +21,12 @@ fn folder(name: &str) -> PathBuf {
 /// What the program says and how it ends.
 async fn doctor(arguments: &[&str], folder: &Path) -> (Option<i32>, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_simdock"));
-    command.arg("doctor").args(arguments).current_dir(folder).env_remove("RUST_LOG");
+    command.arg("doctor").args(arguments).current_dir(folder);
+    run(command).await
+}
+
+async fn run(mut command: Command) -> (Option<i32>, String) {
+    command.env_remove("RUST_LOG");
     let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
     let said = [output.stdout, output.stderr].concat();
     (output.status.code(), String::from_utf8(said).unwrap())
@@ -140,4 +145,71 @@ async fn what_got_lost_is_put_right() {
         assert_eq!(doctor(arguments, &folder).await.0, Some(2), "{arguments:?}");
     }
     std::fs::remove_dir_all(folder).unwrap();
+}
+
+/// What the program says when it is to do something to the stage that a stack is.
+async fn at_stage(stack: &Stack, arguments: &[&str]) -> (Option<i32>, String) {
+    let ready = stack.ready();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_simdock"));
+    command.args(arguments).args(["--stage", "local"]);
+    for (variable, value) in [
+        ("AWS_REGION", "us-east-1"),
+        ("AWS_ACCESS_KEY_ID", "administrator"),
+        ("AWS_SECRET_ACCESS_KEY", "local"),
+        ("AWS_ENDPOINT_URL_DYNAMODB", ready["dynamodbUrl"].as_str().unwrap()),
+        ("AWS_ENDPOINT_URL_SQS", ready["servicesUrl"].as_str().unwrap()),
+    ] {
+        command.env(variable, value);
+    }
+    run(command).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn codes_of_an_earlier_version_are_put_on_record_and_double_ones_named() {
+    let stack = Stack::start(Options { paused: vec!["sweep".to_owned()], ..Options::default() }).await.unwrap();
+    let store = Store::new(&stack.config()).await.unwrap();
+    let engine = aws_sdk_dynamodb::Client::new(&stack.config().sdk(Service::DynamoDb).unwrap());
+    let cards: Vec<Iccid> = (1..=4).map(|card| Iccid::with_check_digit(&format!("890990{card:012}")).unwrap()).collect();
+    let sims = store.sims(&cards).await.unwrap();
+    let forget = async |card: usize| {
+        let pk = format!("code#{}", sims[card].profile_id().unwrap());
+        let delete = engine.delete_item().table_name("simdock-local-pools").key("pk", S(pk)).key("sk", S("code".to_owned()));
+        delete.send().await.unwrap();
+    };
+    // One card has the code of another, and two came in when no code was on record.
+    let code = sims[0].activation_code.clone().unwrap().to_string();
+    let double = engine.update_item().table_name("simdock-local-sims").key("iccid", S(cards[1].to_string()));
+    double.update_expression("SET code = :code").expression_attribute_values(":code", S(code.clone())).send().await.unwrap();
+    forget(2).await;
+    forget(3).await;
+
+    let twice = format!("sims {}: code: its code is that of card {}: one profile stands twice", cards[1], cards[0]);
+    let (status, said) = at_stage(&stack, &["doctor"]).await;
+    assert_eq!(status, Some(1), "{said}");
+    assert!(said.contains(&twice) && said.contains("Wrong: 3."), "{said}");
+    let (status, said) = at_stage(&stack, &["doctor", "--repair"]).await;
+    assert_eq!(status, Some(1), "{said}");
+    for mended in [2, 3] {
+        assert!(said.contains(&format!("Repaired: sims {}: its code is on record.", cards[mended])), "{said}");
+    }
+    let (status, left) = at_stage(&stack, &["doctor"]).await;
+    assert_eq!(status, Some(1), "{left}");
+    assert!(left.contains(&twice) && left.contains("Wrong: 1."), "{left}");
+
+    forget(2).await;
+    let (status, registered) = at_stage(&stack, &["register"]).await;
+    assert_ne!(status, Some(0), "{registered}");
+    assert!(registered.contains(&format!("Card {} has the code of card {}", cards[1], cards[0])), "{registered}");
+    assert!(store.claim_code(&sims[2]).await.unwrap().is_none());
+    // With its own code back, all is well, and nobody was told a code.
+    let single = engine.update_item().table_name("simdock-local-sims").key("iccid", S(cards[1].to_string()));
+    let own = sims[1].activation_code.clone().unwrap().to_string();
+    single.update_expression("SET code = :code").expression_attribute_values(":code", S(own)).send().await.unwrap();
+    for arguments in [&["register"][..], &["doctor"]] {
+        let (status, said) = at_stage(&stack, arguments).await;
+        assert_eq!(status, Some(0), "{said}");
+    }
+    let id = code.rsplit('$').next().unwrap();
+    assert!([said, left, registered].iter().all(|said| !said.contains(id)));
+    stack.stop().await;
 }

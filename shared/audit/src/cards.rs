@@ -10,11 +10,15 @@ pub fn neighbours(sim: &Sim) -> BTreeSet<Place> {
     places.extend(sim.order_num.iter().map(Place::order));
     places.extend(sim.subscription.iter().map(|id| Place::subscription(id)));
     places.extend(sim.slot.map(|slot| Place::slot(&sim.pool, slot)));
+    places.extend(sim.profile_id().map(|profile| Place::code(&profile)));
     places
 }
 
 impl Check<'_> {
     pub(crate) fn sim(&mut self, sim: &Sim) {
+        if let Some(profile) = sim.profile_id() {
+            self.code(sim, &profile);
+        }
         let subscription = sim.subscription.as_ref().and_then(|id| self.books.subscription(id));
         if sim.state != SimState::Stocked {
             self.hold(Rule::Slot, sim.slot.is_none(), || format!("it is {:?}, and names a slot", sim.state));
@@ -46,6 +50,16 @@ impl Check<'_> {
                 self.never_shown(sim);
             }
             SimState::SetAside => {}
+        }
+    }
+
+    /// No other card has its code, as far as the claim tells; [`Totals`](crate::Totals) sees to codes that nobody has claimed.
+    fn code(&mut self, sim: &Sim, profile: &str) {
+        match self.books.holder(profile) {
+            Some(holder) => self.hold(Rule::Code, *holder == sim.iccid, || twice(holder)),
+            None => self.hold(Rule::Code, sim.state != SimState::Stocked, || {
+                "it is for sale, and its code could come in with another card".to_owned()
+            }),
         }
     }
 
@@ -82,4 +96,9 @@ impl Check<'_> {
         let returning = self.books.sim(iccid).is_some_and(|sim| sim.state == SimState::Returning);
         self.hold(Rule::Returning, returning, || "it is marked as to go back on sale, and is not".to_owned());
     }
+}
+
+/// What is said of a card whose code another has.
+pub fn twice(holder: &Iccid) -> String {
+    format!("its code is that of card {holder}: one profile stands twice")
 }

@@ -95,7 +95,7 @@ impl Books {
     pub fn check_all(&self, now: Timestamp) -> Vec<Finding> {
         let mut totals = Totals::default();
         for (_, record) in self.records() {
-            totals.add(record, |num| self.order(num));
+            totals.add(record, self);
         }
         let mut found: Vec<Finding> = self.items.keys().flat_map(|place| self.check(place, now)).collect();
         found.extend(totals.check());
@@ -115,6 +115,12 @@ impl Books {
     fn sim(&self, iccid: &Iccid) -> Option<&Sim> {
         let Record::Sim(sim) = self.record(&Place::sim(iccid))? else { return None };
         Some(sim)
+    }
+
+    /// The card that claimed the code of a profile, if its claim is in the books.
+    fn holder(&self, profile: &str) -> Option<&Iccid> {
+        let Record::Code { iccid } = self.record(&Place::code(profile))? else { return None };
+        Some(iccid)
     }
 
     fn subscription(&self, id: &str) -> Option<&Subscription> {

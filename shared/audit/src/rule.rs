@@ -38,8 +38,10 @@ pub enum Rule {
     Slot,
     /// A card for sale can be drawn.
     Leaked,
-    /// A card whose code was shown is never sold again.
+    /// A card whose code was shown is never sold again; nor is its code with another card, by [`Self::Code`].
     Disclosed,
+    /// A code belongs to one card: no other has it, and none can come into stock with it while that card is for sale.
+    Code,
     /// A card that waits to go back on sale is marked, and only such a card.
     Returning,
     /// A card and its subscription name each other.
@@ -65,7 +67,7 @@ pub struct Finding {
 
 impl Rule {
     /// Every one.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::Readable,
         Self::Attributes,
         Self::DueAt,
@@ -84,6 +86,7 @@ impl Rule {
         Self::Slot,
         Self::Leaked,
         Self::Disclosed,
+        Self::Code,
         Self::Returning,
         Self::Carrier,
         Self::Plans,
@@ -112,6 +115,7 @@ impl Rule {
             Self::Slot => "slot",
             Self::Leaked => "leaked",
             Self::Disclosed => "disclosed",
+            Self::Code => "code",
             Self::Returning => "returning",
             Self::Carrier => "carrier",
             Self::Plans => "plans",
@@ -129,6 +133,10 @@ impl Rule {
             Self::Leaked => "simdock doctor --repair puts it back on sale, as two sweeps do",
             Self::RefundStalled => "see the order's history, then POST /v1/orders/{orderNum}/retry",
             Self::Booked => "have the payment provider send the payment's event again",
+            Self::Code => {
+                "simdock register, or simdock doctor --repair, puts codes on record; of two cards with one code a person archives the \
+                 one that is not sold: POST /v1/sims/{iccid}/archive"
+            }
             Self::Attributes => "any change writes them anew: POST /v1/orders/{orderNum}/notes",
             Self::Work => "POST /v1/orders/{orderNum}/emails for a mail; a person for anything else",
             Self::Readable
@@ -168,6 +176,7 @@ impl Rule {
             | Self::Owner
             | Self::Slot
             | Self::Disclosed
+            | Self::Code
             | Self::Returning
             | Self::Carrier
             | Self::Plans

@@ -1,10 +1,11 @@
-use crate::{Finding, Rule};
-use simdock_domain::{Currency, Money, Order, OrderNum, PoolId};
+use crate::cards::twice;
+use crate::{Books, Finding, Rule};
+use simdock_domain::{Currency, Iccid, Money, PoolId};
 use simdock_store::{Place, Record};
 use std::collections::BTreeMap;
 
-/// What only many items together tell: sums over ledgers, gifts and slots. Its size goes with the number of pools, partners and
-/// currencies.
+/// What only many items together tell: sums over ledgers, gifts and slots, and the codes that nobody has claimed. Its size goes with
+/// the number of pools, partners and currencies, and of cards that their operators gave a code; of a code it keeps a hash.
 #[derive(Clone, Debug, Default)]
 pub struct Totals {
     moved: BTreeMap<(String, Currency), i64>,
@@ -12,6 +13,8 @@ pub struct Totals {
     given: BTreeMap<String, u64>,
     counted: BTreeMap<String, u64>,
     pools: BTreeMap<String, Pool>,
+    /// Cards by the profile that their code downloads, see [`simdock_domain::ActivationCode::profile_id`].
+    unclaimed: BTreeMap<String, Vec<Iccid>>,
 }
 
 /// What is known of a pool.
@@ -30,8 +33,8 @@ struct Pool {
 }
 
 impl Totals {
-    /// Counts a record in: a pool's counter and marks before its slots. `order` finds the orders that gifts name.
-    pub fn add<'a>(&mut self, record: &Record, order: impl FnOnce(&OrderNum) -> Option<&'a Order>) {
+    /// Counts a record in: a pool's counter and marks before its slots. The books have its neighbours.
+    pub fn add(&mut self, record: &Record, books: &Books) {
         match record {
             Record::Entry { partner_id, amount, .. } => {
                 *self.moved.entry((partner_id.clone(), amount.currency)).or_default() += amount.amount;
@@ -43,7 +46,8 @@ impl Totals {
                 self.counted.insert(partner_id.clone(), *gifts);
             }
             Record::Gift { partner_id, order_num, .. } => {
-                let by_partner = order(order_num).and_then(|order| order.gift.as_ref()).is_some_and(|gift| !gift.by_manager);
+                let by_partner =
+                    books.order(order_num).and_then(|order| order.gift.as_ref()).is_some_and(|gift| !gift.by_manager);
                 *self.given.entry(partner_id.clone()).or_default() += u64::from(by_partner);
             }
             Record::Counter { pool, available, head, published } => {
@@ -59,8 +63,12 @@ impl Totals {
                 let pool = self.pool(pool);
                 pool.slots += u64::from(*slot >= pool.low);
             }
+            Record::Sim(sim) => {
+                if let Some(profile) = sim.profile_id().filter(|profile| books.holder(profile).is_none()) {
+                    self.unclaimed.entry(profile).or_default().push(sim.iccid.clone());
+                }
+            }
             Record::Order(_)
-            | Record::Sim(_)
             | Record::Subscription(_)
             | Record::Returned { .. }
             | Record::Code { .. }
@@ -101,6 +109,13 @@ impl Totals {
                 Place::partner(partner),
                 format!("{} more gifts are counted than given", counted.cast_signed() - given.cast_signed()),
             );
+        }
+        for cards in self.unclaimed.values() {
+            let mut cards = cards.clone();
+            cards.sort_by(|one, other| one.as_str().cmp(other.as_str()));
+            for other in cards.iter().skip(1) {
+                hold(false, Rule::Code, Place::sim(other), twice(&cards[0]));
+            }
         }
         for Pool { id, available, head, published, tail, low, seen, dead, slots } in self.pools.values() {
             // Differences, so that what is wrong reads the same while others buy.

@@ -188,6 +188,13 @@ impl Patient {
                 self.set_card(&Self::stocked(), "SET disclosed = :v", number(1)).await;
                 vec![at_card(&Self::stocked())]
             }
+            Rule::Code => {
+                // As if its operator had given a sold card the code of one that is for sale.
+                let card = Self::card(&self.sold);
+                let code = self.world.store.sim(&iccid(7)).await.expect("the card").expect("it is there").activation_code;
+                self.set_card(&card, "SET code = :v", text(&code.expect("a code").to_string())).await;
+                vec![at_card(&card)]
+            }
             Rule::Returning => {
                 let pk = format!("return#{}", pool());
                 self.world.engine.put("PoolsTable", json!({ "pk": { "S": pk }, "sk": { "S": Self::stocked() } })).await;
@@ -255,4 +262,32 @@ async fn the_healthy_are_let_go() {
     let late =
         [&patient.main, &patient.renewal, &patient.sold, &patient.wrong, &patient.debited].map(|order| of(Rule::Overdue, order));
     assert_eq!(patient.found().await, late.into_iter().chain([of(Rule::RefundStalled, &patient.wrong)]).collect());
+}
+
+#[tokio::test]
+async fn two_cards_with_one_code_are_found_whether_it_is_on_record_or_not() {
+    let patient = Patient::new().await;
+    let card = |serial: u32| (Rule::Code, format!("sims {}", iccid(serial)));
+    let forget = async |serial: u32| {
+        let profile = simdock_tests::card(&pool(), serial).profile_id().expect("a code");
+        patient.delete("PoolsTable", &format!("code#{profile}"), "code").await;
+    };
+    // Two cards that their operator gave one code, which no file ever had.
+    let (main, sold) = (Patient::card(&patient.main), Patient::card(&patient.sold));
+    for card in [&main, &sold] {
+        patient.set_card(card, "SET code = :v", json!({ ":v": { "S": "LPA:1$rsp.example.com$BOTH" } })).await;
+    }
+    let second = (Rule::Code, format!("sims {}", (&main).max(&sold)));
+    // A card for sale that came in before codes were put on record.
+    forget(7).await;
+    assert_eq!(patient.found().await, Found::from([second.clone(), card(7)]));
+    // Of the two, the first that is asked has it from then on.
+    let codes = patient.world.store.claim_all_codes().await.unwrap();
+    let iccids: BTreeSet<String> = codes.twice.iter().flat_map(|(one, other)| [one.to_string(), other.to_string()]).collect();
+    assert_eq!((codes.claimed, codes.twice.len(), iccids), (7, 1, BTreeSet::from([main.clone(), sold.clone()])));
+    let other = (Rule::Code, format!("sims {}", codes.twice[0].0));
+    assert_eq!(patient.found().await, Found::from([other]));
+    let report = examine(&patient.world.store).await.unwrap().to_string();
+    assert!(report.contains(&format!("its code is that of card {}: one profile stands twice", codes.twice[0].1)), "{report}");
+    assert!(!report.contains("BOTH"), "{report}");
 }
