@@ -10,9 +10,9 @@ pub use patient::{Patient, doctor};
 use crate::error::{Context, StackError};
 use lambda_http::Error;
 use simdock_audit::{Books, Finding, Rule, Totals};
-use simdock_domain::{Order, OrderNum, PoolId, Subscription, Timestamp};
+use simdock_domain::{Command, Order, OrderNum, PoolId, Timestamp, decide};
 use simdock_runtime::Config;
-use simdock_store::{Inspected, Place, Record, Store, StoreError, Table};
+use simdock_store::{Change, Inspected, Place, Record, Store, Table};
 use simdock_sweep::App as Sweep;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -41,12 +41,11 @@ impl Report {
 
 /// Examines all tables.
 pub async fn examine(store: &Store) -> Result<Report, StackError> {
-    let mut examination = Examination { store, report: Report::default() };
-    let totals = examination.pools_and_partners(true).await?;
-    for table in [Table::Orders, Table::Sims, Table::Subscriptions] {
+    let mut examination = Examination { store, pools: BTreeMap::new(), report: Report::default() };
+    for table in [Table::Pools, Table::Orders, Table::Sims, Table::Subscriptions, Table::Plans] {
         examination.each_page(table).await?;
     }
-    let suspects = totals.check();
+    let suspects = examination.pools_and_partners(true).await?.check();
     if !suspects.is_empty() {
         tokio::time::sleep(SECOND_LOOK).await;
         let again = examination.pools_and_partners(false).await?.check();
@@ -57,15 +56,17 @@ pub async fn examine(store: &Store) -> Result<Report, StackError> {
 
 struct Examination<'a> {
     store: &'a Store,
+    /// Every pool that anything names, whether it is in the registry or not.
+    pools: BTreeMap<String, PoolId>,
     report: Report,
 }
 
 impl Examination<'_> {
-    /// Goes through pools, and through what partners have; checks each item the first time.
+    /// Sums up pools, and what partners have; checks each item of partners the first time.
     async fn pools_and_partners(&mut self, first: bool) -> Result<Totals, StackError> {
         let mut totals = Totals::default();
-        for pool in self.store.pools().await.context("the pools")? {
-            self.pool(&pool, first, &mut totals).await?;
+        for pool in self.pools.values() {
+            self.pool(pool, &mut totals).await?;
         }
         let mut after = None;
         loop {
@@ -73,7 +74,7 @@ impl Examination<'_> {
             let places: Vec<Place> = items.iter().map(|item| item.place.clone()).collect();
             let books = self.with_neighbours(items).await?;
             for (_, record) in books.records().filter(|(place, _)| places.contains(place)) {
-                totals.add(record, |num| books.order(num));
+                totals.add(record, &books);
             }
             if first {
                 self.page(&books, &places).await?;
@@ -85,33 +86,26 @@ impl Examination<'_> {
         }
     }
 
-    async fn pool(&mut self, pool: &PoolId, first: bool, totals: &mut Totals) -> Result<(), StackError> {
-        let counters = BTreeSet::from([Place::counter(pool), Place::tail(pool), Place::marks(pool)]);
+    /// Counters first and slots right after them, so that they fit together while others buy.
+    async fn pool(&self, pool: &PoolId, totals: &mut Totals) -> Result<(), StackError> {
+        totals.expect(pool);
+        let parts = BTreeSet::from([Place::pool(pool), Place::counter(pool), Place::tail(pool), Place::marks(pool)]);
         let (mut from, mut end) = (0, 0);
-        for item in self.store.look_up(&counters).await.context(pool)? {
+        for item in self.store.look_up(&parts).await.context(pool)? {
             let Ok(record) = item.record else { continue };
             if let Record::Marks { low, .. } = &record {
                 from = *low;
             } else if let Record::Tail { tail, .. } = &record {
                 end = *tail;
             }
-            totals.add(&record, |_| None);
+            totals.add(&record, &Books::default());
         }
         while from < end {
             let slots = self.store.inspect_slots(pool, from, end.min(from + SLOTS)).await.context(pool)?;
             for record in slots.iter().filter_map(|slot| slot.record.as_ref().ok()) {
-                totals.add(record, |_| None);
-            }
-            if first {
-                *self.report.looked_at.entry(Table::Pools).or_default() += slots.len();
+                totals.add(record, &Books::default());
             }
             from += SLOTS;
-        }
-        if first {
-            let returns = self.store.inspect_returns(pool).await.context(pool)?;
-            let places: Vec<Place> = returns.iter().map(|item| item.place.clone()).collect();
-            let books = self.with_neighbours(returns).await?;
-            self.page(&books, &places).await?;
         }
         Ok(())
     }
@@ -121,9 +115,12 @@ impl Examination<'_> {
         loop {
             let (items, next) = self.store.inspect(table, after).await.context(format!("the table {}", table.name()))?;
             let places: Vec<Place> = items.iter().map(|item| item.place.clone()).collect();
-            for item in &items {
-                if let Ok(Record::Order(order)) = &item.record {
+            for record in items.iter().filter_map(|item| item.record.as_ref().ok()) {
+                if let Record::Order(order) = record {
                     self.owed(&order.record);
+                }
+                if let Some(pool) = pool_of(record) {
+                    self.pools.entry(pool.to_string()).or_insert_with(|| pool.clone());
                 }
             }
             let books = self.with_neighbours(items).await?;
@@ -175,30 +172,74 @@ impl Examination<'_> {
     }
 }
 
-/// Mends what the sweep would, the way it does: queues what is due, and puts the cards of leaked tickets back on sale. What is to be
-/// looked at later gets back its place in the index that the sweep goes by. Says what it did. `config` names the queues too.
+/// The pool that an item is of.
+fn pool_of(record: &Record) -> Option<&PoolId> {
+    match record {
+        Record::Sim(sim) => Some(&sim.pool),
+        Record::Pool { pool }
+        | Record::Counter { pool, .. }
+        | Record::Tail { pool, .. }
+        | Record::Marks { pool, .. }
+        | Record::Slot { pool, .. } => Some(pool),
+        Record::Order(_)
+        | Record::Subscription(_)
+        | Record::Returned { .. }
+        | Record::RunningImport { .. }
+        | Record::Import { .. }
+        | Record::Chunk { .. }
+        | Record::RegisteredPartner { .. }
+        | Record::Partner { .. }
+        | Record::RegisteredKey { .. }
+        | Record::Key { .. }
+        | Record::Managers { .. }
+        | Record::Balance { .. }
+        | Record::Entry { .. }
+        | Record::Gift { .. }
+        | Record::Payment { .. }
+        | Record::Plan { .. }
+        | Record::PlanVersion { .. }
+        | Record::Other => None,
+    }
+}
+
+/// Mends what follows from the rest, the way others do: calls for what is needed and called for by nobody, queues what is due, writes
+/// items anew for the attributes of their indexes, puts the cards of leaked tickets back on sale, and lists pools, partners and keys in
+/// their registries. Says what it did. `config` names the queues too.
 pub async fn repair(config: &Config, report: &Report) -> Result<Vec<String>, StackError> {
     let store = Store::new(config).await.context("the environment")?;
     let sweep = Sweep::new(config).await.context("the environment")?;
     let mut done = Vec::new();
-    let mut pools: BTreeSet<String> = BTreeSet::new();
-    let mut places: BTreeSet<&Place> = BTreeSet::new();
-    for finding in &report.found {
-        match finding.rule {
+    // What is called for again is queued then, and what is written anew is looked after first.
+    let (mut due, mut astray, mut leaking) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
+    let mut registered = false;
+    for Finding { rule, place, .. } in &report.found {
+        match rule {
             Rule::Overdue | Rule::DueAt => {
-                places.insert(&finding.place);
+                due.insert(place);
+            }
+            Rule::Attributes => {
+                astray.insert(place);
+            }
+            Rule::Work => {
+                done.extend(call_again(&store, place).await?);
+                due.insert(place);
             }
             Rule::Leaked => {
-                let wanted = BTreeSet::from([finding.place.clone()]);
-                for item in store.look_up(&wanted).await.context(&finding.place)? {
+                for item in store.look_up(&BTreeSet::from([place.clone()])).await.context(place)? {
                     if let Ok(Record::Sim(sim)) = item.record {
-                        pools.insert(sim.pool.to_string());
+                        leaking.insert(sim.pool.to_string(), sim.pool);
                     }
                 }
             }
-            Rule::Readable
-            | Rule::Attributes
-            | Rule::Work
+            Rule::Registered if place.table() == Table::Pools => done.extend(register_pool(&store, place).await?),
+            Rule::Registered if !registered => {
+                let (partners, keys) = store.register_all().await.context("the registries")?;
+                done.push(format!("{partners} partners and {keys} keys are in their registries"));
+                registered = true;
+            }
+            Rule::Registered
+            | Rule::Readable
+            | Rule::Catalogue
             | Rule::PaidOnce
             | Rule::OwedBack
             | Rule::RefundStalled
@@ -218,48 +259,56 @@ pub async fn repair(config: &Config, report: &Report) -> Result<Vec<String>, Sta
             | Rule::Stock => {}
         }
     }
-    for place in places {
+    for place in due {
         let failed = |error: Error| StackError::new(format!("{place}: {error}"));
-        done.push(match (place.table(), place.key().parse::<OrderNum>()) {
-            (Table::Orders, Ok(num)) => match sweep.look_after(&num).await.map_err(failed)? {
-                0 => indexed(place, write_order_anew(&store, &num).await.context(place)?),
-                jobs => format!("{place}: {jobs} jobs queued"),
-            },
-            (Table::Subscriptions, _) => match sweep.look_after_subscription(place.key()).await.map_err(failed)? {
-                0 => indexed(place, write_subscription_anew(&store, place.key()).await.context(place)?),
-                over => format!("{place}: {over} plans are over"),
-            },
-            (Table::Orders | Table::Sims | Table::Pools | Table::Partners, _) => continue,
-        });
+        let looked_after = match (place.table(), place.key().parse::<OrderNum>()) {
+            (Table::Orders, Ok(num)) => (sweep.look_after(&num).await.map_err(failed)?, "jobs queued"),
+            (Table::Subscriptions, _) => (sweep.look_after_subscription(place.key()).await.map_err(failed)?, "plans are over"),
+            (Table::Orders | Table::Sims | Table::Pools | Table::Partners | Table::Plans, _) => continue,
+        };
+        match looked_after {
+            (0, _) => {
+                astray.insert(place);
+            }
+            (some, what) => done.push(format!("{place}: {some} {what}")),
+        }
     }
-    for pool in pools {
-        let pool = PoolId::try_from(pool).map_err(StackError::new)?;
+    for place in astray {
+        let written = store.write_anew(place).await.context(place)?;
+        let outcome =
+            if written { "nothing is due now, and it has its place in the indexes" } else { "it was changed meanwhile" };
+        done.push(format!("{place}: {outcome}"));
+    }
+    for pool in leaking.values() {
         // The first sweep marks what was drawn by now, the second puts back what nobody bought since.
-        let mut leaked = store.recover_stock(&pool, store.clock().now()).await.context(&pool)?.leaked;
+        let mut leaked = store.recover_stock(pool, store.clock().now()).await.context(pool)?.leaked;
         tokio::time::sleep(SECOND_LOOK).await;
-        leaked += store.recover_stock(&pool, store.clock().now()).await.context(&pool)?.leaked;
+        leaked += store.recover_stock(pool, store.clock().now()).await.context(pool)?.leaked;
         done.push(format!("pool {pool}: {leaked} cards put back on sale"));
     }
     Ok(done)
 }
 
-fn indexed(place: &Place, written: bool) -> String {
-    let outcome = if written { "nothing is due now, and it has its place in the index" } else { "it was changed meanwhile" };
-    format!("{place}: {outcome}")
+/// Has what an order needs called for again, where nobody is called for it.
+async fn call_again(store: &Store, place: &Place) -> Result<Option<String>, StackError> {
+    let Ok(num) = place.key().parse::<OrderNum>() else { return Ok(None) };
+    let decide = |order: &Order| decide(order, Command::CallAgain, store.clock().now());
+    Ok(match store.change_order(&num, decide).await.context(place)? {
+        Change::Made(_) => Some(format!("{place}: what it needs is called for again")),
+        // Several things were found, and one write called for all; or somebody else did.
+        Change::Refused(..) | Change::NoOrder => None,
+    })
 }
 
-/// Writes an order as it stands, and with it the attributes that follow; false if somebody else changed it first.
-async fn write_order_anew(store: &Store, num: &OrderNum) -> Result<bool, StoreError> {
-    let Some(order) = store.order(num).await? else { return Ok(false) };
-    let next = Order { version: order.version + 1, ..order };
-    Ok(store.replace_order(&next).await?.is_ok())
-}
-
-/// The same of a subscription.
-async fn write_subscription_anew(store: &Store, id: &str) -> Result<bool, StoreError> {
-    let Some(subscription) = store.subscription(id).await? else { return Ok(false) };
-    let next = Subscription { version: subscription.version + 1, ..subscription };
-    Ok(store.replace_subscription(&next).await?.is_ok())
+/// Puts a pool back into the registry, if it is whole otherwise.
+async fn register_pool(store: &Store, place: &Place) -> Result<Option<String>, StackError> {
+    let Some(pool) = place.registered_pool() else { return Ok(None) };
+    let others = BTreeSet::from([Place::counter(&pool), Place::tail(&pool), Place::marks(&pool)]);
+    if store.look_up(&others).await.context(place)?.len() < others.len() {
+        return Ok(None);
+    }
+    store.create_pool(&pool).await.context(place)?;
+    Ok(Some(format!("{place}: the pool is in the registry")))
 }
 
 impl fmt::Display for Report {

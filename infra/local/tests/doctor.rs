@@ -113,7 +113,7 @@ async fn what_got_lost_is_put_right() {
     for wanted in [
         format!("orders {num}: overdue: "),
         format!("Repaired: orders {num}: 2 jobs queued."),
-        format!("Repaired: orders {unpaid}: nothing is due now, and it has its place in the index."),
+        format!("Repaired: orders {unpaid}: nothing is due now, and it has its place in the indexes."),
         "Repaired: pool meridian.7.esim: 2 cards put back on sale.".to_owned(),
     ] {
         assert!(said.contains(&wanted), "no {wanted}: {said}");

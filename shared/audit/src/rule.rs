@@ -8,6 +8,10 @@ pub enum Rule {
     Readable,
     /// An item has the attributes that follow from its record, those of the indexes included.
     Attributes,
+    /// What goes by a registry is in it, and what is in one is there.
+    Registered,
+    /// The versions of plans that are or were sold are there.
+    Catalogue,
     /// The sweep looks at an order or a subscription when it has to.
     DueAt,
     /// What is due is done, and what nobody does the sweep looks after.
@@ -34,11 +38,11 @@ pub enum Rule {
     Renewal,
     /// A card belongs to one order, and says so itself.
     Owner,
-    /// A card for sale stands in the slot that it names, and no other card names one.
+    /// A card for sale stands in the slot that it names, and no other card names one; a slot that can be drawn holds such a card.
     Slot,
     /// A card for sale can be drawn.
     Leaked,
-    /// A card whose code was shown is never sold again.
+    /// A card whose code was shown says so, and is never sold again.
     Disclosed,
     /// A card that waits to go back on sale is marked, and only such a card.
     Returning,
@@ -65,9 +69,11 @@ pub struct Finding {
 
 impl Rule {
     /// Every one.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 25] = [
         Self::Readable,
         Self::Attributes,
+        Self::Registered,
+        Self::Catalogue,
         Self::DueAt,
         Self::Overdue,
         Self::Work,
@@ -96,6 +102,8 @@ impl Rule {
         match self {
             Self::Readable => "readable",
             Self::Attributes => "attributes",
+            Self::Registered => "registered",
+            Self::Catalogue => "catalogue",
             Self::DueAt => "due_at",
             Self::Overdue => "overdue",
             Self::Work => "work",
@@ -129,9 +137,13 @@ impl Rule {
             Self::Leaked => "simdock doctor --repair puts it back on sale, as two sweeps do",
             Self::RefundStalled => "see the order's history, then POST /v1/orders/{orderNum}/retry",
             Self::Booked => "have the payment provider send the payment's event again",
-            Self::Attributes => "any change writes them anew: POST /v1/orders/{orderNum}/notes",
-            Self::Work => "POST /v1/orders/{orderNum}/emails for a mail; a person for anything else",
+            Self::Attributes => "simdock doctor --repair writes them anew, as any change does",
+            Self::Registered => {
+                "simdock doctor --repair puts a pool, a partner or a key back into its registry; a person for anything else"
+            }
+            Self::Work => "simdock doctor --repair has it called for again, and queued",
             Self::Readable
+            | Self::Catalogue
             | Self::PaidOnce
             | Self::OwedBack
             | Self::Claimed
@@ -156,6 +168,8 @@ impl Rule {
             Self::Overdue | Self::RefundStalled | Self::Leaked | Self::Booked => true,
             Self::Readable
             | Self::Attributes
+            | Self::Registered
+            | Self::Catalogue
             | Self::DueAt
             | Self::Work
             | Self::PaidOnce
