@@ -17,11 +17,7 @@ impl Uncalled {
     /// A stable word.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Job(Job::Provision) => "provision",
-            Self::Job(Job::Revoke) => "revoke",
-            Self::Job(Job::Retire) => "retire",
-            Self::Job(Job::Refund) => "refund",
-            Self::Job(Job::Mail) => "mail",
+            Self::Job(job) => job.name(),
             Self::Mail(kind) => kind.name(),
         }
     }
