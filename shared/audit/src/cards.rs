@@ -65,7 +65,6 @@ impl Check<'_> {
 
     fn never_shown(&mut self, sim: &Sim) {
         self.hold(Rule::Disclosed, sim.disclosed_at.is_none(), || format!("it is {:?}, and its code was shown", sim.state));
-        self.hold(Rule::Disclosed, sim.profile.installed_at.is_none(), || format!("it is {:?}, and was on a phone", sim.state));
     }
 
     /// A slot that can still be drawn holds a card that stands there.

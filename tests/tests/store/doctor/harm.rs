@@ -24,7 +24,6 @@ enum Harm {
     PendingLineOfAWorkingCard,
     RenewalOfAnotherCard,
     MailedCardNotDisclosed,
-    InstalledCardForSale,
     BalanceBelowZero,
     PartnerInNoRegistry,
     PartnerDeleted,
@@ -37,7 +36,7 @@ enum Harm {
 }
 
 impl Harm {
-    const ALL: [Self; 24] = [
+    const ALL: [Self; 23] = [
         Self::StockedCardDeleted,
         Self::SoldCardDeleted,
         Self::WorkingCardDeleted,
@@ -52,7 +51,6 @@ impl Harm {
         Self::PendingLineOfAWorkingCard,
         Self::RenewalOfAnotherCard,
         Self::MailedCardNotDisclosed,
-        Self::InstalledCardForSale,
         Self::BalanceBelowZero,
         Self::PartnerInNoRegistry,
         Self::PartnerDeleted,
@@ -143,10 +141,6 @@ impl Patient {
             Harm::MailedCardNotDisclosed => {
                 self.set_card(&Self::card(main), "REMOVE disclosed", json!({})).await;
                 vec![order(Rule::Disclosed, main)]
-            }
-            Harm::InstalledCardForSale => {
-                self.set_card(&Self::stocked(), "SET profile = :v", json!({ ":v": { "M": { "i": { "N": "1" } } } })).await;
-                vec![card(Rule::Disclosed, &Self::stocked())]
             }
             Harm::BalanceBelowZero => {
                 let less = json!({ ":v": { "N": "-100000" } });
