@@ -196,3 +196,20 @@ impl fmt::Display for Finding {
         write!(f, "{}: {}: {}", self.place, self.rule.name(), self.what)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn the_page_names_rules_that_there_are() {
+        let page = include_str!("../../../infra/TABLES.md").split("\n## What the doctor sees").nth(1).unwrap_or_default();
+        let rows = page.lines().filter(|line| line.starts_with("| ")).skip(1);
+        let named: Vec<&str> =
+            rows.filter_map(|row| row.split('|').nth(2)).flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
+        let known: BTreeSet<&str> = Rule::ALL.iter().map(|rule| rule.name()).collect();
+        assert_eq!(named.iter().filter(|name| !known.contains(*name)).count(), 0, "{named:?}");
+        assert!(Rule::ALL.iter().all(|rule| named.contains(&rule.name())), "a rule compares nothing");
+    }
+}
