@@ -118,6 +118,8 @@ pub struct Books {
     pub partners: Vec<Value>,
     /// Subscriptions.
     pub subscriptions: Vec<Value>,
+    /// Plans and their versions.
+    pub plans: Vec<Value>,
 }
 
 fn text<'a>(item: &'a Value, name: &str) -> &'a str {
@@ -140,6 +142,7 @@ pub async fn audit(engine: &Engine) -> Audit {
         pools: engine.scan("PoolsTable").await,
         partners: engine.scan("PartnersTable").await,
         subscriptions: engine.scan("SubscriptionsTable").await,
+        plans: engine.scan("PlansTable").await,
     };
     books.audit()
 }
@@ -161,6 +164,7 @@ impl Books {
             (Table::Pools, &self.pools),
             (Table::Partners, &self.partners),
             (Table::Subscriptions, &self.subscriptions),
+            (Table::Plans, &self.plans),
         ] {
             books.add(items.iter().map(|item| Inspected::from_json(table, item.clone()).expect("an item")));
         }
@@ -216,8 +220,8 @@ impl From<Finding> for Violation {
             Rule::OwedBack | Rule::RefundStalled => Promise::Refunds,
             Rule::Owner | Rule::Returning | Rule::Readable => Promise::Cards,
             Rule::Disclosed | Rule::Code => Promise::Codes,
-            Rule::Slot | Rule::Leaked | Rule::Stock => Promise::Stock,
-            Rule::Carrier | Rule::Plans | Rule::Change | Rule::Renewal => Promise::Subscriptions,
+            Rule::Slot | Rule::Leaked | Rule::Stock | Rule::Registered => Promise::Stock,
+            Rule::Catalogue | Rule::Carrier | Rule::Plans | Rule::Change | Rule::Renewal => Promise::Subscriptions,
             Rule::Ledger | Rule::Balance => Promise::Ledger,
             Rule::Gift => Promise::Gifts,
             Rule::Work | Rule::Overdue | Rule::DueAt | Rule::Attributes => Promise::Rest,

@@ -5,7 +5,9 @@ mod judge;
 use judge::{Defaults, judge};
 use lambda_http::http::StatusCode;
 use lambda_http::{Body, Request, Response};
-use simdock_api::{ErrorView, ImportView, MAX_ERRORS, Problem, authenticate, body_of, handle, json, manager, query_parameters};
+use simdock_api::{
+    ErrorView, ImportView, MAX_ERRORS, Problem, authenticate, body_of, flag_parameter, handle, json, manager, query_parameters,
+};
 use simdock_domain::FormFactor;
 use simdock_runtime::{Config, ConfigError};
 use simdock_store::{Import, ImportStatus, Store};
@@ -40,9 +42,9 @@ impl App {
         let principal = authenticate(&self.store, request).await?;
         let manager = manager(&principal)?;
         let mut parameters = query_parameters(request, &["dryRun", "skipInvalid", "operator", "imsiProfile", "formFactor"])?;
-        let dry_run = flag(parameters.remove("dryRun").as_ref(), "dryRun")?;
+        let dry_run = flag_parameter(&mut parameters, "dryRun")?.unwrap_or(false);
         let options = format!("{parameters:?}");
-        let skip_invalid = flag(parameters.remove("skipInvalid").as_ref(), "skipInvalid")?;
+        let skip_invalid = flag_parameter(&mut parameters, "skipInvalid")?.unwrap_or(false);
         let form_factor = match parameters.remove("formFactor") {
             None => FormFactor::Esim,
             Some(text) => text.parse().map_err(|_| Problem::invalid_field("formFactor", "must be esim or physical"))?,
@@ -90,14 +92,5 @@ impl App {
             ImportStatus::Done => StatusCode::CREATED,
         };
         Ok(json(status, &ImportView::from(import)))
-    }
-}
-
-/// A parameter that is true or false.
-fn flag(text: Option<&String>, name: &str) -> Result<bool, Problem> {
-    match text.map(String::as_str) {
-        None | Some("false") => Ok(false),
-        Some("true") => Ok(true),
-        Some(_) => Err(Problem::invalid_field(name, "must be true or false")),
     }
 }

@@ -30,7 +30,10 @@ struct Detail {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct MailDetail {
+    #[serde(default)]
+    message_id: String,
     #[serde(default)]
     tags: BTreeMap<String, Vec<String>>,
 }
@@ -77,7 +80,14 @@ impl App {
         tracing::Span::current().record("orderNum", num.as_str());
         let now = self.store.clock().now();
         match self.store.change_order(&num, |order| decide(order, Command::MailReported { kind, report }, now)).await? {
-            Change::Made(_) => tracing::warn!(mail = kind.name(), report = report.name(), "mail in trouble"),
+            Change::Made(_) => {
+                tracing::warn!(
+                    mail = kind.name(),
+                    sesMessageId = detail.mail.message_id,
+                    report = report.name(),
+                    "mail in trouble"
+                );
+            }
             Change::Refused(..) => tracing::info!(mail = kind.name(), report = report.name(), "known already"),
             Change::NoOrder => tracing::warn!("no such order"),
         }

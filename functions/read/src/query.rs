@@ -1,7 +1,7 @@
 //! What lists are asked for.
 
 use lambda_http::Request;
-use simdock_api::{Codes, Problem, cursor, query_parameters};
+use simdock_api::{Codes, Problem, cursor, flag_parameter, query_parameters};
 use simdock_domain::{CurrencyError, EmailAddress, EmailAddressError, Iccid, OrderType, PoolId, SimType, Status, Timestamp};
 use simdock_store::{
     AuditQuery, Bounds, ImportPosition, InSession, LedgerQuery, LineQuery, ListQuery, Principal, SimQuery, SimStatus,
@@ -108,7 +108,7 @@ pub fn orders(principal: &Principal, request: &Request) -> Result<ListQuery, Pro
 /// Which codes of an order's cards are asked for.
 pub fn codes(request: &Request) -> Result<Codes, Problem> {
     let mut parameters = Parameters(query_parameters(request, &["codes", "codeOf"])?);
-    let codes = parameters.take("codes", "must be true or false", |text| text.parse().ok())?.unwrap_or(true);
+    let codes = flag_parameter(&mut parameters.0, "codes")?.unwrap_or(true);
     match (codes, parameters.take("codeOf", "must be an ICCID", |text| text.parse().ok())?) {
         (true, Some(iccid)) => Ok(Codes::Of(iccid)),
         (true, None) => Ok(Codes::All),
@@ -167,7 +167,7 @@ pub fn sims(request: &Request) -> Result<SimQuery, Problem> {
         form_factor: parameters.take("formFactor", "must be esim or physical", |text| text.parse().ok())?,
         label: parameters.short("label")?,
         note: parameters.short("note")?,
-        has_rules: parameters.take("hasRules", "must be true or false", |text| text.parse().ok())?,
+        has_rules: flag_parameter(&mut parameters.0, "hasRules")?,
         data_left_mb: parameters.bounds("minDataLeftMb", "maxDataLeftMb")?,
         days_left: parameters.bounds("minDaysLeft", "maxDaysLeft")?,
         month_mb: parameters.bounds("minMonthMb", "maxMonthMb")?,

@@ -52,16 +52,20 @@ impl App {
                 }
             }
             let jobs: Vec<Queued> = all.iter().flat_map(|changed| changed.jobs.iter().cloned()).collect();
-            if let Err(error) = self.queues.send(&jobs).await {
-                tracing::warn!(%error, "batch comes back");
-                response.deliver_again(first);
-                return Ok(response);
-            }
-            for Changed { order_num, jobs, measured } in &all {
-                if !jobs.is_empty() {
-                    let span = tracing::info_span!("change", function = "relay", requestId = id, orderNum = order_num.as_str());
-                    span.in_scope(|| tracing::info!(jobs = jobs.len(), "queued"));
+            let ids = match self.queues.send(&jobs).await {
+                Ok(ids) => ids,
+                Err(error) => {
+                    tracing::warn!(%error, "batch comes back");
+                    response.deliver_again(first);
+                    return Ok(response);
                 }
+            };
+            for (Queued { message, .. }, message_id) in jobs.iter().zip(ids) {
+                let num = message.order_num.as_str();
+                let span = tracing::info_span!("change", function = "relay", requestId = id, orderNum = num);
+                span.in_scope(|| tracing::info!(job = message.job.name(), messageId = message_id, "queued"));
+            }
+            for Changed { order_num, measured, .. } in &all {
                 self.metrics.put(Some(order_num.as_str()), measured);
             }
             Ok(response)

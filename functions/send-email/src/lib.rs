@@ -80,9 +80,6 @@ impl App {
         }
         let now = self.store.clock().now();
         self.store.change_known_order(order, |order| decide_all(order, done.clone(), now)).await?;
-        for kind in mails {
-            tracing::info!(mail = kind.name(), "done");
-        }
         Ok(())
     }
 
@@ -122,7 +119,10 @@ impl App {
                 tracing::error!(mail = kind.name(), reason, "mail is given up");
                 Command::MailRefused { kind, reason }
             }
-            Err(Trouble::NotNeeded(reason)) => Command::MailNotNeeded { kind, reason: reason.to_owned() },
+            Err(Trouble::NotNeeded(reason)) => {
+                tracing::info!(mail = kind.name(), reason, "mail is not needed");
+                Command::MailNotNeeded { kind, reason: reason.to_owned() }
+            }
         }
     }
 
@@ -143,7 +143,10 @@ impl App {
             .email_tags(tag("mail", kind.name())?)
             .send()
             .await;
-        sent.map(|_| ()).map_err(|error| trouble(&error))
+        let sent = sent.map_err(|error| trouble(&error))?;
+        // By this SES and the mail's reader know it.
+        tracing::info!(mail = kind.name(), sesMessageId = sent.message_id(), "sent");
+        Ok(())
     }
 
     async fn write<'a>(&'a self, order: &'a Order, kind: MailKind) -> Result<(&'a EmailAddress, Vec<u8>), Trouble> {

@@ -214,7 +214,10 @@ impl App {
         if order.refunds.iter().any(|refund| stalled(refund, now)) {
             tracing::error!(alarm = "refund_stalled", orderNum = order.num.as_str(), "money has been owed for more than a day");
         }
-        self.queues.send(&jobs).await?;
+        let ids = self.queues.send(&jobs).await?;
+        for (Queued { message, .. }, message_id) in jobs.iter().zip(ids) {
+            tracing::info!(orderNum = order.num.as_str(), job = message.job.name(), messageId = message_id, "queued again");
+        }
         self.store.looked_after(order, now).await?;
         Ok(Looked::Queued(jobs.len()))
     }

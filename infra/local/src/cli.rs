@@ -20,7 +20,8 @@ Simdock on this machine, without an AWS account.
   simdock demo --all       plays every action on one, and fails at the first surprise
   simdock doctor [--repair] [--data DIR | --ready-file FILE | --stage S]
                            checks all tables of a data directory, a running stack or a deployed stage, and says what is wrong;
-                           with --repair it queues what is due and puts leaked tickets back on sale.
+                           with --repair it calls for what is needed and called for by nobody, queues what is due, writes the
+                           indexes' attributes anew, puts leaked tickets back on sale, and lists what its registry forgot.
                            Ends with 0 if nothing is wrong, 1 if something is, 2 if it could not look
   simdock load --stage S FILE                          puts a catalogue into a deployed stage
   simdock key --stage S --partner ID | --manager NAME  makes an API key for it
@@ -39,7 +40,7 @@ Simdock on this machine, without an AWS account.
   --pause SOURCE    begins with relay, provision, settle-refund, send-email, mail-events or sweep paused; may be repeated
   --ready-file FILE writes addresses and keys as JSON once it serves
   --out DIR         where the demo writes its mail (default .)
-  --help            shows this
+  --help            shows this; after a command, what is about that command
 
 A new stack begins with sample orders for the console, unless --inventory, --pause or --ready-file is given: these are for stacks whose
 content somebody else decides on. So are stacks with another Stripe.
@@ -53,8 +54,8 @@ const DATA: &str = ".simdock";
 /// What to do.
 #[derive(Debug, PartialEq)]
 pub enum Command {
-    /// Show how to use it.
-    Help,
+    /// Show how to use it, or a command of it.
+    Help(String),
     /// Serve.
     Serve(Settings),
     /// Run the demo.
@@ -82,11 +83,33 @@ pub struct Settings {
 
 /// Reads the command line, without the program's own name.
 pub fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Command, StackError> {
-    let mut arguments = arguments.into_iter().peekable();
-    match arguments.peek().map(String::as_str) {
-        Some("load" | "key" | "register" | "credit" | "alarm") => parse_task(arguments),
-        Some("doctor") => parse_doctor(arguments.skip(1)),
-        _ => parse_run(arguments),
+    let arguments: Vec<String> = arguments.into_iter().collect();
+    let name = arguments.first().map_or("", String::as_str);
+    if arguments.iter().any(|argument| argument == "--help" || argument == "-h") {
+        return Ok(Command::Help(usage_of(name)));
+    }
+    match name {
+        "load" | "key" | "register" | "credit" | "alarm" => parse_task(arguments.into_iter()),
+        "doctor" => parse_doctor(arguments.into_iter().skip(1)),
+        _ => parse_run(arguments.into_iter()),
+    }
+}
+
+/// The lines of the usage that are about a command, with the options where it runs a stack; all of it where there is no such command.
+fn usage_of(name: &str) -> String {
+    let paragraphs: Vec<&str> = USAGE.split("\n\n").collect();
+    let mut of_it = false;
+    let about = paragraphs[1].lines().filter(|line| {
+        if let Some(command) = line.strip_prefix("  simdock ") {
+            of_it = command.split(' ').next() == Some(name);
+        }
+        of_it
+    });
+    let about = about.collect::<Vec<_>>().join("\n");
+    match name {
+        _ if about.is_empty() => USAGE.to_owned(),
+        "demo" => format!("{about}\n\n{}\n", paragraphs[2]),
+        _ => format!("{about}\n"),
     }
 }
 
@@ -179,7 +202,6 @@ fn parse_run(arguments: impl Iterator<Item = String>) -> Result<Command, StackEr
             value.ok_or_else(|| StackError::new(format!("{flag} needs a value")))
         };
         match flag.as_str() {
-            "--help" | "-h" => return Ok(Command::Help),
             "--port" => {
                 let port = value()?.parse().map_err(|_| StackError::new("--port must be a whole number from 0 to 65535"))?;
                 settings.port = Some(port);
@@ -214,8 +236,8 @@ fn parse_run(arguments: impl Iterator<Item = String>) -> Result<Command, StackEr
 pub async fn run(command: Command) -> Result<bool, StackError> {
     match command {
         Command::Doctor(patient, repair) => return doctor(patient, repair).await,
-        Command::Help => {
-            print!("{USAGE}");
+        Command::Help(usage) => {
+            print!("{usage}");
             Ok(())
         }
         Command::Serve(settings) => serve(settings).await,
@@ -361,7 +383,27 @@ mod tests {
         assert_eq!(settings.paused, ["relay", "sweep"]);
         assert!(matches!(of("demo --inventory my.csv --out d"), Ok(Command::Demo(_))));
         assert!(matches!(of("demo --all --port 0"), Ok(Command::DemoAll(_))));
-        assert_eq!(of("--port 1 --help").unwrap(), Command::Help);
+    }
+
+    #[test]
+    fn every_command_says_how_it_is_used() {
+        let help = |line: &str| match of(line).unwrap() {
+            Command::Help(usage) => usage,
+            other => panic!("{line}: {other:?}"),
+        };
+        assert_eq!((help("--help"), help("--port 1 -h")), (USAGE.to_owned(), USAGE.to_owned()));
+        let commands = ["demo", "doctor", "load", "key", "register", "credit", "alarm"];
+        for name in commands {
+            for line in [format!("{name} --help"), format!("{name} --stage dev -h")] {
+                let usage = help(&line);
+                assert!(usage.starts_with(&format!("  simdock {name} ")), "{usage}");
+                let others = commands.iter().filter(|other| **other != name);
+                assert!(others.into_iter().all(|other| !usage.contains(&format!("simdock {other}"))), "{usage}");
+            }
+        }
+        assert!(help("demo --help").contains("--out DIR") && help("alarm --help").contains("--currency C"));
+        let mut of_one = USAGE.lines().filter_map(|line| line.strip_prefix("  simdock ")?.split(' ').next());
+        assert!(of_one.all(|name| name == "[options]" || commands.contains(&name)));
     }
 
     #[test]

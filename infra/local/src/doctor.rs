@@ -10,9 +10,9 @@ pub use patient::{Patient, doctor};
 use crate::error::{Context, StackError};
 use lambda_http::Error;
 use simdock_audit::{Books, Finding, Rule, Totals};
-use simdock_domain::{Order, OrderNum, PoolId, Subscription, Timestamp};
+use simdock_domain::{Command, Order, OrderNum, PoolId, Timestamp, decide};
 use simdock_runtime::Config;
-use simdock_store::{Inspected, Place, Record, Store, StoreError, Table};
+use simdock_store::{Change, Inspected, Place, Record, Store, Table};
 use simdock_sweep::App as Sweep;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -41,15 +41,17 @@ impl Report {
 
 /// Examines all tables.
 pub async fn examine(store: &Store) -> Result<Report, StackError> {
-    let mut examination = Examination { store, report: Report::default() };
-    let mut totals = examination.pools_and_partners(true).await?;
-    for table in [Table::Orders, Table::Sims, Table::Subscriptions] {
+    let mut examination = Examination { store, pools: BTreeMap::new(), report: Report::default() };
+    let mut totals = Totals::default();
+    for table in [Table::Pools, Table::Orders, Table::Sims, Table::Subscriptions, Table::Plans] {
         examination.each_page(table, true, &mut totals).await?;
     }
+    examination.pools_and_partners(true, &mut totals).await?;
     let suspects = totals.check();
     if !suspects.is_empty() {
         tokio::time::sleep(SECOND_LOOK).await;
-        let mut again = examination.pools_and_partners(false).await?;
+        let mut again = Totals::default();
+        examination.pools_and_partners(false, &mut again).await?;
         if suspects.iter().any(|finding| finding.rule == Rule::Code) {
             examination.each_page(Table::Sims, false, &mut again).await?;
         }
@@ -61,15 +63,16 @@ pub async fn examine(store: &Store) -> Result<Report, StackError> {
 
 struct Examination<'a> {
     store: &'a Store,
+    /// Every pool that anything names, whether it is in the registry or not.
+    pools: BTreeMap<String, PoolId>,
     report: Report,
 }
 
 impl Examination<'_> {
-    /// Goes through pools, and through what partners have; checks each item the first time.
-    async fn pools_and_partners(&mut self, first: bool) -> Result<Totals, StackError> {
-        let mut totals = Totals::default();
-        for pool in self.store.pools().await.context("the pools")? {
-            self.pool(&pool, first, &mut totals).await?;
+    /// Sums up pools, and what partners have; checks each item of partners the first time.
+    async fn pools_and_partners(&mut self, first: bool, totals: &mut Totals) -> Result<(), StackError> {
+        for pool in self.pools.values() {
+            self.pool(pool, totals).await?;
         }
         let mut after = None;
         loop {
@@ -84,15 +87,17 @@ impl Examination<'_> {
             }
             after = next;
             if after.is_none() {
-                return Ok(totals);
+                return Ok(());
             }
         }
     }
 
-    async fn pool(&mut self, pool: &PoolId, first: bool, totals: &mut Totals) -> Result<(), StackError> {
-        let counters = BTreeSet::from([Place::counter(pool), Place::tail(pool), Place::marks(pool)]);
+    /// Counters first and slots right after them, so that they fit together while others buy.
+    async fn pool(&self, pool: &PoolId, totals: &mut Totals) -> Result<(), StackError> {
+        totals.expect(pool);
+        let parts = BTreeSet::from([Place::pool(pool), Place::counter(pool), Place::tail(pool), Place::marks(pool)]);
         let (mut from, mut end) = (0, 0);
-        for item in self.store.look_up(&counters).await.context(pool)? {
+        for item in self.store.look_up(&parts).await.context(pool)? {
             let Ok(record) = item.record else { continue };
             if let Record::Marks { low, .. } = &record {
                 from = *low;
@@ -106,16 +111,7 @@ impl Examination<'_> {
             for record in slots.iter().filter_map(|slot| slot.record.as_ref().ok()) {
                 totals.add(record, &Books::default());
             }
-            if first {
-                *self.report.looked_at.entry(Table::Pools).or_default() += slots.len();
-            }
             from += SLOTS;
-        }
-        if first {
-            let returns = self.store.inspect_returns(pool).await.context(pool)?;
-            let places: Vec<Place> = returns.iter().map(|item| item.place.clone()).collect();
-            let books = self.with_neighbours(returns).await?;
-            self.page(&books, &places).await?;
         }
         Ok(())
     }
@@ -128,11 +124,17 @@ impl Examination<'_> {
             let places: Vec<Place> = items.iter().map(|item| item.place.clone()).collect();
             let books = self.with_neighbours(items).await?;
             for (_, record) in books.records().filter(|(place, _)| places.contains(place)) {
-                totals.add(record, &books);
+                // What else is summed up is read in an order of its own, or with its table.
+                if let Record::Sim(_) = record {
+                    totals.add(record, &books);
+                }
                 if let Record::Order(order) = record
                     && first
                 {
                     self.owed(&order.record);
+                }
+                if let Some(pool) = pool_of(record) {
+                    self.pools.entry(pool.to_string()).or_insert_with(|| pool.clone());
                 }
             }
             if first {
@@ -185,34 +187,76 @@ impl Examination<'_> {
     }
 }
 
-/// Mends what the sweep would, the way it does: queues what is due, and puts the cards of leaked tickets back on sale. What is to be
-/// looked at later gets back its place in the index that the sweep goes by, and a code that nobody has claimed becomes its card's. Says what it did. `config` names the queues too.
+/// The pool that an item is of.
+fn pool_of(record: &Record) -> Option<&PoolId> {
+    match record {
+        Record::Sim(sim) => Some(&sim.pool),
+        Record::Pool { pool }
+        | Record::Counter { pool, .. }
+        | Record::Tail { pool, .. }
+        | Record::Marks { pool, .. }
+        | Record::Slot { pool, .. } => Some(pool),
+        Record::Order(_)
+        | Record::Subscription(_)
+        | Record::Returned { .. }
+        | Record::Code { .. }
+        | Record::RunningImport { .. }
+        | Record::Import { .. }
+        | Record::Chunk { .. }
+        | Record::RegisteredPartner { .. }
+        | Record::Partner { .. }
+        | Record::RegisteredKey { .. }
+        | Record::Key { .. }
+        | Record::Managers { .. }
+        | Record::Balance { .. }
+        | Record::Entry { .. }
+        | Record::Gift { .. }
+        | Record::Payment { .. }
+        | Record::Plan { .. }
+        | Record::PlanVersion { .. }
+        | Record::Other => None,
+    }
+}
+
+/// Mends what follows from the rest, the way others do: calls for what is needed and called for by nobody, queues what is due, writes
+/// items anew for the attributes of their indexes, puts the cards of leaked tickets back on sale, lists pools, partners and keys in their
+/// registries, and puts codes that no card has claimed on record. Says what it did. `config` names the queues too.
 pub async fn repair(config: &Config, report: &Report) -> Result<Vec<String>, StackError> {
     let store = Store::new(config).await.context("the environment")?;
     let sweep = Sweep::new(config).await.context("the environment")?;
     let mut done = Vec::new();
-    let mut pools: BTreeSet<String> = BTreeSet::new();
-    let mut places: BTreeSet<&Place> = BTreeSet::new();
-    let mut cards: BTreeSet<&Place> = BTreeSet::new();
-    for finding in &report.found {
-        match finding.rule {
-            Rule::Code => {
-                cards.insert(&finding.place);
-            }
+    // What is called for again is queued then, and what is written anew is looked after first.
+    let (mut due, mut astray, mut leaking) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
+    let mut registered = false;
+    for Finding { rule, place, .. } in &report.found {
+        match rule {
+            Rule::Code => done.extend(claim_code(&store, place).await?),
             Rule::Overdue | Rule::DueAt => {
-                places.insert(&finding.place);
+                due.insert(place);
+            }
+            Rule::Attributes => {
+                astray.insert(place);
+            }
+            Rule::Work => {
+                done.extend(call_again(&store, place).await?);
+                due.insert(place);
             }
             Rule::Leaked => {
-                let wanted = BTreeSet::from([finding.place.clone()]);
-                for item in store.look_up(&wanted).await.context(&finding.place)? {
+                for item in store.look_up(&BTreeSet::from([place.clone()])).await.context(place)? {
                     if let Ok(Record::Sim(sim)) = item.record {
-                        pools.insert(sim.pool.to_string());
+                        leaking.insert(sim.pool.to_string(), sim.pool);
                     }
                 }
             }
-            Rule::Readable
-            | Rule::Attributes
-            | Rule::Work
+            Rule::Registered if place.table() == Table::Pools => done.extend(register_pool(&store, place).await?),
+            Rule::Registered if !registered => {
+                let (partners, keys) = store.register_all().await.context("the registries")?;
+                done.push(format!("{partners} partners and {keys} keys are in their registries"));
+                registered = true;
+            }
+            Rule::Registered
+            | Rule::Readable
+            | Rule::Catalogue
             | Rule::PaidOnce
             | Rule::OwedBack
             | Rule::RefundStalled
@@ -232,58 +276,68 @@ pub async fn repair(config: &Config, report: &Report) -> Result<Vec<String>, Sta
             | Rule::Stock => {}
         }
     }
-    for place in places {
+    for place in due {
         let failed = |error: Error| StackError::new(format!("{place}: {error}"));
-        done.push(match (place.table(), place.key().parse::<OrderNum>()) {
-            (Table::Orders, Ok(num)) => match sweep.look_after(&num).await.map_err(failed)? {
-                0 => indexed(place, write_order_anew(&store, &num).await.context(place)?),
-                jobs => format!("{place}: {jobs} jobs queued"),
-            },
-            (Table::Subscriptions, _) => match sweep.look_after_subscription(place.key()).await.map_err(failed)? {
-                0 => indexed(place, write_subscription_anew(&store, place.key()).await.context(place)?),
-                over => format!("{place}: {over} plans are over"),
-            },
-            (Table::Orders | Table::Sims | Table::Pools | Table::Partners, _) => continue,
-        });
-    }
-    for place in cards {
-        for item in store.look_up(&BTreeSet::from([place.clone()])).await.context(place)? {
-            // Of two cards with one code, a person has to find out whose it is.
-            if let Ok(Record::Sim(sim)) = item.record
-                && store.claim_code(&sim).await.context(place)?.is_none()
-            {
-                done.push(format!("{place}: its code is on record"));
+        let looked_after = match (place.table(), place.key().parse::<OrderNum>()) {
+            (Table::Orders, Ok(num)) => (sweep.look_after(&num).await.map_err(failed)?, "jobs queued"),
+            (Table::Subscriptions, _) => (sweep.look_after_subscription(place.key()).await.map_err(failed)?, "plans are over"),
+            (Table::Orders | Table::Sims | Table::Pools | Table::Partners | Table::Plans, _) => continue,
+        };
+        match looked_after {
+            (0, _) => {
+                astray.insert(place);
             }
+            (some, what) => done.push(format!("{place}: {some} {what}")),
         }
     }
-    for pool in pools {
-        let pool = PoolId::try_from(pool).map_err(StackError::new)?;
+    for place in astray {
+        let written = store.write_anew(place).await.context(place)?;
+        let outcome =
+            if written { "nothing is due now, and it has its place in the indexes" } else { "it was changed meanwhile" };
+        done.push(format!("{place}: {outcome}"));
+    }
+    for pool in leaking.values() {
         // The first sweep marks what was drawn by now, the second puts back what nobody bought since.
-        let mut leaked = store.recover_stock(&pool, store.clock().now()).await.context(&pool)?.leaked;
+        let mut leaked = store.recover_stock(pool, store.clock().now()).await.context(pool)?.leaked;
         tokio::time::sleep(SECOND_LOOK).await;
-        leaked += store.recover_stock(&pool, store.clock().now()).await.context(&pool)?.leaked;
+        leaked += store.recover_stock(pool, store.clock().now()).await.context(pool)?.leaked;
         done.push(format!("pool {pool}: {leaked} cards put back on sale"));
     }
     Ok(done)
 }
 
-fn indexed(place: &Place, written: bool) -> String {
-    let outcome = if written { "nothing is due now, and it has its place in the index" } else { "it was changed meanwhile" };
-    format!("{place}: {outcome}")
+/// Has what an order needs called for again, where nobody is called for it.
+async fn call_again(store: &Store, place: &Place) -> Result<Option<String>, StackError> {
+    let Ok(num) = place.key().parse::<OrderNum>() else { return Ok(None) };
+    let decide = |order: &Order| decide(order, Command::CallAgain, store.clock().now());
+    Ok(match store.change_order(&num, decide).await.context(place)? {
+        Change::Made(_) => Some(format!("{place}: what it needs is called for again")),
+        // Several things were found, and one write called for all; or somebody else did.
+        Change::Refused(..) | Change::NoOrder => None,
+    })
 }
 
-/// Writes an order as it stands, and with it the attributes that follow; false if somebody else changed it first.
-async fn write_order_anew(store: &Store, num: &OrderNum) -> Result<bool, StoreError> {
-    let Some(order) = store.order(num).await? else { return Ok(false) };
-    let next = Order { version: order.version + 1, ..order };
-    Ok(store.replace_order(&next).await?.is_ok())
+/// Puts a card's code on record. Of two cards with one code, a person has to find out whose it is.
+async fn claim_code(store: &Store, place: &Place) -> Result<Option<String>, StackError> {
+    for item in store.look_up(&BTreeSet::from([place.clone()])).await.context(place)? {
+        if let Ok(Record::Sim(sim)) = item.record
+            && store.claim_code(&sim).await.context(place)?.is_none()
+        {
+            return Ok(Some(format!("{place}: its code is on record")));
+        }
+    }
+    Ok(None)
 }
 
-/// The same of a subscription.
-async fn write_subscription_anew(store: &Store, id: &str) -> Result<bool, StoreError> {
-    let Some(subscription) = store.subscription(id).await? else { return Ok(false) };
-    let next = Subscription { version: subscription.version + 1, ..subscription };
-    Ok(store.replace_subscription(&next).await?.is_ok())
+/// Puts a pool back into the registry, if it is whole otherwise.
+async fn register_pool(store: &Store, place: &Place) -> Result<Option<String>, StackError> {
+    let Some(pool) = place.registered_pool() else { return Ok(None) };
+    let others = BTreeSet::from([Place::counter(&pool), Place::tail(&pool), Place::marks(&pool)]);
+    if store.look_up(&others).await.context(place)?.len() < others.len() {
+        return Ok(None);
+    }
+    store.create_pool(&pool).await.context(place)?;
+    Ok(Some(format!("{place}: the pool is in the registry")))
 }
 
 impl fmt::Display for Report {

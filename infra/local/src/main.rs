@@ -15,7 +15,7 @@ fn main() -> ExitCode {
     };
     let result = parse(std::env::args().skip(1)).and_then(|command| {
         let level = match command {
-            Command::Help | Command::Serve(_) | Command::Administer(..) => LevelFilter::INFO,
+            Command::Help(_) | Command::Serve(_) | Command::Administer(..) => LevelFilter::INFO,
             // The demo tells its story itself.
             Command::Demo(_) => LevelFilter::ERROR,
             // The one goes through every error, the other says itself what it finds; RUST_LOG shows the rest.

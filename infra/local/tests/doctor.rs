@@ -3,11 +3,16 @@
 #![expect(clippy::unwrap_used, reason = "what is not there fails the test")]
 
 use aws_sdk_dynamodb::types::AttributeValue::{N, S};
+use http_body_util::Full;
+use hyper::Request;
+use hyper::body::Bytes;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
 use simdock_audit::Rule;
-use simdock_domain::{FormFactor, Iccid, Order, OrderNum, Provider};
+use simdock_domain::{FormFactor, Iccid, MailKind, MailState, Order, OrderNum, Provider};
 use simdock_local::{Options, Stack, examine};
 use simdock_runtime::Service;
-use simdock_store::{Receipt, Store};
+use simdock_store::{ADMINISTRATOR, Principal, Receipt, Store};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -118,7 +123,7 @@ async fn what_got_lost_is_put_right() {
     for wanted in [
         format!("orders {num}: overdue: "),
         format!("Repaired: orders {num}: 2 jobs queued."),
-        format!("Repaired: orders {unpaid}: nothing is due now, and it has its place in the index."),
+        format!("Repaired: orders {unpaid}: nothing is due now, and it has its place in the indexes."),
         "Repaired: pool meridian.7.esim: 2 cards put back on sale.".to_owned(),
     ] {
         assert!(said.contains(&wanted), "no {wanted}: {said}");
@@ -212,4 +217,68 @@ async fn codes_of_an_earlier_version_are_put_on_record_and_double_ones_named() {
     let id = code.rsplit('$').next().unwrap();
     assert!([said, left, registered].iter().all(|said| !said.contains(id)));
     stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_that_nobody_is_called_for_is_called_for_again() {
+    let folder = folder("uncalled");
+    let paused = ["relay", "sweep"].map(str::to_owned).to_vec();
+    let stack = Stack::start(Options { paused: paused.clone(), ..Options::default() }).await.unwrap();
+    let store = Store::new(&stack.config()).await.unwrap();
+    let num = paid(&store, "uncalled").await;
+    // Its marks are taken away before anybody has seen them, and with them its place among what the sweep looks at.
+    let engine = aws_sdk_dynamodb::Client::new(&stack.config().sdk(Service::DynamoDb).unwrap());
+    let marks = engine.update_item().table_name("simdock-local-orders").key("orderNum", S(num.to_string()));
+    marks.update_expression("REMOVE pr, ml, dueAt, dueShard").send().await.unwrap();
+    for source in paused {
+        let change = serde_json::json!({ "source": source, "paused": false }).to_string();
+        let request = Request::post(format!("{}/_local/pause", stack.base_url())).body(Full::new(Bytes::from(change))).unwrap();
+        let answer = Client::builder(TokioExecutor::new()).build_http().request(request).await.unwrap();
+        assert!(answer.status().is_success());
+    }
+    stack.clock().advance(Duration::from_hours(1));
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(store.order(&num).await.unwrap().unwrap().lines[0].state, simdock_domain::LineState::Pending, "it waits for ever");
+    // A pool, a partner and a key get lost to those who go by the registries.
+    store
+        .put_key("sdk_partner_forgotten", &Principal::Partner { partner_id: "demo-travel".to_owned() }, None, ADMINISTRATOR)
+        .await
+        .unwrap();
+    let key = store.keys_of(Some("demo-travel")).await.unwrap().remove(0).id;
+    for (table, pk, sk) in
+        [("pools", "pools", "meridian.7.esim"), ("partners", "partners", "demo-travel"), ("partners", "keys", &key)]
+    {
+        let entry = engine.delete_item().table_name(format!("simdock-local-{table}"));
+        entry.key("pk", S(pk.to_owned())).key("sk", S(sk.to_owned())).send().await.unwrap();
+    }
+
+    write_ready(&stack, &folder);
+    let (code, said) = doctor(&["--ready-file", "ready.json"], &folder).await;
+    assert_eq!(code, Some(1), "{said}");
+    for lost in ["provision", "confirmation"] {
+        assert!(said.contains(&format!("orders {num}: work: {lost} is needed, and nobody is called for it")), "{lost}: {said}");
+    }
+    let (code, said) = doctor(&["--ready-file", "ready.json", "--repair"], &folder).await;
+    assert_eq!(code, Some(1), "{said}");
+    for wanted in [
+        format!("Repaired: orders {num}: what it needs is called for again."),
+        format!("Repaired: orders {num}: 2 jobs queued."),
+        "Repaired: pools pools / meridian.7.esim: the pool is in the registry.".to_owned(),
+        "keys are in their registries.".to_owned(),
+    ] {
+        assert!(said.contains(&wanted), "no {wanted}: {said}");
+    }
+    for _ in 0..600 {
+        let order = store.order(&num).await.unwrap().unwrap();
+        let sent = |kind| order.mail(kind).is_some_and(|mail| matches!(mail.state, MailState::Sent(_)));
+        if sent(MailKind::Confirmation) && sent(MailKind::Qr) {
+            let (code, said) = doctor(&["--ready-file", "ready.json"], &folder).await;
+            assert_eq!(code, Some(0), "{said}");
+            stack.stop().await;
+            std::fs::remove_dir_all(folder).unwrap();
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("the mails do not go out: {:?}", store.order(&num).await.unwrap());
 }

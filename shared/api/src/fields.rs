@@ -105,7 +105,7 @@ impl Fields {
         match self.take(name) {
             None => Ok(default),
             Some(Value::Bool(flag)) => Ok(flag),
-            Some(_) => Err(Problem::invalid_field(self.path(name), "must be true or false")),
+            Some(_) => Err(Problem::not_a_flag(self.path(name))),
         }
     }
 

@@ -78,6 +78,11 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, "invalid_field", "Invalid field", detail).about(field)
     }
 
+    /// A field's value, or a parameter's, is neither true nor false.
+    pub(crate) fn not_a_flag(name: impl Into<String>) -> Self {
+        Self::invalid_field(name, "must be true or false")
+    }
+
     /// The body is larger than the route takes.
     pub fn body_too_large(most: usize) -> Self {
         let detail = format!("The body may be {} KB at most.", most / 1024);

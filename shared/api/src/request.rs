@@ -167,6 +167,12 @@ pub fn query_parameters(request: &Request, known: &[&str]) -> Result<BTreeMap<St
     Ok(parameters)
 }
 
+/// A parameter that is true or false, taken out of the query's; `None` if it is not given.
+pub fn flag_parameter(parameters: &mut BTreeMap<String, String>, name: &str) -> Result<Option<bool>, Problem> {
+    let flag = parameters.remove(name).map(|text| text.parse());
+    flag.transpose().map_err(|_| Problem::not_a_flag(name))
+}
+
 /// Where a page ended, for the client to hand back.
 pub fn write_cursor(position: &impl fmt::Display) -> String {
     URL_SAFE_NO_PAD.encode(position.to_string())

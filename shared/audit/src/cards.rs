@@ -1,7 +1,7 @@
 //! Cards, where they stand and whose they are.
 
 use crate::{Check, Rule};
-use simdock_domain::{Iccid, LineState};
+use simdock_domain::{Iccid, LineState, Order, PoolId};
 use simdock_store::{Place, Record, Sim, SimState};
 use std::collections::BTreeSet;
 
@@ -38,6 +38,7 @@ impl Check<'_> {
                 self.hold(Rule::Carrier, carries, || "it is active, and no subscription is on it".to_owned());
             }
             SimState::Retired => {
+                self.named(sim);
                 let carried = subscription.is_some_and(|subscription| {
                     let past = subscription.past_cards.iter().any(|past| past.iccid == sim.iccid);
                     past || (subscription.iccid == sim.iccid && subscription.ended.is_some())
@@ -48,8 +49,9 @@ impl Check<'_> {
                 let marked = self.books.record(&Place::returned(&sim.pool, &sim.iccid)).is_some();
                 self.hold(Rule::Returning, marked, || "it is to go back on sale, and nobody knows".to_owned());
                 self.never_shown(sim);
+                self.named(sim);
             }
-            SimState::SetAside => {}
+            SimState::SetAside => self.named(sim),
         }
     }
 
@@ -79,16 +81,45 @@ impl Check<'_> {
         self.hold(Rule::Disclosed, sim.disclosed_at.is_none(), || format!("it is {:?}, and its code was shown", sim.state));
     }
 
+    /// A slot that can still be drawn holds a card that stands there.
+    pub(crate) fn slot(&mut self, pool: &PoolId, slot: u64, iccid: &Iccid) {
+        let Some(sim) = self.books.sim(iccid) else {
+            return self.say(Rule::Slot, format!("its card {iccid} does not exist"));
+        };
+        let drawn = matches!(self.books.record(&Place::counter(pool)), Some(Record::Counter { head, .. }) if slot < *head);
+        let there = sim.state == SimState::Stocked && sim.slot == Some(slot) && sim.pool == *pool;
+        // One that was asked for by its number leaves its slot behind, and may be back in another one.
+        let by_number = sim.order_num.is_some() || !sim.past_orders.is_empty();
+        self.hold(Rule::Slot, drawn || there || by_number, || {
+            let (state, stands) = (sim.state, sim.slot.map_or_else(|| "none".to_owned(), |slot| slot.to_string()));
+            format!("it can be drawn, and its card {iccid} is {state:?}, in slot {stands}")
+        });
+    }
+
     /// A sold card stands in a line of the order that it names, one that was not cancelled.
     fn owned(&mut self, sim: &Sim) {
+        match &sim.order_num {
+            Some(_) => self.in_line(sim, |state| state != LineState::Cancelled),
+            None => self.say(Rule::Owner, format!("it is {:?}, and names no order", sim.state)),
+        }
+    }
+
+    /// A card that was sold stands in a line of its order, whatever became of that.
+    fn named(&mut self, sim: &Sim) {
+        if sim.order_num.is_some() {
+            self.in_line(sim, |_| true);
+        }
+    }
+
+    fn in_line(&mut self, sim: &Sim, may_be: impl Fn(LineState) -> bool) {
         let order = sim.order_num.as_ref().and_then(|num| self.books.order(num));
-        let in_line = order.is_some_and(|order| {
-            let ours = |line: &&simdock_domain::Line| line.iccid.as_ref() == Some(&sim.iccid);
-            order.kind.takes_cards() && order.lines.iter().filter(ours).any(|line| line.state != LineState::Cancelled)
-        });
-        self.hold(Rule::Owner, in_line, || match &sim.order_num {
-            Some(num) => format!("it is {:?}, and not in order {num}, which it names", sim.state),
-            None => format!("it is {:?}, and names no order", sim.state),
+        let ours = |order: &Order| {
+            let mut lines = order.lines.iter().filter(|line| line.iccid.as_ref() == Some(&sim.iccid));
+            order.kind.takes_cards() && lines.any(|line| may_be(line.state))
+        };
+        self.hold(Rule::Owner, order.is_some_and(ours), || {
+            let num = sim.order_num.as_ref().map(ToString::to_string).unwrap_or_default();
+            format!("it is {:?}, and not in order {num}, which it names", sim.state)
         });
     }
 

@@ -7,6 +7,7 @@
 mod cards;
 mod money;
 mod orders;
+mod registries;
 mod rule;
 mod subscriptions;
 mod totals;
@@ -53,13 +54,22 @@ impl Books {
             Record::Returned { iccid } => BTreeSet::from([Place::sim(iccid)]),
             Record::Entry { reference, .. } => money::order_of(reference).iter().map(Place::order).collect(),
             Record::Gift { order_num, .. } | Record::Payment { order_num, .. } => BTreeSet::from([Place::order(order_num)]),
-            Record::Counter { .. }
+            Record::Slot { pool, iccid, .. } => BTreeSet::from([Place::sim(iccid), Place::counter(pool)]),
+            Record::RunningImport { import } | Record::Chunk { import, .. } => BTreeSet::from([Place::import(import)]),
+            Record::Import { import, .. } => BTreeSet::from([Place::running_import(import)]),
+            Record::RegisteredPartner { partner_id } => BTreeSet::from([Place::partner(partner_id)]),
+            Record::Partner { partner_id, .. } => BTreeSet::from([Place::registered_partner(partner_id)]),
+            Record::RegisteredKey { key } => BTreeSet::from([Place::key_in(key)]),
+            Record::Key { id, .. } => BTreeSet::from([Place::registered_key(id)]),
+            Record::Plan { plan_id, version } => BTreeSet::from([Place::plan_version(plan_id, *version)]),
+            Record::PlanVersion { plan_id, .. } => BTreeSet::from([Place::plan(plan_id)]),
+            Record::Pool { .. }
+            | Record::Counter { .. }
             | Record::Tail { .. }
             | Record::Marks { .. }
-            | Record::Slot { .. }
             | Record::Code { .. }
-            | Record::Partner { .. }
             | Record::Balance { .. }
+            | Record::Managers { .. }
             | Record::Other => BTreeSet::new(),
         }
     }
@@ -77,14 +87,24 @@ impl Books {
             Ok(Record::Entry { reference, amount, .. }) => check.entry(reference, *amount),
             Ok(Record::Gift { partner_id, subscription, order_num }) => check.gift(partner_id, subscription, order_num),
             Ok(Record::Payment { payment_id, order_num }) => check.payment(payment_id, order_num),
+            Ok(Record::Slot { pool, slot, iccid }) => check.slot(pool, *slot, iccid),
+            Ok(Record::RunningImport { import }) => check.running_import(import),
+            Ok(Record::Import { import, is_running, .. }) => check.import(import, *is_running),
+            Ok(Record::Chunk { import, parts }) => check.chunk(import, parts),
+            Ok(Record::RegisteredPartner { partner_id }) => check.registered(&Place::partner(partner_id)),
+            Ok(Record::Partner { partner_id, .. }) => check.in_registry(&Place::registered_partner(partner_id)),
+            Ok(Record::RegisteredKey { key }) => check.registered(&Place::key_in(key)),
+            Ok(Record::Key { id, .. }) => check.in_registry(&Place::registered_key(id)),
+            Ok(Record::Plan { plan_id, version }) => check.plan(plan_id, *version),
+            Ok(Record::PlanVersion { plan_id, version }) => check.plan_version(plan_id, *version),
+            Ok(Record::Balance { balance, .. }) => check.balance(*balance),
             Ok(
-                Record::Counter { .. }
+                Record::Pool { .. }
+                | Record::Counter { .. }
                 | Record::Tail { .. }
                 | Record::Marks { .. }
-                | Record::Slot { .. }
                 | Record::Code { .. }
-                | Record::Partner { .. }
-                | Record::Balance { .. }
+                | Record::Managers { .. }
                 | Record::Other,
             ) => {}
         }

@@ -17,6 +17,10 @@ impl Check<'_> {
         self.hold(Rule::Ledger, moved == Some(amount.amount), || format!("{amount} moved, and the order has {moved:?}"));
     }
 
+    pub(crate) fn balance(&mut self, balance: Money) {
+        self.hold(Rule::Balance, balance.amount >= 0, || format!("it is {balance}, which is below zero"));
+    }
+
     pub(crate) fn gift(&mut self, partner_id: &str, subscription: &str, num: &OrderNum) {
         let given = self.books.order(num).is_some_and(|order| {
             let for_it = order.gift.as_ref().is_some_and(|gift| gift.subscription == subscription);

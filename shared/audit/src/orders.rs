@@ -2,15 +2,16 @@
 
 use crate::{Check, PATIENCE, Rule};
 use simdock_domain::{
-    FormFactor, LineState, MailKind, Order, OrderType, Provider, QUIET, Refund, RefundState, ReturnReason, Subscription,
-    next_attention, outstanding,
+    Iccid, LineState, Order, OrderType, Provider, QUIET, Refund, RefundState, ReturnReason, Subscription, next_attention,
+    outstanding, uncalled,
 };
-use simdock_store::{Place, Record, Stored};
+use simdock_store::{Place, Record, SimState, Stored};
 use std::collections::BTreeSet;
 
 pub fn neighbours(order: &Order) -> BTreeSet<Place> {
     let mut places: BTreeSet<Place> = order.lines.iter().filter_map(|line| line.iccid.as_ref()).map(Place::sim).collect();
     places.extend((0..order.lines.len()).map(|line| Place::subscription(&order.subscription_of(line))));
+    places.insert(Place::plan_version(&order.plan_id, order.plan_version));
     places.extend(order.subject.iter().map(|subject| Place::order(&subject.main_order)));
     places.extend(order.renewals.iter().map(Place::order));
     places.extend(order.gift.iter().map(|gift| Place::gift(&order.partner_id, &gift.subscription)));
@@ -44,6 +45,7 @@ impl Check<'_> {
         self.work(order);
         self.payments(order);
         self.refunds(order);
+        self.sold_plan(&order.plan_id, order.plan_version);
         self.lines(order);
         self.renewals(order);
         if let Some(gift) = order.gift.as_ref().filter(|_| order.is_paid()) {
@@ -55,25 +57,8 @@ impl Check<'_> {
 
     /// What has to be done is called for, and done.
     fn work(&mut self, order: &Order) {
-        let any = |state| order.lines.iter().any(|line| line.state == state);
-        let called = [
-            ("to be provisioned", any(LineState::Pending) && order.is_paid(), order.provisioning.is_some()),
-            ("to be revoked", any(LineState::Cancelling), order.revoking.is_some()),
-        ];
-        for (what, needed, called) in called {
-            self.hold(Rule::Work, !needed || called, || format!("cards are {what}, and nobody is to"));
-        }
-        let confirmed = match order.kind {
-            OrderType::ActivateSubscription | OrderType::TopUpSubscription | OrderType::Renewal => true,
-            OrderType::CancelSubscription | OrderType::SwapSim => false,
-        };
-        let settled = !any(LineState::Pending) && !any(LineState::Cancelling);
-        let has_codes = order.kind == OrderType::ActivateSubscription && order.form_factor == FormFactor::Esim;
-        for (kind, needed) in
-            [(MailKind::Confirmation, order.is_paid() && confirmed), (MailKind::Qr, has_codes && settled && any(LineState::Live))]
-        {
-            let called = !needed || !order.send_email || order.mail(kind).is_some();
-            self.hold(Rule::Work, called, || format!("the {} mail is not called for", kind.name()));
+        for what in uncalled(order) {
+            self.say(Rule::Work, format!("{} is needed, and nobody is called for it", what.name()));
         }
         let late = self.now.plus_seconds(-QUIET - PATIENCE);
         for waiting in outstanding(order).iter().filter(|waiting| waiting.at <= late) {
@@ -150,16 +135,47 @@ impl Check<'_> {
         }
     }
 
+    /// The card of a line: the order's own where it takes cards, else its subscription's.
+    fn card(&mut self, order: &Order, index: usize, iccid: &Iccid) {
+        let Some(sim) = self.books.sim(iccid) else {
+            return self.say(Rule::Owner, format!("the card of line {index}, {iccid}, does not exist"));
+        };
+        if !order.kind.takes_cards() {
+            let had = self.books.subscription(&order.subscription_of(index)).is_some_and(|subscription| {
+                subscription.iccid == *iccid || subscription.past_cards.iter().any(|past| past.iccid == *iccid)
+            });
+            return self
+                .hold(Rule::Carrier, had, || format!("the card of line {index}, {iccid}, never carried its subscription"));
+        }
+        let state = order.lines[index].state;
+        // That of a cancelled line may be for sale again, or somebody else's by now.
+        let was_ours = state == LineState::Cancelled && sim.past_orders.contains(&order.num);
+        self.hold(Rule::Owner, was_ours || sim.order_num.as_ref() == Some(&order.num), || {
+            let whose = sim.order_num.as_ref().map_or_else(|| "nobody".to_owned(), ToString::to_string);
+            format!("its card {iccid} is {whose}'s")
+        });
+        let stands = match state {
+            LineState::Pending => sim.state == SimState::Sold,
+            LineState::Failed => sim.state == SimState::SetAside,
+            LineState::Live | LineState::Cancelling | LineState::Cancelled | LineState::Ended => true,
+        };
+        self.hold(Rule::Owner, stands, || format!("line {index} is {state:?}, and its card {iccid} is {:?}", sim.state));
+        // Whoever installed the new card of a swap had its code, however they came by it.
+        let mailed = state == LineState::Live && order.mails_codes() && !order.has_swapped();
+        self.hold(Rule::Disclosed, !mailed || sim.disclosed_at.is_some(), || {
+            format!("the code of {iccid} goes out by mail, and the card does not tell")
+        });
+    }
+
     /// Cards and what else the lines brought.
     fn lines(&mut self, order: &Order) {
         let paid = order.is_paid();
+        let mut cards = BTreeSet::new();
         for (index, line) in order.lines.iter().enumerate() {
             self.hold(Rule::PaidOnce, line.iccid.is_some() == paid, || format!("line {index}: cards and payment go together"));
-            // The card of a cancelled line may be somebody else's by now.
-            if let Some(iccid) = line.iccid.as_ref().filter(|_| order.kind.takes_cards() && line.state != LineState::Cancelled) {
-                let owner = self.books.sim(iccid).and_then(|sim| sim.order_num.as_ref());
-                let whose = owner.map_or_else(|| "nobody".to_owned(), ToString::to_string);
-                self.hold(Rule::Owner, owner == Some(&order.num), || format!("its card {iccid} is {whose}'s"));
+            if let Some(iccid) = &line.iccid {
+                self.hold(Rule::Owner, cards.insert(iccid), || format!("its card {iccid} is on two of its lines"));
+                self.card(order, index, iccid);
             }
             let id = order.subscription_of(index);
             let subscription = self.books.subscription(&id);

@@ -8,6 +8,10 @@ pub enum Rule {
     Readable,
     /// An item has the attributes that follow from its record, those of the indexes included.
     Attributes,
+    /// What goes by a registry is in it, and what is in one is there.
+    Registered,
+    /// The versions of plans that are or were sold are there.
+    Catalogue,
     /// The sweep looks at an order or a subscription when it has to.
     DueAt,
     /// What is due is done, and what nobody does the sweep looks after.
@@ -34,11 +38,11 @@ pub enum Rule {
     Renewal,
     /// A card belongs to one order, and says so itself.
     Owner,
-    /// A card for sale stands in the slot that it names, and no other card names one.
+    /// A card for sale stands in the slot that it names, and no other card names one; a slot that can be drawn holds such a card.
     Slot,
     /// A card for sale can be drawn.
     Leaked,
-    /// A card whose code was shown is never sold again; nor is its code with another card, by [`Self::Code`].
+    /// A card whose code was shown says so, and is never sold again; nor is its code with another card, by [`Self::Code`].
     Disclosed,
     /// A code belongs to one card: no other has it, and none can come into stock with it while that card is for sale.
     Code,
@@ -67,9 +71,11 @@ pub struct Finding {
 
 impl Rule {
     /// Every one.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 26] = [
         Self::Readable,
         Self::Attributes,
+        Self::Registered,
+        Self::Catalogue,
         Self::DueAt,
         Self::Overdue,
         Self::Work,
@@ -99,6 +105,8 @@ impl Rule {
         match self {
             Self::Readable => "readable",
             Self::Attributes => "attributes",
+            Self::Registered => "registered",
+            Self::Catalogue => "catalogue",
             Self::DueAt => "due_at",
             Self::Overdue => "overdue",
             Self::Work => "work",
@@ -137,9 +145,13 @@ impl Rule {
                 "simdock register, or simdock doctor --repair, puts codes on record; of two cards with one code a person archives the \
                  one that is not sold: POST /v1/sims/{iccid}/archive"
             }
-            Self::Attributes => "any change writes them anew: POST /v1/orders/{orderNum}/notes",
-            Self::Work => "POST /v1/orders/{orderNum}/emails for a mail; a person for anything else",
+            Self::Attributes => "simdock doctor --repair writes them anew, as any change does",
+            Self::Registered => {
+                "simdock doctor --repair puts a pool, a partner or a key back into its registry; a person for anything else"
+            }
+            Self::Work => "simdock doctor --repair has it called for again, and queued",
             Self::Readable
+            | Self::Catalogue
             | Self::PaidOnce
             | Self::OwedBack
             | Self::Claimed
@@ -164,6 +176,8 @@ impl Rule {
             Self::Overdue | Self::RefundStalled | Self::Leaked | Self::Booked => true,
             Self::Readable
             | Self::Attributes
+            | Self::Registered
+            | Self::Catalogue
             | Self::DueAt
             | Self::Work
             | Self::PaidOnce
@@ -189,5 +203,22 @@ impl Rule {
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}: {}", self.place, self.rule.name(), self.what)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn the_page_names_rules_that_there_are() {
+        let page = include_str!("../../../infra/TABLES.md").split("\n## What the doctor sees").nth(1).unwrap_or_default();
+        let rows = page.lines().filter(|line| line.starts_with("| ")).skip(1);
+        let named: Vec<&str> =
+            rows.filter_map(|row| row.split('|').nth(2)).flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
+        let known: BTreeSet<&str> = Rule::ALL.iter().map(|rule| rule.name()).collect();
+        assert_eq!(named.iter().filter(|name| !known.contains(*name)).count(), 0, "{named:?}");
+        assert!(Rule::ALL.iter().all(|rule| named.contains(&rule.name())), "a rule compares nothing");
     }
 }

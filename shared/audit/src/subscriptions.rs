@@ -34,6 +34,8 @@ impl Check<'_> {
             }
         }
         if ended {
+            let there = self.books.sim(&subscription.iccid).is_some();
+            self.hold(Rule::Carrier, there, || format!("its card {} does not exist", subscription.iccid));
             self.hold(Rule::Carrier, subscription.service.is_on(), || "it has ended, and is suspended".to_owned());
         } else {
             let carried = self.books.sim(&subscription.iccid).is_some_and(|sim| {

@@ -12,6 +12,8 @@ pub struct Totals {
     balances: BTreeMap<(String, Currency), i64>,
     given: BTreeMap<String, u64>,
     counted: BTreeMap<String, u64>,
+    /// Managers' keys without an end: how many are counted, and how many there are.
+    managers: (u64, u64),
     pools: BTreeMap<String, Pool>,
     /// Cards by the profile that their code downloads, see [`simdock_domain::ActivationCode::profile_id`].
     unclaimed: BTreeMap<String, Vec<Iccid>>,
@@ -21,6 +23,8 @@ pub struct Totals {
 #[derive(Clone, Debug)]
 struct Pool {
     id: PoolId,
+    /// Which of registry entry, counter, tail and marks there are.
+    parts: [bool; 4],
     available: u64,
     head: u64,
     published: u64,
@@ -33,7 +37,8 @@ struct Pool {
 }
 
 impl Totals {
-    /// Counts a record in: a pool's counter and marks before its slots. The books have its neighbours.
+    /// Counts a record in: a pool's counter and marks before its slots. The books have its neighbours, and the keys that the registry
+    /// names.
     pub fn add(&mut self, record: &Record, books: &Books) {
         match record {
             Record::Entry { partner_id, amount, .. } => {
@@ -50,13 +55,25 @@ impl Totals {
                     books.order(order_num).and_then(|order| order.gift.as_ref()).is_some_and(|gift| !gift.by_manager);
                 *self.given.entry(partner_id.clone()).or_default() += u64::from(by_partner);
             }
+            Record::RegisteredKey { key } => {
+                let lasts = matches!(books.record(&Place::key_in(key)), Some(Record::Key { is_lasting: true, .. }));
+                self.managers.1 += u64::from(lasts);
+            }
+            Record::Managers { lasting } => self.managers.0 = *lasting,
+            Record::Pool { pool } => self.pool(pool).parts[0] = true,
             Record::Counter { pool, available, head, published } => {
                 let pool = self.pool(pool);
+                pool.parts[1] = true;
                 (pool.available, pool.head, pool.published) = (*available, *head, *published);
             }
-            Record::Tail { pool, tail } => self.pool(pool).tail = *tail,
+            Record::Tail { pool, tail } => {
+                let pool = self.pool(pool);
+                pool.parts[2] = true;
+                pool.tail = *tail;
+            }
             Record::Marks { pool, low, seen, dead } => {
                 let pool = self.pool(pool);
+                pool.parts[3] = true;
                 (pool.low, pool.seen, pool.dead) = (*low, *seen, *dead);
             }
             Record::Slot { pool, slot, .. } => {
@@ -64,6 +81,7 @@ impl Totals {
                 pool.slots += u64::from(*slot >= pool.low);
             }
             Record::Sim(sim) => {
+                self.expect(&sim.pool);
                 if let Some(profile) = sim.profile_id().filter(|profile| books.holder(profile).is_none()) {
                     self.unclaimed.entry(profile).or_default().push(sim.iccid.clone());
                 }
@@ -73,12 +91,25 @@ impl Totals {
             | Record::Returned { .. }
             | Record::Code { .. }
             | Record::Payment { .. }
+            | Record::RunningImport { .. }
+            | Record::Import { .. }
+            | Record::Chunk { .. }
+            | Record::RegisteredPartner { .. }
+            | Record::Key { .. }
+            | Record::Plan { .. }
+            | Record::PlanVersion { .. }
             | Record::Other => {}
         }
     }
 
+    /// Has a pool checked that something names, whatever there is of it.
+    pub fn expect(&mut self, pool: &PoolId) {
+        self.pool(pool);
+    }
+
     fn pool(&mut self, id: &PoolId) -> &mut Pool {
-        let new = || Pool { id: id.clone(), available: 0, head: 0, published: 0, tail: 0, low: 0, seen: 0, dead: 0, slots: 0 };
+        let (available, head, published, tail, low, seen, dead, slots) = (0, 0, 0, 0, 0, 0, 0, 0);
+        let new = || Pool { id: id.clone(), parts: [false; 4], available, head, published, tail, low, seen, dead, slots };
         self.pools.entry(id.to_string()).or_insert_with(new)
     }
 
@@ -117,7 +148,22 @@ impl Totals {
                 hold(false, Rule::Code, Place::sim(other), twice(&cards[0]));
             }
         }
-        for Pool { id, available, head, published, tail, low, seen, dead, slots } in self.pools.values() {
+        let gap = self.managers.0.cast_signed() - self.managers.1.cast_signed();
+        hold(
+            gap == 0,
+            Rule::Registered,
+            Place::managers(),
+            format!("{gap} more managers' keys without an end are counted than there are"),
+        );
+        for Pool { id, parts, available, head, published, tail, low, seen, dead, slots } in self.pools.values() {
+            let [registered, others @ ..] = *parts;
+            hold(registered, Rule::Registered, Place::pool(id), "the pool is in no registry: nobody sweeps it".to_owned());
+            for (there, place) in others.into_iter().zip([Place::counter(id), Place::tail(id), Place::marks(id)]) {
+                hold(there, Rule::Stock, place, "it does not exist".to_owned());
+            }
+            if others != [true; 3] {
+                continue;
+            }
             // Differences, so that what is wrong reads the same while others buy.
             let between = |more: &u64, less: &u64| more.cast_signed() - less.cast_signed();
             let gap = between(available, published) + head.cast_signed();

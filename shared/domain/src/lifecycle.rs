@@ -12,10 +12,12 @@ mod mails;
 mod payment;
 mod refunds;
 mod swap;
+mod uncalled;
 
 pub use command::{Cards, Command, Intake, Rejected};
 pub use desk::Recipient;
 pub use jobs::{Job, Outstanding, backoff, due, mails_due, next_attention, outstanding};
+pub use uncalled::{Uncalled, uncalled};
 
 use crate::Timestamp;
 use crate::order::{Entry, Event, Order};
@@ -71,6 +73,7 @@ pub fn decide(order: &Order, command: Command, now: Timestamp) -> Result<Order, 
         Command::EditRecipient(recipient) => next.edit_recipient(recipient, now)?,
         Command::SendAgain { kind, to } => next.send_again(kind, to, now)?,
         Command::Retry => next.retry(now)?,
+        Command::CallAgain => next.call_again(now)?,
         Command::Note(text) => next.write_note(text, now)?,
         Command::AskRefund { refund } => refunds::ask(order, &mut next, refund, now)?,
         Command::RefundTaken { refund, provider_id } => refunds::taken(&mut next, refund, provider_id, now)?,

@@ -379,6 +379,12 @@ impl Order {
         }
     }
 
+    /// The same again, in a version of its own.
+    #[must_use]
+    pub fn touched(&self) -> Self {
+        Self { version: self.version + 1, ..self.clone() }
+    }
+
     /// The subscription of a line: the one that the order changes, or the one that the line begins.
     pub fn subscription_of(&self, line: usize) -> String {
         self.subject.as_ref().map_or_else(|| self.subscription_id(line), |subject| subject.subscription.clone())

@@ -933,3 +933,40 @@ fn the_order_of_reports_on_a_profile_does_not_matter() {
         }
     }
 }
+
+// What got lost.
+
+#[test]
+fn what_nobody_is_called_for_is_called_for_again() {
+    let lose = |mut order: Order| {
+        (order.provisioning, order.revoking, order.retiring) = (None, None, None);
+        order.mails.clear();
+        order
+    };
+    let bought = pay(&place("new", draft(1), &one_off(), at(10)), 2, at(20));
+    let delivered = provision(&bought, at(30));
+    let leaving = cancel(&done(renewal()), Used::default(), RefundPolicy::UntilActivation, at(40)).unwrap();
+    let swapped = decide(&done(esim_swap()), Command::Swapped, at(40)).unwrap();
+    let (confirmation, qr) = (Uncalled::Mail(MailKind::Confirmation), Uncalled::Mail(MailKind::Qr));
+    for (order, expected) in [
+        (&bought, vec![Uncalled::Job(Job::Provision), confirmation]),
+        (&delivered, vec![confirmation, qr]),
+        (&done(esim_swap()), vec![qr]),
+        (&leaving, vec![Uncalled::Job(Job::Revoke), confirmation]),
+        (&swapped, vec![Uncalled::Job(Job::Retire)]),
+    ] {
+        assert_eq!((uncalled(order), decide(order, Command::CallAgain, at(50))), (vec![], Err(Rejected::Done)));
+        let lost = lose(order.clone());
+        assert_eq!(uncalled(&lost), expected);
+        let again = decide(&lost, Command::CallAgain, at(50)).unwrap();
+        assert_eq!((uncalled(&again), again.news), (vec![], true));
+        for what in expected {
+            let wanted = match what {
+                Uncalled::Job(job) => outstanding(&again).iter().any(|outstanding| outstanding.job == job),
+                Uncalled::Mail(kind) => again.mail(kind).is_some(),
+            };
+            assert!(wanted, "{what:?}");
+        }
+    }
+    assert_eq!(uncalled(&lose(asked(renewal()))), [], "nobody has paid");
+}

@@ -180,6 +180,7 @@ fn hold(order: &Order, meddled: bool, now: Timestamp) -> Outcome {
     }
     let accepted = order.payments.iter().filter(|payment| payment.returned.is_none()).count();
     prop_assert!(accepted <= 1);
+    prop_assert_eq!(uncalled(order), [], "what it needs is called for by nobody");
     let attention = next_attention(order);
     if due(order, now).is_empty() {
         prop_assert!(attention.is_some() || outstanding(order).is_empty());

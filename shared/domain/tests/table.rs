@@ -48,6 +48,7 @@ commands! {
     Command::EditRecipient(_) => "EditRecipient", "a manager corrects the name or an address";
     Command::SendAgain { .. } => "SendAgain", "a manager has a mail sent again";
     Command::Retry => "Retry", "a manager has tried again what was given up or put off";
+    Command::CallAgain => "CallAgain", "the doctor found that what it needs is called for by nobody";
     Command::Note(_) => "Note", "a manager writes something down";
     Command::AskRefund { .. } => "AskRefund", "the provider is about to be asked to give money back";
     Command::RefundTaken { .. } => "RefundTaken", "the provider took a refund on";
@@ -235,6 +236,7 @@ fn commands(order: &Order) -> Vec<(&'static str, Command)> {
         what("the confirmation", Command::SendAgain { kind: MailKind::Confirmation, to: Some("b@example.com".parse().unwrap()) }),
         what("the QR code", Command::SendAgain { kind: MailKind::Qr, to: Some("b@example.com".parse().unwrap()) }),
         plain(Command::Retry),
+        plain(Command::CallAgain),
         plain(Command::Note("called".into())),
         plain(Command::AskRefund { refund }),
         plain(Command::RefundTaken { refund, provider_id: "re_9".into() }),

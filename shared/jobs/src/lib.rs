@@ -89,36 +89,35 @@ impl Queues {
         Ok(urls)
     }
 
-    /// Queues jobs, up to ten to a request.
-    pub async fn send(&self, jobs: &[Queued]) -> Result<(), QueueError> {
-        let url = |queued: &&Queued| match queued.message.job {
+    /// Queues jobs, up to ten to a request; answers their messages' ids, in the same sequence.
+    pub async fn send(&self, jobs: &[Queued]) -> Result<Vec<String>, QueueError> {
+        let url = |place: &usize| match jobs[*place].message.job {
             Job::Provision | Job::Revoke | Job::Retire => &self.carrier,
             Job::Mail => &self.mail,
             Job::Refund => &self.refund,
         };
+        let mut ids = vec![String::new(); jobs.len()];
         for queue in [&self.carrier, &self.mail, &self.refund] {
-            let jobs: Vec<&Queued> = jobs.iter().filter(|queued| url(queued) == queue).collect();
-            self.send_to(queue, &jobs).await?;
+            let places: Vec<usize> = (0..jobs.len()).filter(|place| url(place) == queue).collect();
+            for batch in places.chunks(BATCH) {
+                let bodies = batch.iter().map(|place| Ok((body(&jobs[*place].message)?, jobs[*place].delay)));
+                let taken = self.send_bodies(queue, &bodies.collect::<Result<Vec<_>, QueueError>>()?).await?;
+                for (place, id) in batch.iter().zip(taken) {
+                    ids[*place] = id;
+                }
+            }
         }
-        Ok(())
+        Ok(ids)
     }
 
     /// Queues what is wanted of a subscription's service.
     pub async fn send_service(&self, subscription_id: &str) -> Result<(), QueueError> {
         let message = ServiceMessage { subscription_id: subscription_id.to_owned() };
-        self.send_bodies(&self.carrier, &[(body(&message)?, 0)]).await
+        self.send_bodies(&self.carrier, &[(body(&message)?, 0)]).await.map(drop)
     }
 
-    async fn send_to(&self, url: &str, jobs: &[&Queued]) -> Result<(), QueueError> {
-        for batch in jobs.chunks(BATCH) {
-            let bodies = batch.iter().map(|queued| Ok((body(&queued.message)?, queued.delay)));
-            self.send_bodies(url, &bodies.collect::<Result<Vec<_>, QueueError>>()?).await?;
-        }
-        Ok(())
-    }
-
-    /// Sends up to ten messages, each with the seconds that it is held back.
-    async fn send_bodies(&self, url: &str, bodies: &[(String, i64)]) -> Result<(), QueueError> {
+    /// Sends up to ten messages, each with the seconds that it is held back; answers their ids.
+    async fn send_bodies(&self, url: &str, bodies: &[(String, i64)]) -> Result<Vec<String>, QueueError> {
         let mut request = self.client.send_message_batch().queue_url(url);
         for (index, (body, delay)) in bodies.iter().enumerate() {
             let entry = SendMessageBatchRequestEntry::builder()
@@ -133,7 +132,9 @@ impl Queues {
         if let Some(failed) = answer.failed().first() {
             return Err(QueueError(format!("{} of {} messages: {}", answer.failed().len(), bodies.len(), failed.code())));
         }
-        Ok(())
+        // They are told in whatever sequence.
+        let id = |index: usize| answer.successful().iter().find(|taken| taken.id() == index.to_string());
+        Ok((0..bodies.len()).map(|index| id(index).map(|taken| taken.message_id().to_owned()).unwrap_or_default()).collect())
     }
 }
 

@@ -104,13 +104,13 @@ where
     F: Future<Output = Result<(), JobFailed>>,
 {
     let outcomes = event.payload.records.iter().map(|message| {
-        let id = &event.context.request_id;
-        let span = tracing::info_span!("job", function, requestId = id, orderNum = tracing::field::Empty);
+        let (request, sent) = (&event.context.request_id, &message.message_id);
+        let span = tracing::info_span!("job", function, requestId = request, messageId = sent, orderNum = tracing::field::Empty);
         let work = work(&message.body);
         let worked = async {
             let failed = work.await.err();
             if let Some(error) = &failed {
-                tracing::warn!(messageId = message.message_id, %error, "message comes back");
+                tracing::warn!(%error, "message comes back");
             }
             failed.is_some()
         };

@@ -123,11 +123,11 @@ pub struct ImportLine {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Verdict {
-    status: ImportStatus,
+pub(crate) struct Verdict {
+    pub status: ImportStatus,
     /// Where the chunks and errors are. Two requests that bring the same file at once write different parts, and only those
     /// of the one whose verdict stands are ever looked at.
-    parts: String,
+    pub parts: String,
     lines: usize,
     accepted: usize,
     created: Timestamp,

@@ -2,13 +2,14 @@
 //! this on its way.
 
 use crate::codes::holder;
+use crate::imports::Verdict;
 use crate::item::{Item, from_item, number_of, text, text_of};
 use crate::orders::order_item;
 use crate::partners::{currency, signed};
 use crate::subscriptions::subscription_item;
 use crate::write::{SendError, Twice, send};
-use crate::{Sim, Store, StoreError, keys};
-use simdock_domain::{Currency, Iccid, Money, Order, OrderNum, PoolId, Subscription, Timestamp};
+use crate::{ImportStatus, Key, Operator, Sim, Store, StoreError, keys};
+use simdock_domain::{Currency, Iccid, Money, Order, OrderNum, Plan, PoolId, Subscription, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -26,8 +27,10 @@ pub enum Table {
     Pools,
     /// Subscriptions.
     Subscriptions,
-    /// Partners, balances, ledgers, gifts and payments.
+    /// Partners, balances, ledgers, gifts, payments and API keys.
     Partners,
+    /// Plans, and operators.
+    Plans,
 }
 
 /// Where an item is: its table and its key, as people write them.
@@ -48,6 +51,11 @@ pub enum Record {
     Sim(Box<Sim>),
     /// A subscription.
     Subscription(Box<Stored<Subscription>>),
+    /// A pool in the registry.
+    Pool {
+        /// Which.
+        pool: PoolId,
+    },
     /// The counter of a pool.
     Counter {
         /// Whose.
@@ -96,12 +104,55 @@ pub enum Record {
         /// The card.
         iccid: Iccid,
     },
+    /// An import in the registry of those that are not finished.
+    RunningImport {
+        /// Which.
+        import: String,
+    },
+    /// An import.
+    Import {
+        /// Which.
+        import: String,
+        /// The partition of its parts.
+        parts: String,
+        /// Whether cards are still going into stock.
+        is_running: bool,
+    },
+    /// Cards of an import that are not in stock yet.
+    Chunk {
+        /// Which import's.
+        import: String,
+        /// The partition that it is in.
+        parts: String,
+    },
+    /// A partner in the registry.
+    RegisteredPartner {
+        /// Which.
+        partner_id: String,
+    },
     /// A partner.
     Partner {
         /// Which.
         partner_id: String,
         /// How many complimentary orders it made.
         gifts: u64,
+    },
+    /// An API key in the registry.
+    RegisteredKey {
+        /// The partition of the key.
+        key: String,
+    },
+    /// An API key.
+    Key {
+        /// Its id in the registry.
+        id: String,
+        /// Whether it is a manager's and has no end.
+        is_lasting: bool,
+    },
+    /// The counter of managers' keys.
+    Managers {
+        /// Keys in the registry that are a manager's and have no end.
+        lasting: u64,
     },
     /// A partner's balance.
     Balance {
@@ -135,6 +186,20 @@ pub enum Record {
         /// The order.
         order_num: OrderNum,
     },
+    /// A plan in the registry.
+    Plan {
+        /// Which.
+        plan_id: String,
+        /// The version that is on sale.
+        version: u32,
+    },
+    /// A version of a plan.
+    PlanVersion {
+        /// Which plan's.
+        plan_id: String,
+        /// Which.
+        version: u32,
+    },
     /// An item that nothing has to agree with.
     Other,
 }
@@ -165,7 +230,7 @@ pub struct Bookmark(Item);
 
 impl Table {
     /// Every one.
-    pub const ALL: [Self; 5] = [Self::Orders, Self::Sims, Self::Pools, Self::Subscriptions, Self::Partners];
+    pub const ALL: [Self; 6] = [Self::Orders, Self::Sims, Self::Pools, Self::Subscriptions, Self::Partners, Self::Plans];
 
     /// Its name within a stage.
     pub fn name(self) -> &'static str {
@@ -175,6 +240,7 @@ impl Table {
             Self::Pools => "pools",
             Self::Subscriptions => "subscriptions",
             Self::Partners => "partners",
+            Self::Plans => "plans",
         }
     }
 
@@ -183,7 +249,7 @@ impl Table {
             Self::Orders => ("orderNum", None),
             Self::Sims => ("iccid", None),
             Self::Subscriptions => ("subscriptionId", None),
-            Self::Pools | Self::Partners => ("pk", Some("sk")),
+            Self::Pools | Self::Partners | Self::Plans => ("pk", Some("sk")),
         }
     }
 }
@@ -202,6 +268,11 @@ impl Place {
     /// A subscription.
     pub fn subscription(id: &str) -> Self {
         Self::of(Table::Subscriptions, &keys::subscription(id))
+    }
+
+    /// A pool in the registry.
+    pub fn pool(pool: &PoolId) -> Self {
+        Self::of(Table::Pools, &keys::pool(pool))
     }
 
     /// A pool's counter.
@@ -234,6 +305,46 @@ impl Place {
         Self::of(Table::Pools, &keys::code(profile_id))
     }
 
+    /// An import in the registry of those that are not finished.
+    pub fn running_import(id: &str) -> Self {
+        Self::of(Table::Pools, &keys::running_import(id))
+    }
+
+    /// An import.
+    pub fn import(id: &str) -> Self {
+        Self::of(Table::Pools, &keys::import(id))
+    }
+
+    /// A partner in the registry.
+    pub fn registered_partner(id: &str) -> Self {
+        Self::of(Table::Partners, &keys::partner_entry(id))
+    }
+
+    /// An API key in the registry, by its id.
+    pub fn registered_key(id: &str) -> Self {
+        Self::of(Table::Partners, &keys::key_entry(id))
+    }
+
+    /// An API key, by its partition.
+    pub fn key_in(partition: &str) -> Self {
+        Self::of(Table::Partners, &keys::api_key(partition))
+    }
+
+    /// The counter of managers' keys.
+    pub fn managers() -> Self {
+        Self::of(Table::Partners, &keys::managers())
+    }
+
+    /// A plan in the registry.
+    pub fn plan(id: &str) -> Self {
+        Self::of(Table::Plans, &keys::plan_entry(id))
+    }
+
+    /// A version of a plan.
+    pub fn plan_version(id: &str, version: u32) -> Self {
+        Self::of(Table::Plans, &keys::plan_version(id, version))
+    }
+
     /// A partner.
     pub fn partner(id: &str) -> Self {
         Self::of(Table::Partners, &keys::partner(id))
@@ -257,6 +368,12 @@ impl Place {
     /// The claim of a payment; `provider` is the provider's name.
     pub fn payment(provider: &str, payment_id: &str) -> Self {
         Self::of(Table::Partners, &keys::payment(provider, payment_id))
+    }
+
+    /// The pool, if this is its entry in the registry.
+    pub fn registered_pool(&self) -> Option<PoolId> {
+        let is_entry = self.table == Table::Pools && self.key == keys::POOLS;
+        is_entry.then(|| PoolId::try_from(self.sort.clone()).ok()).flatten()
     }
 
     /// The table.
@@ -320,6 +437,7 @@ fn record(place: &Place, item: Item) -> Result<Record, StoreError> {
             let expected = subscription_item(&record)?;
             Record::Subscription(Box::new(stored(record, &item, &expected)?))
         }
+        (Table::Pools, keys::POOLS, id) => Record::Pool { pool: PoolId::try_from(id.to_owned()).map_err(|why| broken(&why))? },
         (Table::Pools, "pool", "counter") => Record::Counter {
             pool: pool(name)?,
             available: number_of(&item, "available")?,
@@ -340,6 +458,35 @@ fn record(place: &Place, item: Item) -> Result<Record, StoreError> {
         },
         (Table::Pools, "return", iccid) => Record::Returned { iccid: iccid.parse().map_err(|_| broken("iccid"))? },
         (Table::Pools, "code", _) => Record::Code { iccid: holder(&item)? },
+        (Table::Pools, keys::RUNNING_IMPORTS, id) => Record::RunningImport { import: id.to_owned() },
+        (Table::Pools, "import", keys::VERDICT) => {
+            let Verdict { status, parts, .. } = from_item(item)?;
+            Record::Import { import: name.to_owned(), parts, is_running: status == ImportStatus::Running }
+        }
+        (Table::Pools, "import", sort) if sort.starts_with("chunk#") => {
+            let import = name.split_once('#').unwrap_or_default().0.to_owned();
+            Record::Chunk { import, parts: place.key.clone() }
+        }
+        (Table::Partners, keys::PARTNERS, id) => Record::RegisteredPartner { partner_id: id.to_owned() },
+        (Table::Partners, keys::KEYS, _) => Record::RegisteredKey { key: text_of(&item, "key")?.to_owned() },
+        (Table::Partners, "key", "key") => {
+            let key: Key = from_item(item)?;
+            let is_lasting = key.principal.is_manager() && key.ends_at.is_none();
+            Record::Key { id: keys::key_id(&place.key), is_lasting }
+        }
+        (Table::Partners, "managers", _) => Record::Managers { lasting: number_of(&item, "lasting")? },
+        (Table::Plans, keys::PLANS, id) => {
+            let version = u32::try_from(number_of(&item, "version")?).map_err(|_| broken("version"))?;
+            Record::Plan { plan_id: id.to_owned(), version }
+        }
+        (Table::Plans, "plan", _) => {
+            let Plan { plan_id, version, .. } = from_item(item)?;
+            Record::PlanVersion { plan_id, version }
+        }
+        (Table::Plans, "operator", _) => {
+            from_item::<Operator>(item)?;
+            Record::Other
+        }
         (Table::Partners, "partner", "partner") => {
             Record::Partner { partner_id: name.to_owned(), gifts: number_of(&item, "gifts")? }
         }
@@ -359,7 +506,7 @@ fn record(place: &Place, item: Item) -> Result<Record, StoreError> {
             let payment_id = name.split_once('#').unwrap_or_default().1.to_owned();
             Record::Payment { payment_id, order_num: order_num(&item)? }
         }
-        (Table::Pools | Table::Partners, ..) => Record::Other,
+        (Table::Pools | Table::Partners | Table::Plans, ..) => Record::Other,
     })
 }
 
@@ -405,10 +552,15 @@ impl Store {
         Ok(slots.into_iter().map(|(_, item)| Inspected::from_item(Table::Pools, item)).collect())
     }
 
-    /// A pool's cards that wait to go back on sale.
-    pub async fn inspect_returns(&self, pool: &PoolId) -> Result<Vec<Inspected>, StoreError> {
-        let items = self.partition(&keys::returns(pool)).await?;
-        Ok(items.into_iter().map(|item| Inspected::from_item(Table::Pools, item)).collect())
+    /// Writes an order or a subscription as it stands, in a version of its own, and with it the attributes that follow from it; false
+    /// where there is none, and where somebody else changed it first.
+    pub async fn write_anew(&self, place: &Place) -> Result<bool, StoreError> {
+        let found = self.look_up(&BTreeSet::from([place.clone()])).await?.pop();
+        Ok(match found.map(|found| found.record) {
+            Some(Ok(Record::Order(order))) => self.replace_order(&order.record.touched()).await?.is_ok(),
+            Some(Ok(Record::Subscription(known))) => self.replace_subscription(&known.record.touched()).await?.is_ok(),
+            Some(Ok(_) | Err(_)) | None => false,
+        })
     }
 
     fn table(&self, table: Table) -> &str {
@@ -418,6 +570,7 @@ impl Store {
             Table::Pools => &self.tables.pools,
             Table::Subscriptions => &self.tables.subscriptions,
             Table::Partners => &self.tables.partners,
+            Table::Plans => &self.tables.plans,
         }
     }
 }

@@ -242,6 +242,7 @@ impl Site {
             pools: scan("POOLS_TABLE").await,
             partners: scan("PARTNERS_TABLE").await,
             subscriptions: scan("SUBSCRIPTIONS_TABLE").await,
+            plans: scan("PLANS_TABLE").await,
         };
         let several = |value: Value| value.as_array().cloned().unwrap_or_default();
         let outside = Outside {

@@ -220,6 +220,7 @@ pub async fn books(site: &Site) -> Books {
         pools: table("POOLS_TABLE").await,
         partners: table("PARTNERS_TABLE").await,
         subscriptions: table("SUBSCRIPTIONS_TABLE").await,
+        plans: table("PLANS_TABLE").await,
     }
 }
 

@@ -1,5 +1,7 @@
 //! The doctor: on tables that are well it finds nothing, and whatever is damaged in them it finds, and only that.
 
+mod harm;
+
 use crate::within;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -106,6 +108,7 @@ impl Patient {
         let at_card = |card: &str| (rule, format!("sims {card}"));
         let at_subscription = (rule, format!("subscriptions {}", self.subscription.id));
         let (counter, key) = (format!("pool#{}", pool()), format!("pools pool#{} / counter", pool()));
+        let at_slot = |slot| (rule, place_of_slot(slot));
         let payment = |order: &Order| format!("payment#stripe#{}", receipt(order).payment_id);
         match rule {
             Rule::Readable => {
@@ -115,6 +118,14 @@ impl Patient {
             Rule::Attributes => {
                 self.set_order(&self.sold, "SET listKey = :v", text("2026")).await;
                 vec![at_order(&self.sold)]
+            }
+            Rule::Registered => {
+                self.delete("PoolsTable", "pools", &pool().to_string()).await;
+                vec![(rule, format!("pools pools / {}", pool()))]
+            }
+            Rule::Catalogue => {
+                self.delete("PlansTable", "plans", &self.sold.plan_id).await;
+                vec![(rule, format!("plans plan#{} / v000001", self.sold.plan_id))]
             }
             Rule::DueAt => {
                 self.set_order(&self.sold, "REMOVE dueAt", json!({})).await;
@@ -177,7 +188,7 @@ impl Patient {
             }
             Rule::Slot => {
                 self.set_card(&Self::stocked(), "SET slot = :v", number(99)).await;
-                vec![at_card(&Self::stocked())]
+                vec![at_card(&Self::stocked()), at_slot(7)]
             }
             Rule::Leaked => {
                 let step = "SET available = available - :v, head = head + :v";
@@ -225,6 +236,11 @@ impl Patient {
             }
         }
     }
+}
+
+/// A slot of the only pool, as findings name it.
+fn place_of_slot(slot: u64) -> String {
+    format!("pools slot#{}#0 / {slot:012}", pool())
 }
 
 async fn pay(world: &World, order: &Order, receipt: Receipt) -> Order {

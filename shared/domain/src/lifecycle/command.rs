@@ -117,6 +117,8 @@ pub enum Command {
     },
     /// What was given up or put off is to be tried again now.
     Retry,
+    /// What its lines and mails need is to be called for, where nobody is; see [`super::uncalled`].
+    CallAgain,
     /// A manager writes something down.
     Note(String),
     /// The provider is about to be asked for a refund; from here on it may have acted.

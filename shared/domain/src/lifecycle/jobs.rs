@@ -21,6 +21,14 @@ pub enum Job {
     Mail,
 }
 
+wire_names!(Job {
+    Provision => "provision",
+    Revoke => "revoke",
+    Retire => "retire",
+    Refund => "refund",
+    Mail => "mail",
+});
+
 /// A job and when it can be begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Outstanding {

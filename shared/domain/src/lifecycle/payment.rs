@@ -1,8 +1,8 @@
 //! Money that comes in for an order, or does not.
 
 use super::{Cards, Intake, Rejected};
-use crate::order::{Attempts, Event, Mail, MailKind, Order, OrderType, Payment, Provider, ReturnReason, VoidReason};
-use crate::{FormFactor, Iccid, Money, Timestamp};
+use crate::order::{Attempts, Event, Mail, MailKind, Order, Payment, Provider, ReturnReason, VoidReason};
+use crate::{Iccid, Money, Timestamp};
 
 pub(super) fn receive(
     order: &Order,
@@ -97,13 +97,7 @@ impl Order {
         }
         self.wanted.clear();
         self.provisioning = Some(Attempts { failed: 0, next_at: now });
-        let confirmed = match self.kind {
-            OrderType::ActivateSubscription | OrderType::TopUpSubscription | OrderType::Renewal => true,
-            // The QR code says it all; and what ends is no order to confirm.
-            OrderType::SwapSim => self.form_factor == FormFactor::Physical,
-            OrderType::CancelSubscription => false,
-        };
-        if self.send_email && confirmed {
+        if self.send_email && self.is_confirmed() {
             self.mails.push(Mail::pending(MailKind::Confirmation, now));
         }
     }

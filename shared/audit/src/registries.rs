@@ -1,0 +1,55 @@
+//! Registries: whoever goes through all pools, partners, keys, plans or imports goes by them.
+
+use crate::{Check, Rule};
+use simdock_store::{Place, Record};
+
+impl Check<'_> {
+    /// What stands in a registry is there.
+    pub(crate) fn registered(&mut self, what: &Place) {
+        self.hold(Rule::Registered, self.books.record(what).is_some(), || format!("{what} does not exist"));
+    }
+
+    /// What is there stands in its registry.
+    pub(crate) fn in_registry(&mut self, entry: &Place) {
+        self.hold(Rule::Registered, self.books.record(entry).is_some(), || format!("it has no entry {entry}"));
+    }
+
+    pub(crate) fn running_import(&mut self, import: &str) {
+        let running = matches!(self.books.record(&Place::import(import)), Some(Record::Import { is_running: true, .. }));
+        self.hold(Rule::Registered, running, || "no such import is running".to_owned());
+    }
+
+    pub(crate) fn import(&mut self, import: &str, is_running: bool) {
+        if is_running {
+            self.in_registry(&Place::running_import(import));
+        }
+    }
+
+    /// An import is done once all its cards are in stock. Parts of an attempt whose verdict does not stand are nobody's.
+    pub(crate) fn chunk(&mut self, import: &str, own: &str) {
+        let done = match self.books.record(&Place::import(import)) {
+            Some(Record::Import { parts, is_running, .. }) => parts == own && !is_running,
+            _ => false,
+        };
+        self.hold(Rule::Stock, !done, || "its cards are not in stock, and their import is done".to_owned());
+    }
+
+    pub(crate) fn plan(&mut self, plan_id: &str, version: u32) {
+        let there = self.books.record(&Place::plan_version(plan_id, version)).is_some();
+        self.hold(Rule::Catalogue, there, || format!("its version {version} does not exist"));
+    }
+
+    pub(crate) fn plan_version(&mut self, plan_id: &str, version: u32) {
+        let latest = match self.books.record(&Place::plan(plan_id)) {
+            Some(Record::Plan { version, .. }) => *version,
+            _ => 0,
+        };
+        self.hold(Rule::Catalogue, version <= latest, || format!("the plan's latest version is {latest}"));
+    }
+
+    /// The version of a plan that an order was sold with; nothing that follows can be decided without it.
+    pub(crate) fn sold_plan(&mut self, plan_id: &str, version: u32) {
+        let there = self.books.record(&Place::plan_version(plan_id, version)).is_some();
+        self.hold(Rule::Catalogue, there, || format!("its plan {plan_id} has no version {version}"));
+    }
+}

@@ -1,0 +1,225 @@
+//! Damage of other kinds than one for each rule: what the invariants of `infra/TABLES.md` promise, broken one by one.
+
+use super::{Found, Patient, place_of_slot};
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+use simdock_audit::Rule;
+use simdock_store::{ADMINISTRATOR, Principal};
+use simdock_tests::{PARTNER, iccid, pool};
+
+/// What somebody did to the tables.
+#[derive(Clone, Copy, Debug)]
+enum Harm {
+    StockedCardDeleted,
+    SoldCardDeleted,
+    WorkingCardDeleted,
+    PastCardDeleted,
+    SlotOfAnotherCard,
+    SlotWithoutItsCard,
+    PoolInNoRegistry,
+    CounterDeleted,
+    CardOnTwoOrders,
+    CardOnTwoLines,
+    CancelledLineOfAnothersCard,
+    PendingLineOfAWorkingCard,
+    RenewalOfAnotherCard,
+    MailedCardNotDisclosed,
+    BalanceBelowZero,
+    PartnerInNoRegistry,
+    PartnerDeleted,
+    KeyInNoRegistry,
+    KeyDeleted,
+    ImportInNoRegistry,
+    NoSuchImport,
+    CardsLeftByAnImport,
+    PlanVersionDeleted,
+}
+
+impl Harm {
+    const ALL: [Self; 23] = [
+        Self::StockedCardDeleted,
+        Self::SoldCardDeleted,
+        Self::WorkingCardDeleted,
+        Self::PastCardDeleted,
+        Self::SlotOfAnotherCard,
+        Self::SlotWithoutItsCard,
+        Self::PoolInNoRegistry,
+        Self::CounterDeleted,
+        Self::CardOnTwoOrders,
+        Self::CardOnTwoLines,
+        Self::CancelledLineOfAnothersCard,
+        Self::PendingLineOfAWorkingCard,
+        Self::RenewalOfAnotherCard,
+        Self::MailedCardNotDisclosed,
+        Self::BalanceBelowZero,
+        Self::PartnerInNoRegistry,
+        Self::PartnerDeleted,
+        Self::KeyInNoRegistry,
+        Self::KeyDeleted,
+        Self::ImportInNoRegistry,
+        Self::NoSuchImport,
+        Self::CardsLeftByAnImport,
+        Self::PlanVersionDeleted,
+    ];
+}
+
+impl Patient {
+    /// Does a harm, and says all that is to be found then.
+    async fn harm(&self, harm: Harm) -> Vec<(Rule, String)> {
+        let text = |value: &str| json!({ ":v": { "S": value } });
+        let [main, renewal, sold, debited, wrong] = [&self.main, &self.renewal, &self.sold, &self.debited, &self.wrong];
+        let order = |rule, order: &simdock_domain::Order| (rule, format!("orders {}", order.num));
+        let card = |rule, card: &str| (rule, format!("sims {card}"));
+        let subscription = |rule| (rule, format!("subscriptions {}", self.subscription.id));
+        let pools = |rule, name: &str| (rule, format!("pools pool#{} / {name}", pool()));
+        let partner = format!("partner#{PARTNER}");
+        match harm {
+            Harm::StockedCardDeleted => {
+                self.delete_card(&Self::stocked()).await;
+                vec![(Rule::Slot, place_of_slot(7))]
+            }
+            Harm::SoldCardDeleted => {
+                self.delete_card(&Self::card(sold)).await;
+                vec![order(Rule::Owner, sold), (Rule::Slot, place_of_slot(1))]
+            }
+            Harm::WorkingCardDeleted => {
+                self.delete_card(&Self::card(main)).await;
+                let orders = [order(Rule::Owner, main), order(Rule::Owner, renewal)];
+                [(Rule::Slot, place_of_slot(0)), subscription(Rule::Carrier)].into_iter().chain(orders).collect()
+            }
+            Harm::PastCardDeleted => {
+                let past =
+                    json!({ "M": { "i": { "S": iccid(99).as_str() }, "u": { "N": "1" }, "o": { "S": sold.num.as_str() } } });
+                self.set_subscription("SET pc = :v", json!({ ":v": { "L": [past] } })).await;
+                vec![subscription(Rule::Carrier)]
+            }
+            Harm::SlotOfAnotherCard => {
+                let pk = format!("slot#{}#0", pool());
+                self.set_pair("PoolsTable", &pk, "000000000007", "SET iccid = :v", text(iccid(6).as_str())).await;
+                vec![(Rule::Slot, place_of_slot(7)), card(Rule::Slot, &Self::stocked())]
+            }
+            Harm::SlotWithoutItsCard => {
+                self.set_card(&Self::stocked(), "SET #state = :v REMOVE slot", text("set_aside")).await;
+                vec![(Rule::Slot, place_of_slot(7))]
+            }
+            Harm::PoolInNoRegistry => {
+                self.delete("PoolsTable", "pools", &pool().to_string()).await;
+                self.delete("PoolsTable", &format!("slot#{}#0", pool()), "000000000007").await;
+                let entry = (Rule::Registered, format!("pools pools / {}", pool()));
+                vec![entry, pools(Rule::Stock, "counter"), card(Rule::Slot, &Self::stocked())]
+            }
+            Harm::CounterDeleted => {
+                self.delete("PoolsTable", &format!("pool#{}", pool()), "counter").await;
+                vec![pools(Rule::Stock, "counter")]
+            }
+            Harm::CardOnTwoOrders => {
+                self.set_order(debited, "SET li[0].i = :v", text(&Self::card(sold))).await;
+                vec![order(Rule::Owner, debited), card(Rule::Owner, &Self::card(debited))]
+            }
+            Harm::CardOnTwoLines => {
+                let two = self.world.paid_order("two", 2).await;
+                let [one, other] = [0, 1].map(|line| two.lines[line].iccid.as_ref().expect("a card").to_string());
+                self.set_order(&two, "SET li[1].i = :v", text(&one)).await;
+                vec![order(Rule::Owner, &two), card(Rule::Owner, &other)]
+            }
+            Harm::CancelledLineOfAnothersCard => {
+                let two = self.world.paid_order("two", 2).await;
+                let taken = two.lines[1].iccid.as_ref().expect("a card").to_string();
+                let values = json!({ ":v": { "S": "x" }, ":card": { "S": Self::card(sold) } });
+                self.set_order(&two, "SET li[1].s = :v, li[1].i = :card", values).await;
+                let due = (Rule::OwedBack, format!("orders {}", two.num));
+                vec![order(Rule::Owner, &two), due, card(Rule::Owner, &taken)]
+            }
+            Harm::PendingLineOfAWorkingCard => {
+                self.set_order(main, "SET li[0].s = :v", text("p")).await;
+                vec![order(Rule::Owner, main)]
+            }
+            Harm::RenewalOfAnotherCard => {
+                self.set_order(renewal, "SET li[0].i = :v", text(&Self::card(sold))).await;
+                vec![order(Rule::Carrier, renewal)]
+            }
+            Harm::MailedCardNotDisclosed => {
+                self.set_card(&Self::card(main), "REMOVE disclosed", json!({})).await;
+                vec![order(Rule::Disclosed, main)]
+            }
+            Harm::BalanceBelowZero => {
+                let less = json!({ ":v": { "N": "-100000" } });
+                self.set_pair("PartnersTable", &partner, "balance#EUR", "ADD balance :v", less.clone()).await;
+                self.set_pair("PartnersTable", &format!("ledger#{PARTNER}"), "credit#1", "ADD amount :v", less).await;
+                vec![(Rule::Balance, format!("partners {partner} / balance#EUR"))]
+            }
+            Harm::PartnerInNoRegistry => {
+                self.delete("PartnersTable", "partners", PARTNER).await;
+                vec![(Rule::Registered, format!("partners {partner} / partner"))]
+            }
+            Harm::PartnerDeleted => {
+                self.delete("PartnersTable", &partner, "partner").await;
+                vec![(Rule::Registered, format!("partners partners / {PARTNER}"))]
+            }
+            Harm::KeyInNoRegistry | Harm::KeyDeleted => {
+                let manager = Principal::Manager { name: "kim".to_owned() };
+                let made = self.world.store.put_key("sdk_manager_test", &manager, None, ADMINISTRATOR).await.expect("a key");
+                let pk = simdock_store::hashed_key("sdk_manager_test");
+                let counted = (Rule::Registered, "partners managers / counter".to_owned());
+                match harm {
+                    Harm::KeyDeleted => {
+                        self.delete("PartnersTable", &pk, "key").await;
+                        vec![(Rule::Registered, format!("partners keys / {}", made.id)), counted]
+                    }
+                    _ => {
+                        self.delete("PartnersTable", "keys", &made.id).await;
+                        vec![(Rule::Registered, format!("partners {pk} / key")), counted]
+                    }
+                }
+            }
+            Harm::ImportInNoRegistry => {
+                self.put_import("running").await;
+                vec![(Rule::Registered, "pools import#IMLOST / verdict".to_owned())]
+            }
+            Harm::NoSuchImport => {
+                self.world.engine.put("PoolsTable", json!({ "pk": { "S": "imports" }, "sk": { "S": "IMLOST" } })).await;
+                vec![(Rule::Registered, "pools imports / IMLOST".to_owned())]
+            }
+            Harm::CardsLeftByAnImport => {
+                self.put_import("done").await;
+                let chunk =
+                    |attempt: &str| json!({ "pk": { "S": format!("import#IMLOST#{attempt}") }, "sk": { "S": "chunk#000000" } });
+                // Of another attempt at the same import nobody waits for anything.
+                for attempt in ["1", "2"] {
+                    self.world.engine.put("PoolsTable", chunk(attempt)).await;
+                }
+                vec![(Rule::Stock, "pools import#IMLOST#1 / chunk#000000".to_owned())]
+            }
+            Harm::PlanVersionDeleted => {
+                self.delete("PlansTable", &format!("plan#{}", sold.plan_id), "v000001").await;
+                let orders = [main, renewal, sold, debited, wrong].map(|sold| order(Rule::Catalogue, sold));
+                orders.into_iter().chain([(Rule::Catalogue, format!("plans plans / {}", sold.plan_id))]).collect()
+            }
+        }
+    }
+
+    async fn delete_card(&self, iccid: &str) {
+        let engine = &self.world.engine;
+        let delete = json!({ "TableName": engine.table("SimsTable"), "Key": { "iccid": { "S": iccid } } });
+        engine.call("DeleteItem", &delete).await;
+    }
+
+    async fn put_import(&self, status: &str) {
+        let number = |value: &str| json!({ "N": value });
+        let verdict: Value = json!({
+            "pk": { "S": "import#IMLOST" }, "sk": { "S": "verdict" }, "status": { "S": status }, "parts": { "S": "import#IMLOST#1" },
+            "lines": number("1"), "accepted": number("1"), "created": number("1"),
+        });
+        self.world.engine.put("PoolsTable", verdict).await;
+    }
+}
+
+#[tokio::test]
+async fn every_harm_is_found_and_nothing_else() {
+    let cases = Harm::ALL.into_iter().map(async |harm| {
+        let patient = Patient::new().await;
+        let expected = Found::from_iter(patient.harm(harm).await);
+        assert_eq!(patient.found().await, expected, "{harm:?}");
+    });
+    join_all(cases).await;
+}
