@@ -218,10 +218,13 @@ impl Patient {
 
 #[tokio::test]
 async fn every_harm_is_found_and_nothing_else() {
-    let cases = Harm::ALL.into_iter().map(async |harm| {
+    let case = async |harm| {
         let patient = Patient::new().await;
         let expected = Found::from_iter(patient.harm(harm).await);
         assert_eq!(patient.found().await, expected, "{harm:?}");
-    });
-    join_all(cases).await;
+    };
+    // A few at a time, for the sake of slower engines.
+    for some in Harm::ALL.chunks(8) {
+        join_all(some.iter().copied().map(case)).await;
+    }
 }
