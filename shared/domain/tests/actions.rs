@@ -938,7 +938,7 @@ fn the_order_of_reports_on_a_profile_does_not_matter() {
 
 #[test]
 fn what_nobody_is_called_for_is_called_for_again() {
-    let lose = |mut order: Order| {
+    let forget = |mut order: Order| {
         (order.provisioning, order.revoking, order.retiring) = (None, None, None);
         order.mails.clear();
         order
@@ -956,7 +956,7 @@ fn what_nobody_is_called_for_is_called_for_again() {
         (&swapped, vec![Uncalled::Job(Job::Retire)]),
     ] {
         assert_eq!((uncalled(order), decide(order, Command::CallAgain, at(50))), (vec![], Err(Rejected::Done)));
-        let lost = lose(order.clone());
+        let lost = forget(order.clone());
         assert_eq!(uncalled(&lost), expected);
         let again = decide(&lost, Command::CallAgain, at(50)).unwrap();
         assert_eq!((uncalled(&again), again.news), (vec![], true));
@@ -968,5 +968,5 @@ fn what_nobody_is_called_for_is_called_for_again() {
             assert!(wanted, "{what:?}");
         }
     }
-    assert_eq!(uncalled(&lose(asked(renewal()))), [], "nobody has paid");
+    assert_eq!(uncalled(&forget(asked(renewal()))), [], "nobody has paid");
 }

@@ -6,11 +6,12 @@ use crate::within;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use simdock_audit::Rule;
-use simdock_domain::{Order, PaymentMethod, Provider, Subscription, SubscriptionChange};
+use simdock_domain::{Command, Order, PaymentMethod, Provider, RefundPolicy, Subscription, SubscriptionChange, Used, decide};
 use simdock_local::examine;
-use simdock_store::{ADMINISTRATOR, Credit, Credited, Paid, Partner, Receipt};
+use simdock_store::{ADMINISTRATOR, Credit, Credited, Facts, Paid, Partner, Receipt};
 use simdock_tests::{PARTNER, World, draft, eur, iccid, order, pool, receipt};
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// A world with a bit of everything.
 struct Patient {
@@ -306,4 +307,76 @@ async fn two_cards_with_one_code_are_found_whether_it_is_on_record_or_not() {
     let report = examine(&patient.world.store).await.unwrap().to_string();
     assert!(report.contains(&format!("its code is that of card {}: one profile stands twice", codes.twice[0].1)), "{report}");
     assert!(!report.contains("BOTH"), "{report}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn those_who_are_at_work_are_let_go() {
+    let patient = Patient::new().await;
+    let world = &patient.world;
+    let (over, bought) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let go_on = || !over.load(Ordering::Relaxed);
+    let stock = async {
+        for batch in 1_u32.. {
+            simdock_tests::stock(&world.store, simdock_tests::cards(&pool(), batch * 100..batch * 100 + 60)).await;
+            if !go_on() {
+                return;
+            }
+        }
+    };
+    let buy = async |buyer: u32| {
+        for serial in 0.. {
+            if !go_on() {
+                return;
+            }
+            let order = world.order(&format!("buyer {buyer} {serial}"), 2).await;
+            // Those who find nothing left are owed their money.
+            let paid = world.store.receive_payment(&order.num, &receipt(&order)).await.expect("the payment is recorded");
+            if let Paid::Recorded(paid) = paid
+                && paid.is_paid()
+            {
+                world.activate(&paid, &[0]).await;
+                bought.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    };
+    let sweep = async {
+        while go_on() {
+            world.sweep_twice().await;
+        }
+    };
+    let look = async {
+        while bought.load(Ordering::Relaxed) < 20 {
+            assert_eq!(patient.found().await, Found::new());
+        }
+        assert_eq!(patient.found().await, Found::new());
+        over.store(true, Ordering::Relaxed);
+    };
+    tokio::join!(buy(0), buy(1), stock, sweep, look);
+    assert_eq!(patient.found().await, Found::new());
+}
+
+#[tokio::test]
+async fn a_slot_that_its_card_left_by_number_is_let_go() {
+    let patient = Patient::new().await;
+    let world = &patient.world;
+    let mut by_number = draft(1);
+    by_number.wanted = vec![iccid(5)];
+    let order = order("by number", by_number, world.now());
+    world.store.create_order(&order).await.expect("the order is written");
+    let sold = pay(world, &order, receipt(&order)).await;
+    assert_eq!(patient.found().await, Found::new());
+    // Nobody has seen its code: it goes back on sale, into another slot.
+    let cancel =
+        Command::Cancel { lines: vec![(0, Used::default())], policy: RefundPolicy::UntilActivation, note: "no".to_owned() };
+    let leaving = decide(&sold, cancel, world.now()).expect("a decision");
+    assert!(world.store.replace_order(&leaving).await.expect("a write").is_ok());
+    let gone = decide(&leaving, Command::Revoked { line: 0 }, world.now()).expect("a decision");
+    let sims = world.store.sims(&[iccid(5)]).await.expect("the card");
+    let facts = Facts { activations: &[], sims: &sims };
+    assert!(world.store.write_in_step(&leaving, &gone, facts, world.now()).await.expect("a write").is_ok());
+    assert_eq!(patient.found().await, Found::new());
+    world.sweep_twice().await;
+    let back = world.store.sim(&iccid(5)).await.expect("the card").expect("it exists");
+    assert_eq!((back.slot, back.past_orders), (Some(8), vec![order.num]));
+    assert_eq!(patient.found().await, Found::new());
 }
