@@ -1,0 +1,154 @@
+//! The warehouse: stock comes in by files, some of them twice, some with cards that another file has as well.
+
+use super::site::{Answer, As, Site};
+use super::weather::pause;
+use crate::audit::{Books, Promise, Violation};
+use fastrand::Rng;
+use futures_util::future::join;
+use hyper::Method;
+use simdock_domain::Iccid;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// What the warehouse does.
+pub const ACTS: [&str; 4] =
+    ["brought a file", "brought a file twice at once", "brought cards again", "brought cards in two files at once"];
+
+/// A card with its code.
+type Card = (String, String);
+
+/// Files that were brought, and what was answered.
+#[derive(Debug, Default)]
+pub struct Brought {
+    /// Every card of every file.
+    cards: BTreeMap<String, String>,
+    /// Imports, with how many cards each was said to have put into stock once it was done.
+    imports: BTreeMap<String, Option<u64>>,
+}
+
+/// Who brings files, and remembers what came of them.
+pub struct Warehouse {
+    site: Arc<Site>,
+    last: u64,
+    brought: Brought,
+}
+
+impl Warehouse {
+    /// One that has brought nothing yet.
+    pub fn new(site: Arc<Site>) -> Self {
+        Self { site, last: 0, brought: Brought::default() }
+    }
+
+    /// Brings files until it is over.
+    pub async fn open(mut self, mut open: watch::Receiver<bool>) -> Brought {
+        let mut number = 0;
+        loop {
+            let mut rng = self.site.plan.dice(&format!("file {number}"));
+            if !pause(&mut open, rng.u64(300..1500)).await {
+                return self.brought;
+            }
+            let (operator, profile) = [("meridian", "7"), ("meridian", "10"), ("sandbox", "1"), ("sandbox", "1")][rng.usize(..4)];
+            let path = format!("/v1/inventory/imports?operator={operator}&imsiProfile={profile}&skipInvalid=true");
+            let cards = self.new_cards(&mut rng);
+            let (files, act) = match rng.u8(..8) {
+                0 | 1 => (vec![cards.clone(), cards], "brought a file twice at once"),
+                2 => (vec![[self.known(&mut rng), cards].concat()], "brought cards again"),
+                3 => {
+                    let (mine, theirs) = (self.new_cards(&mut rng), self.new_cards(&mut rng));
+                    (vec![[&mine[..], &cards].concat(), [cards, theirs].concat()], "brought cards in two files at once")
+                }
+                _ => (vec![cards], "brought a file"),
+            };
+            self.bring(&path, &files, act).await;
+            number += 1;
+        }
+    }
+
+    fn new_cards(&mut self, rng: &mut Rng) -> Vec<Card> {
+        let card = |number: u64| {
+            let iccid = Iccid::with_check_digit(&format!("898821{number:012}")).expect("a card's number");
+            (iccid.to_string(), format!("LPA:1$rsp.example.com$RIG-{number}"))
+        };
+        let first = self.last + 1;
+        self.last += rng.u64(1..20);
+        (first..=self.last).map(card).collect()
+    }
+
+    /// Some cards that came in before, wherever they are by now.
+    fn known(&self, rng: &mut Rng) -> Vec<Card> {
+        let skipped = rng.usize(..=self.brought.cards.len());
+        let known = self.brought.cards.iter().skip(skipped).take(5);
+        known.map(|(iccid, code)| (iccid.clone(), code.clone())).collect()
+    }
+
+    async fn bring(&mut self, path: &str, files: &[Vec<Card>], act: &'static str) {
+        let text = |cards: &Vec<Card>| {
+            let mut file = "iccid,code\n".to_owned();
+            for (iccid, code) in cards {
+                writeln!(file, "{iccid},{code}").expect("a string takes all");
+            }
+            file
+        };
+        let send = async |cards: &Vec<Card>| self.site.send(Method::POST, path, As::Manager, &text(cards)).await;
+        let answers = match files {
+            [one, other] => {
+                let (one, other) = join(send(one), send(other)).await;
+                vec![one, other]
+            }
+            files => vec![send(&files[0]).await],
+        };
+        if answers.iter().all(Answer::is_done) {
+            self.site.plan.act(act);
+        }
+        for answer in answers.into_iter().filter(Answer::is_done) {
+            let id = answer.body["importId"].as_str().unwrap_or_default().to_owned();
+            let added = (answer.status == 201).then(|| answer.body["added"].as_u64()).flatten();
+            let known = self.brought.imports.entry(id).or_default();
+            *known = known.or(added);
+        }
+        self.brought.cards.extend(files.iter().flatten().cloned());
+    }
+}
+
+impl Brought {
+    /// Holds what managers were told about their files against the tables.
+    pub async fn check(&self, site: &Site, books: &Books) -> Vec<Violation> {
+        let mut found: Vec<(Promise, String)> = Vec::new();
+        let mut there: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for sim in &books.sims {
+            let text = |name: &str| sim[name]["S"].as_str().unwrap_or_default();
+            // An operator that is asked for a card answers with the code that it has from then on.
+            let theirs = text("pool").starts_with("sandbox.") && text("state") != "stocked";
+            there.entry(text("iccid")).or_default().push(if theirs { "its operator's" } else { text("code") });
+        }
+        for (iccid, code) in &self.cards {
+            let codes = there.get(iccid.as_str()).map_or(&[][..], Vec::as_slice);
+            if codes != [code] && codes != ["its operator's"] {
+                found.push((Promise::Answers, format!("{iccid} was brought with {code} and is there with {codes:?}")));
+            }
+        }
+        let known = |iccid: &&str| self.cards.contains_key(*iccid) || site.stocked.contains(*iccid);
+        let strange: BTreeSet<&str> = there.keys().copied().filter(|iccid| !known(iccid)).collect();
+        if !strange.is_empty() {
+            found.push((Promise::Stock, format!("no file brought {strange:?}")));
+        }
+        let mut added_in_all = 0;
+        for (id, told) in &self.imports {
+            let import = site.send(Method::GET, &format!("/v1/inventory/imports/{id}"), As::Manager, "").await.body;
+            let [accepted, added, rejected, lines] =
+                ["accepted", "added", "rejected", "lines"].map(|name| import[name].as_u64().unwrap_or_default());
+            let adds_up = import["status"] == "done" && accepted == added && added + rejected == lines;
+            if !adds_up || told.is_some_and(|told| told != added) {
+                found.push((Promise::Answers, format!("of {id} {told:?} cards were told to be in stock: {import}")));
+            }
+            added_in_all += added;
+        }
+        if added_in_all != u64::try_from(self.cards.len()).unwrap_or(u64::MAX) {
+            let (cards, imports) = (self.cards.len(), self.imports.len());
+            found.push((Promise::Answers, format!("{imports} imports put {added_in_all} cards into stock, and brought {cards}")));
+        }
+        found.into_iter().map(|(promise, found)| Violation { promise, found }).collect()
+    }
+}
