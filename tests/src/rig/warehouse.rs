@@ -31,14 +31,16 @@ pub struct Brought {
 /// Who brings files, and remembers what came of them.
 pub struct Warehouse {
     site: Arc<Site>,
+    /// The most new cards in a file.
+    most: u64,
     last: u64,
     brought: Brought,
 }
 
 impl Warehouse {
-    /// One that has brought nothing yet.
-    pub fn new(site: Arc<Site>) -> Self {
-        Self { site, last: 0, brought: Brought::default() }
+    /// One that has brought nothing yet, for so many shops: never enough for all of them.
+    pub fn new(site: Arc<Site>, shops: u64) -> Self {
+        Self { site, most: 15 + shops / 2, last: 0, brought: Brought::default() }
     }
 
     /// Brings files until it is over.
@@ -72,7 +74,7 @@ impl Warehouse {
             (iccid.to_string(), format!("LPA:1$rsp.example.com$RIG-{number}"))
         };
         let first = self.last + 1;
-        self.last += rng.u64(1..20);
+        self.last += rng.u64(1..=self.most);
         (first..=self.last).map(card).collect()
     }
 
