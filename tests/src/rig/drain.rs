@@ -76,14 +76,16 @@ async fn look_at(site: &Site, books: &Books) -> bool {
     let mut any = false;
     for item in &books.orders {
         let order = order_in_image(item.clone()).expect("an order");
-        for (wanted, action, body) in [
-            (is_given_up(&order), "retry", json!({})),
-            (order.attention().contains(&Attention::Disputed), "notes", json!({"note": "sent the papers"})),
+        for (wanted, act, action, body) in [
+            (is_given_up(&order), "tried again", "retry", json!({})),
+            (order.attention().contains(&Attention::Disputed), "noted", "notes", json!({"note": "sent the papers"})),
         ] {
             if wanted {
                 any = true;
                 let path = format!("/v1/orders/{}/{action}", order.num);
-                site.send(Method::POST, &path, As::Manager, &body.to_string()).await;
+                if site.send(Method::POST, &path, As::Manager, &body.to_string()).await.is_done() {
+                    site.plan.act(act);
+                }
             }
         }
     }

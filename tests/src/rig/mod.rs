@@ -73,7 +73,7 @@ pub async fn run(seed: u64, size: Size, bug: Option<Bug>) -> Report {
     weather.spawn(weather::sweeps(Arc::clone(&world), open.clone()));
     let warehouse = tokio::spawn(Warehouse::new(Arc::clone(&world), size.shops).open(open.clone()));
     weather.spawn(weather::moods(Arc::clone(&world), open));
-    let shops = (0..).zip(keys).map(|(number, key)| Shop::new(Arc::clone(&world), key, number).open(size.customers));
+    let shops = (0..).zip(keys).map(|(number, key)| Shop::new(Arc::clone(&world), key, number).open(size));
     let mut told = Told::default();
     for one in shops.collect::<JoinSet<_>>().join_all().await {
         told.add(one);

@@ -1,5 +1,6 @@
 //! A partner's shop: it orders, pays in all the ways that payments come in, and does everything that can be done to what it bought.
 
+use super::Size;
 use super::site::{Answer, As, Site};
 use fastrand::Rng;
 use futures_util::future::join_all;
@@ -137,9 +138,12 @@ impl Shop {
         self.site.plan.act(act);
     }
 
-    /// So many customers, one after the other; what it was told by the end.
-    pub async fn open(mut self, customers: u32) -> Told {
-        for customer in 0..customers {
+    /// So many customers, one after the other; what it was told by the end. The more shops there are, the longer it takes until all
+    /// of them are open.
+    pub async fn open(mut self, size: Size) -> Told {
+        self.begin("opening");
+        tokio::time::sleep(Duration::from_millis(self.rng.u64(..=50 * size.shops))).await;
+        for customer in 0..size.customers {
             self.serve(customer).await;
         }
         self.told
@@ -318,7 +322,7 @@ impl Shop {
         let (iccid, subscription) = (text(&card, "iccid").to_owned(), text(&card, "subscriptionId").to_owned());
         let payment = if self.rng.bool() { "balance" } else { "card" };
         let of_line = |action: &str| format!("/v1/subscriptions/{subscription}/{action}");
-        match self.rng.u8(..26) {
+        match self.rng.u8(..30) {
             0..4 => {
                 let one = self.rng.bool();
                 let body = if one { json!({"reason": "changed plans", "iccids": [iccid]}) } else { json!({"reason": "ill"}) };
@@ -360,21 +364,21 @@ impl Shop {
                 }
             }
             11..13 => drop(self.ask_for("cancelled", &of_line("cancellation"), &json!({})).await),
-            13 => self.ask_plainly("suspended", &of_line("suspension")).await,
-            14 => self.ask_plainly("resumed", &of_line("resumption")).await,
-            15 => self.report(&iccid, order, "installed").await,
-            16 => {
+            13..15 => self.ask_plainly("suspended", &of_line("suspension")).await,
+            15 => self.ask_plainly("resumed", &of_line("resumption")).await,
+            16 => self.report(&iccid, order, "installed").await,
+            17 => {
                 self.report(&iccid, order, "installed").await;
                 self.report(&iccid, order, "first_attach").await;
             }
-            17 => {
+            18..21 => {
                 let kind = ["used_up", "expired", "deleted"][self.rng.usize(..3)];
                 self.report(&iccid, order, kind).await;
             }
-            18..20 => self.give(order, &subscription).await,
-            20 => self.dispute(order).await,
-            21 => self.give_back_by_hand(order).await,
-            22 => {
+            21..23 => self.give(order, &subscription).await,
+            23 => self.dispute(order).await,
+            24 => self.give_back_by_hand(order).await,
+            25 => {
                 let key = self.site.rotate(self.number, &self.key).await;
                 if self.key != key {
                     self.did("changed the key");
