@@ -3,8 +3,8 @@
 use csv::{ReaderBuilder, StringRecord};
 use simdock_api::Problem;
 use simdock_domain::{ActivationCode, FormFactor, Iccid, PoolId, Timestamp};
-use simdock_store::{ImportError, ImportLine, NewCard, Provisioning, Store};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use simdock_store::{ImportError, ImportLine, NewCard, Provisioning, Store, Taken};
+use std::collections::{BTreeMap, HashMap};
 
 /// How many lines a file may have: with a code in each, 5 MB hold no more.
 const MAX_LINES: usize = 100_000;
@@ -85,7 +85,7 @@ pub async fn judge(store: &Store, file: &str, defaults: &Defaults, now: Timestam
     let mut good: Vec<ImportLine> = Vec::new();
     let mut errors: Vec<ImportError> = Vec::new();
     let mut seen: HashMap<Iccid, usize> = HashMap::new();
-    let mut codes: HashMap<(String, String), usize> = HashMap::new();
+    let mut profiles: HashMap<String, usize> = HashMap::new();
     let mut operators: BTreeMap<String, Option<Provisioning>> = BTreeMap::new();
     for record in reader.records() {
         if good.len() + errors.len() == MAX_LINES {
@@ -120,10 +120,8 @@ pub async fn judge(store: &Store, file: &str, defaults: &Defaults, now: Timestam
                     Some(first) => Err(fault("duplicate", format!("the card stands in line {first} already"))),
                 }
             });
-            // Two cards with one code would be one profile sold twice; an empty matching id leaves it to the SM-DP+.
-            let profile =
-                |card: &NewCard| card.activation_code.as_ref().filter(|code| !code.matching_id().is_empty()).map(profile_of);
-            card = card.and_then(|read| match profile(&read).and_then(|profile| codes.insert(profile, line)) {
+            // Two cards with one code would be one profile sold twice.
+            card = card.and_then(|read| match read.profile_id().and_then(|profile| profiles.insert(profile, line)) {
                 None => Ok(read),
                 Some(first) => Err(fault("duplicate_code", format!("the code stands in line {first} already"))),
             });
@@ -134,19 +132,15 @@ pub async fn judge(store: &Store, file: &str, defaults: &Defaults, now: Timestam
         }
     }
 
-    let iccids: Vec<Iccid> = good.iter().map(|line| line.card.iccid.clone()).collect();
-    let known = store.known_cards(&iccids).await?;
-    if !known.is_empty() {
-        let known: HashSet<&Iccid> = known.iter().collect();
-        let (there, new): (Vec<_>, Vec<_>) = good.into_iter().partition(|line| known.contains(&line.card.iccid));
-        good = new;
-        errors.extend(there.into_iter().map(|line| ImportError {
-            line: line.line,
-            iccid: Some(line.card.iccid.to_string()),
-            code: "already_in_stock".to_owned(),
-            reason: "the card came in before".to_owned(),
-        }));
-    }
+    let taken = store.taken(&good.iter().map(|line| &line.card).collect::<Vec<_>>()).await?;
+    errors.extend(good.iter().filter_map(|ImportLine { line, card }| {
+        let fault = match taken.get(&card.iccid)? {
+            Taken::Card => fault("already_in_stock", "the card came in before"),
+            Taken::Code(holder) => fault("duplicate_code", format!("the code came in before, with card {holder}")),
+        };
+        Some(error_at(*line, Some(card.iccid.to_string()), fault))
+    }));
+    good.retain(|line| !taken.contains_key(&line.card.iccid));
     errors.sort_by_key(|error| error.line);
     Ok(Verdict { good, errors })
 }
@@ -274,11 +268,6 @@ fn deadline(text: &str, now: Timestamp) -> Result<Timestamp, Fault> {
     let time = text.parse::<Timestamp>().or_else(|_| format!("{text}T00:00:00Z").parse());
     let time = time.map_err(|_| fault("activate_before", "is neither a date such as 2027-03-01 nor an RFC 3339 time"))?;
     if time <= now { Err(fault("activate_before", "the deadline is over")) } else { Ok(time) }
-}
-
-/// What a code stands for: a matching id at an SM-DP+, whose name does not heed case.
-fn profile_of(code: &ActivationCode) -> (String, String) {
-    (code.sm_dp_address().to_ascii_lowercase(), code.matching_id().to_owned())
 }
 
 fn fits_operator(card: NewCard, provisioning: Option<Provisioning>) -> Result<NewCard, Fault> {

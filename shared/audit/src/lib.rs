@@ -57,6 +57,7 @@ impl Books {
             | Record::Tail { .. }
             | Record::Marks { .. }
             | Record::Slot { .. }
+            | Record::Code { .. }
             | Record::Partner { .. }
             | Record::Balance { .. }
             | Record::Other => BTreeSet::new(),
@@ -81,6 +82,7 @@ impl Books {
                 | Record::Tail { .. }
                 | Record::Marks { .. }
                 | Record::Slot { .. }
+                | Record::Code { .. }
                 | Record::Partner { .. }
                 | Record::Balance { .. }
                 | Record::Other,

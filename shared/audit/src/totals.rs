@@ -63,6 +63,7 @@ impl Totals {
             | Record::Sim(_)
             | Record::Subscription(_)
             | Record::Returned { .. }
+            | Record::Code { .. }
             | Record::Payment { .. }
             | Record::Other => {}
         }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::email::is_host_name;
 use crate::iccid::all_digits;
+use crate::short_hash;
 
 /// What a phone needs to download an eSIM profile (GSMA SGP.22 section 4.1), such as
 /// `LPA:1$smdp.example.com$04386-AGYFT-A74Y8-3F815`.
@@ -71,6 +72,14 @@ impl ActivationCode {
     /// The token by which the SM-DP+ finds the profile; empty when it finds it by the EID. A secret of the buyer.
     pub fn matching_id(&self) -> &str {
         &self.matching_id
+    }
+
+    /// What the code downloads: the same for all codes that lead to one profile, whatever else they hold. A hash, so that it may stand
+    /// where codes must not. The SM-DP+'s name does not heed case; the rest of the code does not tell profiles apart (SGP.22
+    /// section 4.1). `None` where the matching id is empty: the SM-DP+ then goes by the phone, and many cards share one code.
+    pub fn profile_id(&self) -> Option<String> {
+        let address = self.sm_dp_address.to_ascii_lowercase();
+        (!self.matching_id.is_empty()).then(|| short_hash(&["profile", &address, &self.matching_id]))
     }
 
     /// The object identifier that the SM-DP+ must prove, if the code names one.
@@ -324,6 +333,23 @@ mod tests {
         assert_eq!(format!("{code:?}"), "LPA:1$smdp.example.com$***");
         let code = ActivationCode::new(HOST, ID, Some(OID), true).unwrap();
         assert_eq!(format!("{code:?}"), "LPA:1$smdp.example.com$***$1.3.6.1.4.1.31746$1");
+    }
+
+    #[test]
+    fn codes_of_one_profile_have_one_id_that_does_not_tell_them() {
+        let id = |text: &str| parse(text).unwrap().profile_id();
+        let profile = id("1$smdp.example.com$K-1").unwrap();
+        for same in ["LPA:1$SMDP.Example.com$K-1", "1$smdp.example.com$K-1$1.3.6$1", "1$smdp.example.com$K-1$$1"] {
+            assert_eq!(id(same).as_ref(), Some(&profile), "{same}");
+        }
+        for other in ["1$smdp.example.com$K-2", "1$rsp.example.com$K-1", "1$smdp.example.comk$-1", "1$smdp.example.com$K1"] {
+            assert_ne!(id(other), Some(profile.clone()), "{other}");
+        }
+        assert_eq!(profile.len(), 16);
+        assert!(!profile.contains("K-1"));
+        // The phone tells which: many cards may share such a code.
+        assert_eq!(id("1$smdp.example.com$"), None);
+        assert_eq!(id("1$smdp.example.com$$1.3.6"), None);
     }
 
     #[test]

@@ -3,9 +3,10 @@
 //! the file, or any sweep after it.
 
 use crate::audit::Act;
+use crate::codes::Taken;
 use crate::item::{Item, from_item, number, text, text_of, to_item};
 use crate::sims::Sim;
-use crate::stock::{CARDS_PER_TRANSACTION, NewCard, Slotted, built};
+use crate::stock::{NEW_CARDS_PER_TRANSACTION, NewCard, Slotted, built};
 use crate::write::{SendError, TransactError, Twice, send};
 use crate::{Page, PositionError, Store, StoreError, keys};
 use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem, Update};
@@ -181,7 +182,7 @@ impl Store {
             }
         }
         errors.sort_by_key(|error| error.line);
-        let late = errors.iter().filter(|error| error.code == LATE).count();
+        let late = errors.iter().filter(|error| LATE.contains(&error.code.as_str())).count();
         Ok(Some(Import {
             id: id.to_owned(),
             status: verdict.status,
@@ -284,7 +285,7 @@ impl Store {
         let mut part = 0;
         for (pool, cards) in pools {
             self.create_pool(&pool).await?;
-            for cards in cards.chunks(CARDS_PER_TRANSACTION) {
+            for cards in cards.chunks(NEW_CARDS_PER_TRANSACTION) {
                 let key = keys::import_chunk(id, &attempt, part);
                 let chunk =
                     Chunk { pk: text_of(&key, "pk")?.to_owned(), sk: text_of(&key, "sk")?.to_owned(), cards: cards.to_vec() };
@@ -384,61 +385,69 @@ impl Store {
         Ok(Some(Import { status: ImportStatus::Done, ..import }))
     }
 
+    /// Puts a chunk's cards into stock, with their codes, and the chunk away; what one transaction does not take stays in the chunk
+    /// for the next, as of chunks that an earlier version wrote.
     async fn stock_chunk(&self, mut chunk: Chunk) -> Result<(), StoreError> {
         loop {
             let key = keys::part(&chunk.pk, &chunk.sk);
             let Some(pool) = chunk.cards.first().map(|line| line.card.pool.clone()) else {
                 return self.drop_pool_item(key).await;
             };
-            let gone = [self.delete_pool_item(key)?];
+            let before = chunk.cards.len();
+            let rest = chunk.cards.split_off(at_once(&chunk.cards));
+            let left = Chunk { pk: chunk.pk.clone(), sk: chunk.sk.clone(), cards: rest };
+            let mut also = vec![if left.cards.is_empty() { self.delete_pool_item(key)? } else { self.rewrite(&left, before)? }];
+            for card in chunk.cards.iter().map(|line| &line.card) {
+                also.extend(card.profile_id().map(|profile| self.code_claim(&profile, &card.iccid)).transpose()?);
+            }
             let new = |index: usize, slot: u64| {
                 let card = &chunk.cards[index].card;
                 let write = self.stock_new(card, slot)?;
                 Ok(Slotted { iccid: &card.iccid, activate_before: card.activate_before, write })
             };
-            match self.append(&pool, chunk.cards.len(), &gone, new).await {
-                Ok(()) => return Ok(()),
+            let next = match self.append(&pool, chunk.cards.len(), &also, new).await {
+                Ok(()) => Some(left).filter(|left| !left.cards.is_empty()),
                 Err(TransactError::Failed(error)) => return Err(error),
-                // Somebody else put this chunk's cards into stock.
-                Err(TransactError::Refused(places)) if places.contains(&0) => return Ok(()),
-                Err(TransactError::Refused(_)) => match self.without_known(chunk).await? {
-                    Some(left) => chunk = left,
-                    None => return Ok(()),
-                },
-            }
+                // Somebody else put these cards into stock.
+                Err(TransactError::Refused(places)) if places.contains(&0) => self.chunk(&chunk).await?,
+                Err(TransactError::Refused(_)) => {
+                    chunk.cards.extend(left.cards);
+                    self.without_taken(chunk).await?
+                }
+            };
+            let Some(next) = next else { return Ok(()) };
+            chunk = next;
         }
     }
 
+    /// A chunk as it stands now, if it still does.
+    async fn chunk(&self, chunk: &Chunk) -> Result<Option<Chunk>, StoreError> {
+        let item = self.pool_item(keys::part(&chunk.pk, &chunk.sk)).await?;
+        if item.is_empty() { Ok(None) } else { from_item(item).map(Some) }
+    }
+
+    /// The write of a chunk with fewer cards than `before`. A chunk only ever shrinks, so its size tells whether somebody else was here.
+    fn rewrite(&self, chunk: &Chunk, before: usize) -> Result<TransactWriteItem, StoreError> {
+        let put = Put::builder().table_name(&self.tables.pools).set_item(Some(to_item(chunk)?));
+        let put = put.condition_expression("size(cards) = :before").expression_attribute_values(":before", number(before));
+        Ok(TransactWriteItem::builder().put(built(put.build())?).build())
+    }
+
     /// Takes out of a chunk what another import brought in since this one was judged, and says so in its verdict. Answers the
-    /// chunk as it stands then, if it still does. A chunk only ever shrinks, so its size tells whether somebody else was here.
-    async fn without_known(&self, mut chunk: Chunk) -> Result<Option<Chunk>, StoreError> {
+    /// chunk as it stands then, if it still does.
+    async fn without_taken(&self, mut chunk: Chunk) -> Result<Option<Chunk>, StoreError> {
         let before = chunk.cards.len();
-        let iccids: Vec<Iccid> = chunk.cards.iter().map(|line| line.card.iccid.clone()).collect();
-        let known = self.known_cards(&iccids).await?;
-        let (late, left): (Vec<_>, Vec<_>) = chunk.cards.into_iter().partition(|line| known.contains(&line.card.iccid));
-        chunk.cards = left;
-        let key = keys::part(&chunk.pk, &chunk.sk);
-        let mut late_errors = keys::late_errors(&chunk.pk, &chunk.sk, late.first().map_or(0, |line| line.line));
-        let errors = late
-            .into_iter()
-            .map(|line| ImportError {
-                line: line.line,
-                iccid: Some(line.card.iccid.to_string()),
-                code: LATE.to_owned(),
-                reason: "another import brought this card in first".to_owned(),
-            })
-            .collect();
+        let cards: Vec<&NewCard> = chunk.cards.iter().map(|line| &line.card).collect();
+        let taken = self.taken(&cards).await?;
+        let errors: Vec<ImportError> =
+            chunk.cards.iter().filter_map(|line| Some(late(line, taken.get(&line.card.iccid)?))).collect();
+        chunk.cards.retain(|line| !taken.contains_key(&line.card.iccid));
+        let mut late_errors = keys::late_errors(&chunk.pk, &chunk.sk, errors.first().map_or(0, |error| error.line));
         late_errors.extend(to_item(&ErrorPart { errors })?);
-        let rewritten = Put::builder().table_name(&self.tables.pools).set_item(Some(to_item(&chunk)?));
-        let rewritten =
-            rewritten.condition_expression("size(cards) = :before").expression_attribute_values(":before", number(before));
-        let items = vec![TransactWriteItem::builder().put(built(rewritten.build())?).build(), self.put_pool_item(late_errors)?];
+        let items = vec![self.rewrite(&chunk, before)?, self.put_pool_item(late_errors)?];
         match self.transact(items).await {
             Ok(()) => Ok(Some(chunk)),
-            Err(TransactError::Refused(_)) => {
-                let item = self.pool_item(key).await?;
-                if item.is_empty() { Ok(None) } else { from_item(item).map(Some) }
-            }
+            Err(TransactError::Refused(_)) => self.chunk(&chunk).await,
             Err(TransactError::Failed(error)) => Err(error),
         }
     }
@@ -465,5 +474,23 @@ impl Store {
     }
 }
 
-/// The reason that can only turn up after an import was judged.
-const LATE: &str = "already_in_stock_since";
+/// What can only turn out after an import was judged: another one brought in the card, or its code with another card.
+const LATE: [&str; 2] = [CARD_SINCE, CODE_SINCE];
+const CARD_SINCE: &str = "already_in_stock_since";
+const CODE_SINCE: &str = "duplicate_code_since";
+
+/// How many lines, from the first, one transaction can put into stock. It takes no code twice; nor does a file that is judged.
+fn at_once(lines: &[ImportLine]) -> usize {
+    let mut profiles = BTreeSet::new();
+    let new = |line: &&ImportLine| line.card.profile_id().is_none_or(|profile| profiles.insert(profile));
+    lines.iter().take(NEW_CARDS_PER_TRANSACTION).take_while(new).count()
+}
+
+/// What is said of a line that cannot go in any more.
+fn late(line: &ImportLine, taken: &Taken) -> ImportError {
+    let (code, reason) = match taken {
+        Taken::Card => (CARD_SINCE, "another import brought this card in first".to_owned()),
+        Taken::Code(holder) => (CODE_SINCE, format!("another import brought this code in first, with card {holder}")),
+    };
+    ImportError { line: line.line, iccid: Some(line.card.iccid.to_string()), code: code.to_owned(), reason }
+}

@@ -1,6 +1,7 @@
 //! The tables as they are stored, for whoever looks after them: item by item, with what the indexes know of each. No function has
 //! this on its way.
 
+use crate::codes::holder;
 use crate::item::{Item, from_item, number_of, text, text_of};
 use crate::orders::order_item;
 use crate::partners::{currency, signed};
@@ -88,6 +89,11 @@ pub enum Record {
     /// A card that waits to go back on sale.
     Returned {
         /// Which.
+        iccid: Iccid,
+    },
+    /// Which card claimed a code.
+    Code {
+        /// The card.
         iccid: Iccid,
     },
     /// A partner.
@@ -223,6 +229,11 @@ impl Place {
         Self::of(Table::Pools, &keys::returned(pool, iccid))
     }
 
+    /// The claim of a code, by the profile that it downloads.
+    pub fn code(profile_id: &str) -> Self {
+        Self::of(Table::Pools, &keys::code(profile_id))
+    }
+
     /// A partner.
     pub fn partner(id: &str) -> Self {
         Self::of(Table::Partners, &keys::partner(id))
@@ -328,6 +339,7 @@ fn record(place: &Place, item: Item) -> Result<Record, StoreError> {
             iccid: text_of(&item, "iccid")?.parse().map_err(|_| broken("iccid"))?,
         },
         (Table::Pools, "return", iccid) => Record::Returned { iccid: iccid.parse().map_err(|_| broken("iccid"))? },
+        (Table::Pools, "code", _) => Record::Code { iccid: holder(&item)? },
         (Table::Partners, "partner", "partner") => {
             Record::Partner { partner_id: name.to_owned(), gifts: number_of(&item, "gifts")? }
         }

@@ -89,6 +89,14 @@ pub fn returned(pool: &PoolId, iccid: &Iccid) -> Item {
     pair(returns(pool), iccid.as_str())
 }
 
+/// Table `pools`: what the partitions of codes begin with.
+pub const CODE: &str = "code#";
+
+/// Table `pools`: which card has the code of a profile.
+pub fn code(profile_id: &str) -> Item {
+    pair(format!("{CODE}{profile_id}"), "code")
+}
+
 /// Table `pools`: the registry of imports that are not finished.
 pub const RUNNING_IMPORTS: &str = "imports";
 
@@ -318,13 +326,15 @@ pub fn import_id(manager: &str, options: &str, content: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use simdock_domain::ActivationCode;
     use std::collections::{BTreeMap, BTreeSet};
 
     const PAGE: &str = include_str!("../../../infra/TABLES.md");
-    const SOURCES: [&str; 23] = [
+    const SOURCES: [&str; 24] = [
         include_str!("api_keys.rs"),
         include_str!("attention.rs"),
         include_str!("audit.rs"),
+        include_str!("codes.rs"),
         include_str!("imports.rs"),
         include_str!("in_step.rs"),
         include_str!("inspect.rs"),
@@ -371,6 +381,7 @@ mod tests {
         let of = PoolId::try_from("meridian.7.esim".to_owned()).unwrap();
         let id = import_id("admin", "skipInvalid", "iccid\n8934501234567890125\n");
         let attempt = "00c0ffee00c0ffee";
+        let code_of_a_card: ActivationCode = "LPA:1$smdp.example.com$04386-AGYFT-A74Y8-3F815".parse().unwrap();
         let built = BTreeMap::from([
             ("order", order(&num)),
             ("card", sim(&iccid)),
@@ -382,6 +393,7 @@ mod tests {
             ("day of a pool", pool_day(&of, "2026-11-22T10:30:00Z".parse().unwrap())),
             ("slot", slot(&of, 1234)),
             ("returned card", returned(&of, &iccid)),
+            ("code of a card", super::code(&code_of_a_card.profile_id().unwrap())),
             ("running import", running_import(&id)),
             ("import", import(&id)),
             ("chunk of an import", import_chunk(&id, attempt, 2)),

@@ -46,19 +46,29 @@ impl Store {
             .map(|item| text_of(item, "sk")?.parse().map_err(|_| StoreError::Broken("a return without a card".to_owned())))
             .collect::<Result<_, _>>()?;
         let mut restocked = 0;
-        // Three items per card: its slot, itself, and the mark that goes.
-        for batch in iccids.chunks(CARDS_PER_TRANSACTION * 2 / 3) {
+        // Up to four items per card: its slot, itself, the mark that goes, and its code where its operator gave it one.
+        for batch in iccids.chunks(CARDS_PER_TRANSACTION / 2) {
             let mut sims = self.sims(batch).await?;
+            let holders = self.code_holders(sims.iter().filter_map(Sim::profile_id).collect()).await?;
+            let holder = |sim: &Sim| sim.profile_id().and_then(|profile| holders.get(&profile));
             // One that cannot go back must not hold up the others; a person has to look at it.
-            sims.retain(|sim| sim.state == SimState::Returning && sim.disclosed_at.is_none());
+            sims.retain(|sim| {
+                let own = holder(sim).is_none_or(|holder| *holder == sim.iccid);
+                sim.state == SimState::Returning && sim.disclosed_at.is_none() && own
+            });
             if sims.len() < batch.len() {
-                tracing::warn!(pool = %pool, cards = batch.len() - sims.len(), "cards are marked as returned and are not");
+                tracing::warn!(pool = %pool, cards = batch.len() - sims.len(), "cards are marked as returned and cannot go back on sale");
             }
             if sims.is_empty() {
                 continue;
             }
-            let marks = sims.iter().map(|sim| self.delete_pool_item(keys::returned(pool, &sim.iccid)));
-            let marks = marks.collect::<Result<Vec<_>, _>>()?;
+            let mut also = Vec::with_capacity(2 * sims.len());
+            for sim in &sims {
+                also.push(self.delete_pool_item(keys::returned(pool, &sim.iccid))?);
+                if let Some(profile) = sim.profile_id().filter(|_| holder(sim).is_none()) {
+                    also.push(self.code_claim(&profile, &sim.iccid)?);
+                }
+            }
             let put_back = |index: usize, slot: u64| {
                 let sim: &Sim = &sims[index];
                 let past = sim.past_orders.iter().chain(&sim.order_num);
@@ -75,7 +85,7 @@ impl Store {
                 let write = TransactWriteItem::builder().update(built(update.build())?).build();
                 Ok(Slotted { iccid: &sim.iccid, activate_before: sim.activate_before, write })
             };
-            match self.append(pool, sims.len(), &marks, put_back).await {
+            match self.append(pool, sims.len(), &also, put_back).await {
                 Ok(()) => restocked += sims.len(),
                 Err(TransactError::Refused(places)) => {
                     // Another sweep was here; what it left is found at the next one.

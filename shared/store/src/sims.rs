@@ -56,6 +56,13 @@ pub struct Sim {
     pub disclosed_at: Option<Timestamp>,
 }
 
+impl Sim {
+    /// The profile that its code downloads, see [`ActivationCode::profile_id`].
+    pub fn profile_id(&self) -> Option<String> {
+        self.activation_code.as_ref()?.profile_id()
+    }
+}
+
 /// What is to be done with a card by itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

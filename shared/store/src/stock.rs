@@ -19,8 +19,10 @@ use std::collections::BTreeSet;
 
 /// A card within this many days of its deadline is not sold any more: its buyer could not use it in peace.
 const SHELF_DAYS: i64 = 7;
-/// How many cards one transaction puts into slots: the tail, a chunk of an import, and two items per card.
+/// How many cards one transaction puts back into slots: the tail, and two items per card.
 pub const CARDS_PER_TRANSACTION: usize = 49;
+/// How many new cards one transaction puts into slots: the tail, a chunk of an import, and three items per card.
+pub const NEW_CARDS_PER_TRANSACTION: usize = 32;
 
 /// A card that is new to the stock.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -35,6 +37,13 @@ pub struct NewCard {
     pub msisdn: Option<Msisdn>,
     /// Until when the profile can be installed.
     pub activate_before: Option<Timestamp>,
+}
+
+impl NewCard {
+    /// The profile that its code downloads, see [`ActivationCode::profile_id`].
+    pub fn profile_id(&self) -> Option<String> {
+        self.activation_code.as_ref()?.profile_id()
+    }
 }
 
 /// A card that was drawn, and the slot it stands in.

@@ -227,3 +227,42 @@ async fn imported_cards_are_sold() {
     assert_eq!(site.pay(&late).await, "owed_back");
     site.stop().await;
 }
+
+/// A code is good for one profile: once it came in, and all the more once somebody has seen it, no other card gets in with it.
+#[tokio::test]
+async fn a_code_that_was_sold_does_not_come_in_again() {
+    let site = Site::start().await;
+    let file = |number: usize, code: &str| format!("iccid,code\n{},{code}\n", iccid(number));
+    let path = "/v1/inventory/imports?operator=meridian&imsiProfile=10";
+    let import = async |query: &str, file: String| site.post(format!("{path}{query}")).by(By::Manager).csv(file).send().await;
+    site.sell_out("japan-1gb-8d", "meridian.10.esim").await;
+    import("", file(7, "LPA:1$rsp.example.com$ONLY-ONE")).await.expect(201);
+    // Whether it is for sale or with its buyer.
+    for sold in [false, true] {
+        if sold {
+            let order = site.settled(&site.paid(&draft("japan-1gb-8d")).await).await;
+            assert_eq!(order["cards"][0]["code"], "LPA:1$rsp.example.com$ONLY-ONE");
+            assert!(site.store().await.sim(&iccid(7)).await.unwrap().unwrap().disclosed_at.is_some());
+        }
+        site.swept().await;
+        let before = site.tables().await;
+        for code in ["LPA:1$rsp.example.com$ONLY-ONE", "1$RSP.Example.com$ONLY-ONE$$1"] {
+            let checked = import("&dryRun=true", file(8, code)).await.expect(200);
+            let refused = import("", file(8, code)).await.problem(422, "invalid_csv", None);
+            import("&skipInvalid=true", file(8, code)).await.problem(422, "invalid_csv", None);
+            let reason = format!("the code came in before, with card {}", iccid(7));
+            let error = json!({ "line": 2, "iccid": iccid(8).as_str(), "code": "duplicate_code", "reason": reason });
+            assert_eq!((&checked["errors"], &refused["errors"]), (&json!([error]), &json!([error])));
+            assert_eq!((&checked["accepted"], &checked["rejected"]), (&json!(0), &json!(1)));
+        }
+        assert!(site.tables().await == before, "something was written");
+    }
+    assert_eq!(site.available("meridian.10.esim").await, 0);
+    let late = site.order(&draft("japan-1gb-8d")).await;
+    assert_eq!(site.pay(&late).await, "owed_back");
+    // The rest of a file goes in.
+    let more = format!("{}{},LPA:1$rsp.example.com$ANOTHER\n", file(8, "LPA:1$rsp.example.com$ONLY-ONE"), iccid(9));
+    let done = import("&skipInvalid=true", more).await.expect(201);
+    assert_eq!((&done["accepted"], &done["rejected"], &done["added"]), (&json!(1), &json!(1), &json!(1)));
+    site.stop().await;
+}

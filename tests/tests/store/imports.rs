@@ -1,7 +1,7 @@
 use crate::{available, within};
 use futures_util::future::{join, join_all};
 use simdock_store::{ADMINISTRATOR, Import, ImportError, ImportLine, ImportStatus, NewCard, Store, StoreError};
-use simdock_tests::{Fault, Faults, Proxy, World, audit, card, cards, iccid, pool, second_pool, stock};
+use simdock_tests::{Cost, Fault, Faults, Meter, Proxy, World, audit, card, cards, iccid, pool, second_pool, stock};
 use std::time::{Duration, Instant};
 
 fn lines(cards: Vec<NewCard>) -> Vec<ImportLine> {
@@ -12,16 +12,16 @@ fn soon() -> Instant {
     Instant::now() + Duration::from_mins(1)
 }
 
-async fn begin(world: &World, id: &str, cards: Vec<NewCard>) {
+pub async fn begin(world: &World, id: &str, cards: Vec<NewCard>) {
     let lines = lines(cards);
     world.store.begin_import(id, lines.len(), lines, &[], ADMINISTRATOR).await.expect("the import is written down");
 }
 
-async fn run(store: &Store, id: &str) -> Import {
+pub async fn run(store: &Store, id: &str) -> Import {
     store.run_import(id, soon()).await.expect("the import runs").expect("the import exists")
 }
 
-fn standing(import: &Import) -> (ImportStatus, usize, usize) {
+pub fn standing(import: &Import) -> (ImportStatus, usize, usize) {
     (import.status, import.accepted, import.added)
 }
 
@@ -203,7 +203,7 @@ async fn an_interrupted_import_is_carried_on() {
     let (stopped, ()) = within(30, join(store.run_import("IM1", soon()), cut)).await;
     assert!(matches!(stopped, Err(StoreError::Busy(_))));
     let part = world.store.import("IM1").await.unwrap().unwrap();
-    assert_eq!(standing(&part), (ImportStatus::Running, 500, 98));
+    assert_eq!(standing(&part), (ImportStatus::Running, 500, 64));
 
     let another = world.another_store().await;
     for id in another.running_imports().await.unwrap() {
@@ -231,4 +231,22 @@ async fn ten_thousand_lines_go_in() {
     assert_eq!(world.store.known_cards(&iccids[..5_000]).await.unwrap().len(), 5_000);
     let order = world.paid_order("key", 50).await;
     assert_eq!(order.lines[49].iccid, Some(iccid(49)));
+}
+
+/// A card costs the writes of its card, its slot and its code's marker, each twice as parts of a transaction; what goes with a chunk
+/// is shared by its cards.
+#[tokio::test]
+async fn what_a_card_costs() {
+    const CARDS: u32 = 960;
+    let world = World::new().await;
+    let meter = Meter::start(Duration::ZERO);
+    let through = simdock_tests::store(&meter.in_front_of(world.engine.url()), &world.engine, world.clock()).await;
+    let judged = cards(&pool(), 0..CARDS);
+    world.store.begin_import("IM1", judged.len(), lines(judged), &[], ADMINISTRATOR).await.unwrap();
+    meter.take();
+    run(&through, "IM1").await;
+    let cost: Cost = meter.take().iter().sum();
+    let each = cost.writes / f64::from(CARDS);
+    println!("{CARDS} cards: {each:.2} write units each");
+    assert!((6.0..6.5).contains(&each), "{each}");
 }

@@ -2,6 +2,7 @@
 
 mod backlog;
 mod balance;
+mod codes;
 mod desk;
 mod doctor;
 mod faults;
