@@ -1,4 +1,5 @@
-//! The warehouse: stock comes in by files, some of them twice, some with cards that another file has as well.
+//! The warehouse: stock comes in by files, some of them twice, some with cards that another file has as well, or with their codes on
+//! other cards.
 
 use super::site::{Answer, As, Site};
 use super::weather::pause;
@@ -13,8 +14,14 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 /// What the warehouse does.
-pub const ACTS: [&str; 4] =
-    ["brought a file", "brought a file twice at once", "brought cards again", "brought cards in two files at once"];
+pub const ACTS: [&str; 6] = [
+    "brought a file",
+    "brought a file twice at once",
+    "brought cards again",
+    "brought cards in two files at once",
+    "brought codes again",
+    "brought codes in two files at once",
+];
 
 /// A card with its code.
 type Card = (String, String);
@@ -22,8 +29,8 @@ type Card = (String, String);
 /// Files that were brought, and what was answered.
 #[derive(Debug, Default)]
 pub struct Brought {
-    /// Every card of every file.
-    cards: BTreeMap<String, String>,
+    /// Every code of every file, and the cards that came with it: one of them comes into stock.
+    codes: BTreeMap<String, BTreeSet<String>>,
     /// Imports, with how many cards each was said to have put into stock once it was done.
     imports: BTreeMap<String, Option<u64>>,
 }
@@ -54,12 +61,21 @@ impl Warehouse {
             let (operator, profile) = [("meridian", "7"), ("meridian", "10"), ("sandbox", "1"), ("sandbox", "1")][rng.usize(..4)];
             let path = format!("/v1/inventory/imports?operator={operator}&imsiProfile={profile}&skipInvalid=true");
             let cards = self.new_cards(&mut rng);
-            let (files, act) = match rng.u8(..8) {
-                0 | 1 => (vec![cards.clone(), cards], "brought a file twice at once"),
-                2 => (vec![[self.known(&mut rng), cards].concat()], "brought cards again"),
-                3 => {
+            let (files, act) = match rng.u8(..10) {
+                0 => (vec![cards.clone(), cards], "brought a file twice at once"),
+                1 => (vec![[self.known(&mut rng), cards].concat()], "brought cards again"),
+                2 => {
+                    let known = self.known(&mut rng);
+                    (vec![[self.with_codes_of(&known), cards].concat()], "brought codes again")
+                }
+                3 | 4 => {
                     let (mine, theirs) = (self.new_cards(&mut rng), self.new_cards(&mut rng));
                     (vec![[&mine[..], &cards].concat(), [cards, theirs].concat()], "brought cards in two files at once")
+                }
+                5 | 6 => {
+                    let doubles = self.with_codes_of(&cards[..cards.len().min(5)]);
+                    let others = self.new_cards(&mut rng);
+                    (vec![cards, [others, doubles].concat()], "brought codes in two files at once")
                 }
                 _ => (vec![cards], "brought a file"),
             };
@@ -68,21 +84,26 @@ impl Warehouse {
         }
     }
 
+    fn new_card(&mut self) -> Card {
+        self.last += 1;
+        let iccid = Iccid::with_check_digit(&format!("898821{:012}", self.last)).expect("a card's number");
+        (iccid.to_string(), format!("LPA:1$rsp.example.com$RIG-{}", self.last))
+    }
+
     fn new_cards(&mut self, rng: &mut Rng) -> Vec<Card> {
-        let card = |number: u64| {
-            let iccid = Iccid::with_check_digit(&format!("898821{number:012}")).expect("a card's number");
-            (iccid.to_string(), format!("LPA:1$rsp.example.com$RIG-{number}"))
-        };
-        let first = self.last + 1;
-        self.last += rng.u64(1..=self.most);
-        (first..=self.last).map(card).collect()
+        (0..rng.u64(1..=self.most)).map(|_| self.new_card()).collect()
     }
 
     /// Some cards that came in before, wherever they are by now.
     fn known(&self, rng: &mut Rng) -> Vec<Card> {
-        let skipped = rng.usize(..=self.brought.cards.len());
-        let known = self.brought.cards.iter().skip(skipped).take(5);
-        known.map(|(iccid, code)| (iccid.clone(), code.clone())).collect()
+        let codes = &self.brought.codes;
+        let known = codes.iter().skip(rng.usize(..=codes.len())).take(5);
+        known.filter_map(|(code, iccids)| Some((iccids.first()?.clone(), code.clone()))).collect()
+    }
+
+    /// New cards with the codes of others.
+    fn with_codes_of(&mut self, cards: &[Card]) -> Vec<Card> {
+        cards.iter().map(|(_, code)| (self.new_card().0, code.clone())).collect()
     }
 
     async fn bring(&mut self, path: &str, files: &[Vec<Card>], act: &'static str) {
@@ -110,7 +131,9 @@ impl Warehouse {
             let known = self.brought.imports.entry(id).or_default();
             *known = known.or(added);
         }
-        self.brought.cards.extend(files.iter().flatten().cloned());
+        for (iccid, code) in files.iter().flatten() {
+            self.brought.codes.entry(code.clone()).or_default().insert(iccid.clone());
+        }
     }
 }
 
@@ -118,21 +141,23 @@ impl Brought {
     /// Holds what managers were told about their files against the tables.
     pub async fn check(&self, site: &Site, books: &Books) -> Vec<Violation> {
         let mut found: Vec<(Promise, String)> = Vec::new();
-        let mut there: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        let mut there: BTreeMap<&str, &str> = BTreeMap::new();
         for sim in &books.sims {
             let text = |name: &str| sim[name]["S"].as_str().unwrap_or_default();
             // An operator that is asked for a card answers with the code that it has from then on.
             let theirs = text("pool").starts_with("sandbox.") && text("state") != "stocked";
-            there.entry(text("iccid")).or_default().push(if theirs { "its operator's" } else { text("code") });
-        }
-        for (iccid, code) in &self.cards {
-            let codes = there.get(iccid.as_str()).map_or(&[][..], Vec::as_slice);
-            if codes != [code] && codes != ["its operator's"] {
-                found.push((Promise::Answers, format!("{iccid} was brought with {code} and is there with {codes:?}")));
+            if there.insert(text("iccid"), if theirs { "its operator's" } else { text("code") }).is_some() {
+                found.push((Promise::Stock, format!("{} is there twice", text("iccid"))));
             }
         }
-        let known = |iccid: &&str| self.cards.contains_key(*iccid) || site.stocked.contains(*iccid);
-        let strange: BTreeSet<&str> = there.keys().copied().filter(|iccid| !known(iccid)).collect();
+        for (code, iccids) in &self.codes {
+            let cards: Vec<_> = iccids.iter().filter_map(|iccid| there.get_key_value(iccid.as_str())).collect();
+            if cards.len() != 1 || (*cards[0].1 != code && *cards[0].1 != "its operator's") {
+                found.push((Promise::Answers, format!("{code} was brought with {iccids:?}, and there is {cards:?}")));
+            }
+        }
+        let known: BTreeSet<&str> = self.codes.values().flatten().chain(&site.stocked).map(String::as_str).collect();
+        let strange: BTreeSet<&str> = there.keys().copied().filter(|iccid| !known.contains(iccid)).collect();
         if !strange.is_empty() {
             found.push((Promise::Stock, format!("no file brought {strange:?}")));
         }
@@ -147,9 +172,9 @@ impl Brought {
             }
             added_in_all += added;
         }
-        if added_in_all != u64::try_from(self.cards.len()).unwrap_or(u64::MAX) {
-            let (cards, imports) = (self.cards.len(), self.imports.len());
-            found.push((Promise::Answers, format!("{imports} imports put {added_in_all} cards into stock, and brought {cards}")));
+        if added_in_all != u64::try_from(self.codes.len()).unwrap_or(u64::MAX) {
+            let (codes, imports) = (self.codes.len(), self.imports.len());
+            found.push((Promise::Answers, format!("{imports} imports put {added_in_all} cards into stock, and brought {codes}")));
         }
         found.into_iter().map(|(promise, found)| Violation { promise, found }).collect()
     }
