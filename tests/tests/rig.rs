@@ -6,9 +6,9 @@ use std::fmt;
 
 const SMALL: Size = Size { shops: 12, customers: 4 };
 /// Seeds that every run of these tests goes through. With 545 all that can go wrong with mails does so early, with 1551 all that can go
-/// wrong at Stripe; with 2781229206 a swap comes to its end while its line is being cancelled.
+/// wrong at Stripe; with 2781229206 a swap comes to its end while its line is being cancelled; 30 is wild.
 const SEEDS: [(u64, Size); 5] =
-    [(11, SMALL), (545, SMALL), (1551, SMALL), (2_781_229_206, SMALL), (14, Size { shops: 200, customers: 1 })];
+    [(11, SMALL), (545, SMALL), (1551, SMALL), (2_781_229_206, SMALL), (30, Size { shops: 200, customers: 1 })];
 /// Seeds that no run went through before.
 const FRESH: usize = 3;
 

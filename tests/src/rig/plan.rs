@@ -326,8 +326,12 @@ impl Plan {
 
 fn decide_request(edge: Edge, mut rng: Rng, chance: f64, slow: u64) -> Mishap {
     let delay = if rng.f64() < 0.01 { rng.u64(40..400) } else { rng.u64(..=slow) };
-    // Who acts outside of here and does not say so is worse than whoever is slow in here, and makes few requests.
-    let stalls = if matches!(edge, Edge::Stripe | Edge::Carrier) { 90..100 } else { 97..100 };
+    // Few requests go to others than the tables, and those who act and do not say so are worth most.
+    let stalls = match edge {
+        Edge::Tables => 97..100,
+        Edge::Queues | Edge::Mail => 94..100,
+        Edge::Stripe | Edge::Carrier => 90..100,
+    };
     let fault = (rng.f64() < chance).then(|| match rng.u8(..100) {
         roll if stalls.contains(&roll) => Fault::Stall,
         0..25 => Fault::Throttle,

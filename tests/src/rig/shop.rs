@@ -185,6 +185,12 @@ impl Shop {
             return;
         }
         let mut order = self.delivered(&order).await;
+        if order["formFactor"] == "physical"
+            && order["cards"].as_array().is_some_and(|cards| !cards.is_empty())
+            && self.rng.bool()
+        {
+            self.manage(text(&order, "orderNum"), "shipped").await;
+        }
         for act in 0..self.rng.u8(..5) {
             self.begin(&format!("customer {customer} act {act}"));
             order = self.act(&order).await;
@@ -322,7 +328,7 @@ impl Shop {
         let (iccid, subscription) = (text(&card, "iccid").to_owned(), text(&card, "subscriptionId").to_owned());
         let payment = if self.rng.bool() { "balance" } else { "card" };
         let of_line = |action: &str| format!("/v1/subscriptions/{subscription}/{action}");
-        match self.rng.u8(..30) {
+        match self.rng.u8(..32) {
             0..4 => {
                 let one = self.rng.bool();
                 let body = if one { json!({"reason": "changed plans", "iccids": [iccid]}) } else { json!({"reason": "ill"}) };
@@ -367,25 +373,28 @@ impl Shop {
             13..15 => self.ask_plainly("suspended", &of_line("suspension")).await,
             15 => self.ask_plainly("resumed", &of_line("resumption")).await,
             16 => self.report(&iccid, order, "installed").await,
-            17 => {
+            17..20 => {
                 self.report(&iccid, order, "installed").await;
                 self.report(&iccid, order, "first_attach").await;
             }
-            18..21 => {
+            20..23 => {
                 let kind = ["used_up", "expired", "deleted"][self.rng.usize(..3)];
                 self.report(&iccid, order, kind).await;
             }
-            21..23 => self.give(order, &subscription).await,
-            23 => self.dispute(order).await,
-            24 => self.give_back_by_hand(order).await,
-            25 => {
+            23..25 => self.give(order, &subscription).await,
+            25 => self.dispute(order).await,
+            26 => self.give_back_by_hand(order).await,
+            27 => {
                 let key = self.site.rotate(self.number, &self.key).await;
                 if self.key != key {
                     self.did("changed the key");
                 }
                 self.key = key;
             }
-            _ => self.manage(&num, order).await,
+            _ => {
+                let act = ["changed the recipient", "sent a mail again", "noted", "tried again"][self.rng.usize(..4)];
+                self.manage(&num, act).await;
+            }
         }
         self.read(order).await
     }
@@ -481,14 +490,14 @@ impl Shop {
         }
     }
 
-    /// What a manager does to it.
-    async fn manage(&mut self, num: &str, order: &Value) {
-        let (act, action, body) = match self.rng.u8(..5) {
-            4 => ("changed the recipient", "recipient", json!({"email": format!("{}@example.com", self.number)})),
-            0 if order["formFactor"] == "physical" => ("shipped", "shipment", json!({"carrier": "Correos", "number": "PX1"})),
-            0 | 1 => ("sent a mail again", "emails", json!({"kind": "confirmation"})),
-            2 => ("noted", "notes", json!({"note": "called back"})),
-            _ => ("tried again", "retry", json!({})),
+    /// What a manager does to an order.
+    async fn manage(&mut self, num: &str, act: &'static str) {
+        let (action, body) = match act {
+            "changed the recipient" => ("recipient", json!({"email": format!("{}@example.com", self.number)})),
+            "shipped" => ("shipment", json!({"carrier": "Correos", "number": "PX1"})),
+            "sent a mail again" => ("emails", json!({"kind": "confirmation"})),
+            "noted" => ("notes", json!({"note": "called back"})),
+            _ => ("retry", json!({})),
         };
         let method = if action == "recipient" { Method::PATCH } else { Method::POST };
         let path = format!("/v1/orders/{num}/{action}");

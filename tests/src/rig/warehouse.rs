@@ -52,27 +52,29 @@ impl Warehouse {
 
     /// Brings files until it is over.
     pub async fn open(mut self, mut open: watch::Receiver<bool>) -> Brought {
-        let mut number = 0;
-        loop {
+        // Each kind of file in turn, in an order of the plan's.
+        let mut kinds: Vec<u8> = (0..8).collect();
+        self.site.plan.dice("kinds of files").shuffle(&mut kinds);
+        for number in 0.. {
             let mut rng = self.site.plan.dice(&format!("file {number}"));
-            if !pause(&mut open, rng.u64(300..1500)).await {
-                return self.brought;
+            if !pause(&mut open, rng.u64(100..800)).await {
+                break;
             }
             let (operator, profile) = [("meridian", "7"), ("meridian", "10"), ("sandbox", "1"), ("sandbox", "1")][rng.usize(..4)];
             let path = format!("/v1/inventory/imports?operator={operator}&imsiProfile={profile}&skipInvalid=true");
             let cards = self.new_cards(&mut rng);
-            let (files, act) = match rng.u8(..10) {
+            let (files, act) = match kinds[number % kinds.len()] {
                 0 => (vec![cards.clone(), cards], "brought a file twice at once"),
                 1 => (vec![[self.known(&mut rng), cards].concat()], "brought cards again"),
                 2 => {
                     let known = self.known(&mut rng);
                     (vec![[self.with_codes_of(&known), cards].concat()], "brought codes again")
                 }
-                3 | 4 => {
+                3 => {
                     let (mine, theirs) = (self.new_cards(&mut rng), self.new_cards(&mut rng));
                     (vec![[&mine[..], &cards].concat(), [cards, theirs].concat()], "brought cards in two files at once")
                 }
-                5 | 6 => {
+                4 => {
                     let doubles = self.with_codes_of(&cards[..cards.len().min(5)]);
                     let others = self.new_cards(&mut rng);
                     (vec![cards, [others, doubles].concat()], "brought codes in two files at once")
@@ -80,8 +82,8 @@ impl Warehouse {
                 _ => (vec![cards], "brought a file"),
             };
             self.bring(&path, &files, act).await;
-            number += 1;
         }
+        self.brought
     }
 
     fn new_card(&mut self) -> Card {

@@ -19,7 +19,7 @@ pub async fn pause(open: &mut watch::Receiver<bool>, milliseconds: u64) -> bool 
 /// Jumps of the clock, from half a minute to a day.
 pub async fn clock(site: Arc<Site>, mut open: watch::Receiver<bool>) {
     let mut rng = site.plan.dice("clock");
-    while pause(&mut open, rng.u64(900..2500)).await {
+    while pause(&mut open, rng.u64(600..2000)).await {
         let by = ["PT30S", "PT3M", "PT3M", "PT20M", "PT40M", "PT2H", "P1D"][rng.usize(..7)];
         site.plan.count("clock jumps");
         site.advance(by).await;
@@ -29,10 +29,10 @@ pub async fn clock(site: Arc<Site>, mut open: watch::Receiver<bool>) {
 /// Sweeps far more often than the schedule does, now and then two at once, so that sweeps and slow buyers meet.
 pub async fn sweeps(site: Arc<Site>, mut open: watch::Receiver<bool>) {
     let mut rng = site.plan.dice("sweeps");
-    while pause(&mut open, rng.u64(200..1200)).await {
+    while pause(&mut open, rng.u64(100..800)).await {
         let sweep = || site.stack.invoke("sweep", json!({}));
         // What one leaves is for the next.
-        if rng.u8(..4) == 0 {
+        if rng.u8(..3) == 0 {
             drop(join(sweep(), sweep()).await);
             site.plan.act("swept twice at once");
         } else {
@@ -45,7 +45,7 @@ pub async fn sweeps(site: Arc<Site>, mut open: watch::Receiver<bool>) {
 /// Stripe refuses, or takes its time and tells later how it went, if at all.
 pub async fn moods(site: Arc<Site>, mut open: watch::Receiver<bool>) {
     let mut rng = site.plan.dice("moods");
-    while pause(&mut open, rng.u64(200..1200)).await {
+    while pause(&mut open, rng.u64(100..800)).await {
         let (mode, times, what) = match rng.u8(..7) {
             1 => ("refuse", 1, "stripe refuses"),
             2 => ("pending", 2, "stripe takes its time"),
