@@ -76,8 +76,9 @@ impl Warehouse {
                 }
                 4 => {
                     let doubles = self.with_codes_of(&cards[..cards.len().min(5)]);
-                    let others = self.new_cards(&mut rng);
-                    (vec![cards, [others, doubles].concat()], "brought codes in two files at once")
+                    // Either may find all of them taken; some of its own go in.
+                    let (mine, others) = (self.new_cards(&mut rng), self.new_cards(&mut rng));
+                    (vec![[mine, cards].concat(), [others, doubles].concat()], "brought codes in two files at once")
                 }
                 _ => (vec![cards], "brought a file"),
             };
