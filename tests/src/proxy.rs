@@ -2,7 +2,7 @@
 //! conflict, requests are throttled, lost, or answered into a connection that is gone.
 
 use crate::engine::Engine;
-use crate::rig::{Meddled, Plan};
+use crate::rig::{ByEvent, Edge, Meddled, Mishap, Plan, function};
 use crate::wire::{self, HttpClient};
 use bytes::Bytes;
 use futures_util::stream;
@@ -10,6 +10,7 @@ use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
 use hyper::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST};
+use hyper::http::request::Parts as RequestParts;
 use hyper::http::response::Parts;
 use hyper::service::service_fn;
 use hyper::{HeaderMap, Request, Response, StatusCode};
@@ -161,6 +162,9 @@ impl Faults {
 }
 
 impl Fault {
+    /// All of them.
+    pub const ALL: [Self; 6] = [Self::Throttle, Self::Lose, Self::Fail, Self::FailAfter, Self::Cut, Self::Stall];
+
     /// What it is called in counts.
     pub fn name(self) -> &'static str {
         match self {
@@ -343,9 +347,10 @@ impl Shared {
             let _ = gate.release.await;
         }
 
-        let (faults, fault) = if let Some(plan) = &self.plan {
-            let (fault, delay) = plan.table_request(&format!("{}/{operation}", caller(&parts.headers)));
-            (Faults { delay, ..Faults::default() }, fault)
+        let (faults, fault, mut dice) = if let Some(plan) = &self.plan {
+            let kind = format!("{}/{operation}", function(caller(&parts.headers)));
+            let Mishap { fault, delay, dice } = plan.request(Edge::Tables, &kind);
+            (Faults { delay, ..Faults::default() }, fault, dice)
         } else {
             let mut state = self.state();
             let scripted = state.script.get_mut(&operation).and_then(VecDeque::pop_front);
@@ -354,10 +359,10 @@ impl Shared {
             if let Some(fault) = fault {
                 *state.stats.faults.entry(fault.name()).or_default() += 1;
             }
-            (faults, fault)
+            (faults, fault, state.random.fork())
         };
         match fault {
-            Some(Fault::Throttle) => return Ok(self.throttled(&operation, &json)),
+            Some(Fault::Throttle) => return Ok(throttled(&operation, &json, &mut dice)),
             Some(Fault::Lose) => return Err(io::ErrorKind::ConnectionReset.into()),
             Some(Fault::Fail) => return Ok(internal_error()),
             Some(Fault::FailAfter | Fault::Cut | Fault::Stall) | None => {}
@@ -377,7 +382,7 @@ impl Shared {
         parts.uri = self.engine.parse().map_err(io::Error::other)?;
         parts.headers.remove(HOST);
         let meddled = match self.plan.as_ref().and_then(|plan| plan.bug()) {
-            Some(bug) => bug.meddle(caller(&parts.headers), &operation, &mut json),
+            Some(bug) => bug.meddle(function(caller(&parts.headers)), &operation, &mut json),
             None => Meddled::Not,
         };
         if let Meddled::Answered(instead) = meddled {
@@ -385,13 +390,20 @@ impl Shared {
         }
         let forgotten =
             faults.forget_tokens && json.as_object_mut().is_some_and(|json| json.remove("ClientRequestToken").is_some());
+        let by_event = ByEvent::of(caller(&parts.headers));
         let body = if forgotten || matches!(meddled, Meddled::Changed) {
             parts.headers.remove(CONTENT_LENGTH);
             Bytes::from(json.to_string())
         } else {
             body
         };
-        let (head, body) = tokio::time::timeout(PATIENCE, self.forward(Request::from_parts(parts, Full::new(body)))).await??;
+        let carried_out = async {
+            match (&by_event, &self.plan) {
+                (Some(call), Some(plan)) => self.forward_by_event(call, plan, parts, json).await,
+                _ => self.forward(Request::from_parts(parts, Full::new(body))).await,
+            }
+        };
+        let (head, body) = tokio::time::timeout(PATIENCE, carried_out).await??;
         if head.status == StatusCode::BAD_REQUEST && refused(&body) {
             self.state().stats.refused += 1;
         }
@@ -399,7 +411,7 @@ impl Shared {
         match fault {
             Some(Fault::Stall) => std::future::pending().await,
             Some(Fault::FailAfter) => Ok(internal_error()),
-            Some(Fault::Cut) if self.state().random.bool() => Err(io::ErrorKind::ConnectionReset.into()),
+            Some(Fault::Cut) if dice.bool() => Err(io::ErrorKind::ConnectionReset.into()),
             Some(Fault::Cut) => Ok(half(head, &body)),
             Some(Fault::Throttle | Fault::Lose | Fault::Fail) | None => Ok(Response::from_parts(head, whole(body))),
         }
@@ -411,6 +423,30 @@ impl Shared {
         Ok((head, body.collect().await.map_err(io::Error::other)?.to_bytes()))
     }
 
+    /// Carries out a request of a call that knows payments by their events.
+    async fn forward_by_event(
+        &self,
+        call: &ByEvent,
+        plan: &Plan,
+        mut parts: RequestParts,
+        mut json: Value,
+    ) -> Result<(Parts, Bytes), io::Error> {
+        let (booked, mut events) = call.booked(&plan.events).await;
+        let books = call.write(&mut json);
+        parts.headers.remove(CONTENT_LENGTH);
+        let (mut head, body) = self.forward(Request::from_parts(parts, Full::new(Bytes::from(json.to_string())))).await?;
+        if booked || head.status != StatusCode::OK {
+            return Ok((head, body));
+        }
+        if books {
+            call.book(&mut events);
+        }
+        let body = call.read(&body);
+        head.headers.remove(CONTENT_LENGTH);
+        head.headers.remove("x-amz-crc32");
+        Ok((head, body))
+    }
+
     /// Lets a transaction into flight, or turns a request away that would meet one.
     fn enter(&self, writes: Writes) -> Result<Option<InFlight<'_>>, Box<Response<Body>>> {
         let mut state = self.state();
@@ -418,7 +454,7 @@ impl Shared {
         if meets.contains(&true) {
             state.stats.conflicts += 1;
             if let Some(plan) = &self.plan {
-                plan.count("conflict");
+                plan.count(if writes.transaction { "transaction meets transaction" } else { "write meets transaction" });
             }
             let conflict = "Transaction is ongoing for the item";
             return Err(Box::new(if writes.transaction {
@@ -454,26 +490,21 @@ impl Shared {
         let key = self.keys.get(table).into_iter().flatten().map(|part| holder[part].to_string());
         format!("{table} {}", key.collect::<Vec<_>>().join(" "))
     }
+}
 
-    /// Throttling as each operation tells of it.
-    fn throttled(&self, operation: &str, json: &Value) -> Response<Body> {
-        let way = self.state().random.u8(..3);
-        let exceeded = "The level of configured provisioned throughput for the table was exceeded.";
-        match (operation, way) {
-            ("TransactWriteItems", 0) => {
-                let items = json["TransactItems"].as_array().map_or(0, Vec::len);
-                let place = self.state().random.usize(..items.max(1));
-                let throttled = ("ThrottlingError", "Throughput exceeds the current capacity of your table or index.");
-                cancelled((0..items).map(|item| (item == place).then_some(throttled)))
-            }
-            ("BatchGetItem", 0) => answer(StatusCode::OK, &json!({ "Responses": {}, "UnprocessedKeys": json["RequestItems"] })),
-            (_, 1) => error(StatusCode::BAD_REQUEST, "com.amazon.coral.availability#ThrottlingException", "Rate exceeded"),
-            _ => error(
-                StatusCode::BAD_REQUEST,
-                "com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException",
-                exceeded,
-            ),
+/// Throttling as each operation tells of it, in one of its ways.
+fn throttled(operation: &str, json: &Value, dice: &mut fastrand::Rng) -> Response<Body> {
+    let exceeded = "The level of configured provisioned throughput for the table was exceeded.";
+    match (operation, dice.u8(..3)) {
+        ("TransactWriteItems", 0) => {
+            let items = json["TransactItems"].as_array().map_or(0, Vec::len);
+            let place = dice.usize(..items.max(1));
+            let throttled = ("ThrottlingError", "Throughput exceeds the current capacity of your table or index.");
+            cancelled((0..items).map(|item| (item == place).then_some(throttled)))
         }
+        ("BatchGetItem", 0) => answer(StatusCode::OK, &json!({ "Responses": {}, "UnprocessedKeys": json["RequestItems"] })),
+        (_, 1) => error(StatusCode::BAD_REQUEST, "com.amazon.coral.availability#ThrottlingException", "Rate exceeded"),
+        _ => error(StatusCode::BAD_REQUEST, "com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException", exceeded),
     }
 }
 

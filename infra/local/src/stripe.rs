@@ -23,6 +23,8 @@ pub const REFUNDS: &str = "/v1/refunds";
 
 /// What it made, in the stack's state, by idempotency key.
 const MADE: &str = "stripe-refund";
+/// Keys under which it refused, in the stack's state: what it answered one once, it answers again, as Stripe does.
+const REFUSED: &str = "stripe-refusal";
 /// What it knows of payments, in the stack's state: how much each brought, by its id.
 const BROUGHT: &str = "stripe-payment";
 
@@ -244,20 +246,25 @@ impl Stripe {
         let key = key.ok_or_else(|| Problem::invalid("parameter_missing", "Idempotency-Key"))?;
         let asked = |status| Refund::asked(form, key, status, self.clock.now().unix());
         match self.told.take() {
-            Mode::Ok => self.refund_once(asked(Status::Succeeded)?).await,
-            Mode::Pending => self.refund_once(asked(Status::Pending)?).await,
-            Mode::Refuse => Err(Problem::invalid("charge_disputed", "The charge has been charged back.")),
+            Mode::Ok => self.refund_once(asked(Status::Succeeded)?, false).await,
+            Mode::Pending => self.refund_once(asked(Status::Pending)?, false).await,
+            Mode::Refuse => self.refund_once(asked(Status::Succeeded)?, true).await,
             Mode::Deny => Err(Problem::denied()),
             Mode::Busy => Err(Problem::told(StatusCode::TOO_MANY_REQUESTS)),
             Mode::Fail => Err(Problem::told(StatusCode::INTERNAL_SERVER_ERROR)),
-            Mode::Cut => self.refund_once(asked(Status::Succeeded)?).await.map(|_| hang_up()),
+            Mode::Cut => self.refund_once(asked(Status::Succeeded)?, false).await.map(|_| hang_up()),
         }
     }
 
-    /// What this key refunded, now or before.
-    async fn refund_once(&self, asked: Refund) -> Result<Response, Problem> {
+    /// What this key refunded, now or before; or its refusal.
+    async fn refund_once(&self, asked: Refund, refuse: bool) -> Result<Response, Problem> {
         let _changing = self.changing.lock().await;
         let before = self.state.get::<Refund>(MADE, &asked.idempotency_key).await?;
+        let refused = self.state.get::<bool>(REFUSED, &asked.idempotency_key).await?.is_some();
+        if refused || (refuse && before.is_none()) {
+            self.state.write(vec![Change::put(REFUSED, &asked.idempotency_key, &true)?]).await?;
+            return Err(Problem::invalid("charge_disputed", "The charge has been charged back."));
+        }
         let same = |before: &Refund| {
             (&before.payment_intent, before.amount, &before.metadata) == (&asked.payment_intent, asked.amount, &asked.metadata)
         };
@@ -378,7 +385,7 @@ mod tests {
     #[tokio::test]
     async fn it_answers_as_told() {
         let customer = customer();
-        for (mode, status) in [(Mode::Refuse, 400), (Mode::Deny, 401), (Mode::Busy, 429), (Mode::Fail, 500)] {
+        for (mode, status) in [(Mode::Deny, 401), (Mode::Busy, 429), (Mode::Fail, 500)] {
             customer.stripe.behave(Behaviour { mode, times: Some(1) });
             assert_eq!(customer.refund(FORM).await.0.as_u16(), status);
             assert_eq!(customer.stripe.report().await.unwrap()["refunds"], json!([]), "{mode:?}");
@@ -387,6 +394,20 @@ mod tests {
         customer.refund(FORM).await;
         assert_eq!(customer.stripe.report().await.unwrap()["refunds"][0]["status"], "succeeded");
         assert_eq!(customer.refund(FORM).await.1["idempotent-replayed"].to_str().unwrap(), "true");
+    }
+
+    #[tokio::test]
+    async fn one_key_is_answered_alike() {
+        let refuse = || Behaviour { mode: Mode::Refuse, times: Some(1) };
+        let refused = customer();
+        refused.stripe.behave(refuse());
+        for _ in 0..2 {
+            assert_eq!(refused.refund(FORM).await.0, StatusCode::BAD_REQUEST);
+        }
+        let made = customer();
+        assert_eq!(made.refund(FORM).await.0, StatusCode::OK);
+        made.stripe.behave(refuse());
+        assert_eq!(made.refund(FORM).await.0, StatusCode::OK);
     }
 
     #[tokio::test]

@@ -2,8 +2,8 @@
 
 use crate::{Check, PATIENCE, Rule};
 use simdock_domain::{
-    Iccid, LineState, Order, OrderType, Provider, QUIET, Refund, RefundState, ReturnReason, Subscription, next_attention,
-    outstanding, uncalled,
+    Iccid, LineState, Order, OrderType, Payment, Provider, QUIET, Refund, RefundState, ReturnReason, Subscription,
+    next_attention, outstanding, uncalled,
 };
 use simdock_store::{Place, Record, SimState, Stored};
 use std::collections::BTreeSet;
@@ -69,7 +69,10 @@ impl Check<'_> {
     fn payments(&mut self, order: &Order) {
         let paid = order.payments.iter().filter(|payment| payment.returned.is_none()).count();
         self.hold(Rule::PaidOnce, paid <= 1, || format!("it is paid {paid} times"));
-        for payment in &order.payments {
+        for (index, payment) in order.payments.iter().enumerate() {
+            let same = |other: &&Payment| other.provider == payment.provider && other.id == payment.id;
+            let before = order.payments[..index].iter().find(same);
+            self.hold(Rule::PaidOnce, before.is_none(), || format!("its payment {} is there twice", payment.id));
             let of_order = match payment.provider {
                 Provider::Balance | Provider::Free => continue,
                 Provider::Stripe | Provider::Standard => {

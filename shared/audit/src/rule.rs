@@ -18,7 +18,7 @@ pub enum Rule {
     Overdue,
     /// What a line or a mail needs is called for.
     Work,
-    /// An order is paid once, and cards and payment go together.
+    /// An order is paid once, a payment stands in it once, and cards and payment go together.
     PaidOnce,
     /// What could not pay, and what was cancelled or failed, is owed back: all of it, and nothing else.
     OwedBack,

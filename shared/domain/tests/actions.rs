@@ -462,7 +462,9 @@ fn a_wrong_number_is_corrected_and_the_subscriber_is_told_the_right_one() {
     let ready = provision(&to_ship(1), at(20));
     assert_eq!(correct(&ready, "1", "2", None, 80), Err(Rejected::NotAllowed), "nothing was sent");
     let early = Command::Ship(Shipment { at: at(-1), ..shipment("1") });
-    assert_eq!(decide(&ready, early, at(90)), Err(Rejected::BeforeOrder));
+    assert_eq!(decide(&ready, early.clone(), at(90)), Err(Rejected::BeforeOrder));
+    let behind = decide(&ready, early, at(-1)).unwrap();
+    assert_eq!(behind.shipment.map(|shipment| shipment.at), Some(ready.created_at), "by a clock that is behind");
 
     let order = decide(&ready, Command::Ship(shipment("1")), at(90)).unwrap();
     // As long as nobody begins to send it, the mail is written with what is right by then.

@@ -7,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 #[derive(Clone, Debug, Default)]
 pub struct Clock {
     offset: Arc<AtomicI64>,
+    error: Arc<AtomicI64>,
 }
 
 impl Clock {
@@ -17,7 +18,13 @@ impl Clock {
 
     /// A clock whose distance to the machine's, in seconds, is whatever `offset` holds when it is read.
     pub fn shifted(offset: Arc<AtomicI64>) -> Self {
-        Self { offset }
+        Self { offset, error: Arc::default() }
+    }
+
+    /// The same clock on a machine where it is wrong by the seconds that `error` holds when it is read.
+    #[must_use]
+    pub fn wrong_by(&self, error: Arc<AtomicI64>) -> Self {
+        Self { offset: Arc::clone(&self.offset), error }
     }
 
     /// Now, in whole seconds.
@@ -28,7 +35,8 @@ impl Clock {
     /// Now, and how many microseconds of this second have passed: for what has to be put in sequence within it.
     pub fn now_exactly(&self) -> (Timestamp, u32) {
         let system = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let seconds = system.as_secs().cast_signed().saturating_add(self.offset.load(Ordering::Relaxed));
+        let [offset, error] = [&self.offset, &self.error].map(|seconds| seconds.load(Ordering::Relaxed));
+        let seconds = system.as_secs().cast_signed().saturating_add(offset).saturating_add(error);
         (Timestamp::from_unix(seconds), system.subsec_micros())
     }
 }

@@ -55,6 +55,12 @@ impl Config {
         self
     }
 
+    /// The same configuration with another clock.
+    #[must_use]
+    pub fn with_clock(self, clock: Clock) -> Self {
+        Self { clock, ..self }
+    }
+
     /// The value of a variable that must be there and not empty.
     pub fn var(&self, name: &str) -> Result<&str, ConfigError> {
         self.optional(name).ok_or_else(|| ConfigError::new(name, "is not set"))

@@ -64,7 +64,8 @@ impl Books {
                 let given = order.refunds[index].provider_id.as_deref().and_then(|id| by_hand.remove(id));
                 let settles = given.filter(|_| order.refunds[index].reason != ReturnReason::Elsewhere);
                 let there = settles.map_or(there, |given| vec![given]);
-                broken.note(Promise::Refunds, refunded(&order, index, &there));
+                let held = refunded(&order, index, &there);
+                broken.note(Promise::Refunds, held.map_err(|why| format!("{why} ({:?}; {})", order.refunds, told(&order))));
             }
             broken.note(Promise::Refunds, no_more_than_came(&order, &given_back));
             broken.note(Promise::Mails, mailed(&order, outside));

@@ -50,12 +50,7 @@ fn tell(report: &Report, bug: Option<Bug>) -> bool {
     if report.violations.is_empty() {
         return true;
     }
-    let Size { shops, customers } = report.size;
-    let bug = bug.map_or_else(String::new, |bug| format!(" --bug {bug}"));
-    println!(
-        "repeat it by: cargo run --release -p simdock-tests --bin soak -- --seed {} --shops {shops} --customers {customers}{bug}",
-        report.seed
-    );
+    println!("repeat it by: {}", report.again(bug));
     false
 }
 

@@ -2,6 +2,7 @@
 
 use super::shop::Told;
 use super::site::{As, Site};
+use super::warehouse::Brought;
 use super::weather;
 use crate::audit::{Audit, Books, Outside, Promise, Violation};
 use hyper::Method;
@@ -14,21 +15,21 @@ use std::collections::{BTreeMap, BTreeSet};
 const ROUNDS: usize = 16;
 
 /// Lets everything come to rest and looks at it; at the end of some runs, once more when all plans are over.
-pub async fn drain(site: &Site, told: &Told) -> (Audit, Outside, Vec<Violation>) {
+pub async fn drain(site: &Site, told: &Told, brought: &Brought) -> (Audit, Outside, Vec<Violation>) {
     site.local("stripe", &json!({"mode": "ok"})).await;
     // Stripe goes on telling until it is heard.
     for refund in &told.by_hand {
         site.local("stripe/events", &json!({"refund": refund, "status": "succeeded"})).await;
     }
-    let (mut audit, mut outside, mut violations) = rest(site, told).await;
+    let (mut audit, mut outside, mut violations) = rest(site, told, brought).await;
     if violations.is_empty() && site.plan.dice("much later").bool() {
         site.advance("P40D").await;
-        (audit, outside, violations) = rest(site, told).await;
+        (audit, outside, violations) = rest(site, told, brought).await;
     }
     (audit, outside, violations)
 }
 
-async fn rest(site: &Site, told: &Told) -> (Audit, Outside, Vec<Violation>) {
+async fn rest(site: &Site, told: &Told, brought: &Brought) -> (Audit, Outside, Vec<Violation>) {
     let mut last = None;
     for round in 0..ROUNDS {
         for refund in weather::pending(site).await {
@@ -45,6 +46,7 @@ async fn rest(site: &Site, told: &Told) -> (Audit, Outside, Vec<Violation>) {
         }
         if violations.is_empty() && !desk && round > 3 {
             violations = acknowledged(site, told, &books).await;
+            violations.extend(brought.check(site, &books).await);
             return (audit, outside, violations);
         }
         // No time mends these.
@@ -74,14 +76,16 @@ async fn look_at(site: &Site, books: &Books) -> bool {
     let mut any = false;
     for item in &books.orders {
         let order = order_in_image(item.clone()).expect("an order");
-        for (wanted, action, body) in [
-            (is_given_up(&order), "retry", json!({})),
-            (order.attention().contains(&Attention::Disputed), "notes", json!({"note": "sent the papers"})),
+        for (wanted, act, action, body) in [
+            (is_given_up(&order), "tried again", "retry", json!({})),
+            (order.attention().contains(&Attention::Disputed), "noted", "notes", json!({"note": "sent the papers"})),
         ] {
             if wanted {
                 any = true;
                 let path = format!("/v1/orders/{}/{action}", order.num);
-                site.send(Method::POST, &path, As::Manager, &body.to_string()).await;
+                if site.send(Method::POST, &path, As::Manager, &body.to_string()).await.is_done() {
+                    site.plan.act(act);
+                }
             }
         }
     }

@@ -1,7 +1,7 @@
 //! The edge to everybody but the tables: queues, mail, the payment provider and the carrier, each failing in its own way.
 
 use super::bug::Bug;
-use super::plan::Plan;
+use super::plan::{Edge, Mishap, Plan};
 use crate::proxy::{Body, Fault, accept, caller, half, listener, whole};
 use crate::wire::{self, HttpClient};
 use bytes::Bytes;
@@ -56,6 +56,16 @@ impl Service {
         }
     }
 
+    /// What the plan has for it.
+    fn edge(self) -> Edge {
+        match self {
+            Self::Queues => Edge::Queues,
+            Self::Mail => Edge::Mail,
+            Self::Stripe => Edge::Stripe,
+            Self::Carrier => Edge::Carrier,
+        }
+    }
+
     /// What the plan knows a request by.
     fn kind(self, head: &Parts) -> String {
         match self {
@@ -95,24 +105,22 @@ impl Edges {
         let (mut head, body) = request.into_parts();
         let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
         let service = Service::of(&head);
-        let (fault, delay) = self.plan.other_request(&service.kind(&head));
+        let Mishap { fault, delay, mut dice } = self.plan.request(service.edge(), &service.kind(&head));
         tokio::time::sleep(delay).await;
         match (self.plan.bug(), service) {
             (Some(Bug::MarkedBeforeDone), Service::Mail) => {
-                let message = answer(StatusCode::OK, &json!({ "MessageId": "on-its-way" }));
-                match fault {
+                return Ok(match fault {
                     // Whoever marked it as sent does not come back.
-                    Some(Fault::Throttle | Fault::Lose | Fault::Fail) => {}
-                    Some(Fault::FailAfter | Fault::Cut | Fault::Stall) | None => drop(self.forward(head, body).await?),
-                }
-                return Ok(message);
+                    Some(Fault::Throttle | Fault::Lose | Fault::Fail) => answer(StatusCode::OK, &json!({ "MessageId": "lost" })),
+                    Some(Fault::FailAfter | Fault::Cut | Fault::Stall) | None => self.forward(head, body).await?.map(whole),
+                });
             }
             (Some(Bug::RandomRefundKey), Service::Stripe) if head.method == Method::GET => {
                 let none = json!({ "object": "list", "url": "/v1/refunds", "has_more": false, "data": [] });
                 return Ok(answer(StatusCode::OK, &none));
             }
             (Some(Bug::RandomRefundKey), Service::Stripe) => {
-                let key = format!("{:032x}", fastrand::u128(..));
+                let key = format!("{:032x}", self.plan.chances("refund keys").u128(..));
                 head.headers.insert(IDEMPOTENCY_KEY, HeaderValue::from_str(&key).expect("hexadecimal digits"));
             }
             _ => {}
@@ -130,6 +138,7 @@ impl Edges {
         match fault {
             Some(Fault::Stall) => std::future::pending().await,
             Some(Fault::FailAfter) => Ok(internal_error()),
+            Some(Fault::Cut) if dice.bool() => Err(io::ErrorKind::ConnectionReset.into()),
             Some(Fault::Cut) => Ok(half(head, &body)),
             Some(Fault::Throttle | Fault::Lose | Fault::Fail) | None => Ok(Response::from_parts(head, whole(body))),
         }

@@ -1,7 +1,7 @@
 //! What goes wrong in a run. What happens to the n-th thing of a kind follows from the seed, the kind and n alone: the tasks of a run
 //! may interleave differently the next time, the plan stays.
 
-use super::bug::Bug;
+use super::bug::{Bug, Events};
 use crate::proxy::Fault;
 use fastrand::Rng;
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,11 +9,71 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Polls after which a function that is to die is dead, at most. A request takes two or three.
-const LONGEST_LIFE: u32 = 24;
+/// How long functions that are to die live, in powers of two of polls: as many live 1 poll as live 2 or 3, 4 to 7, and so on up to 511,
+/// so that a death comes between any two awaits, early in long calls and late in short ones. Polls of one call, in the middle and at
+/// most, over a run of 40 shops: read 5 and 21, create-order 8 and 46, payment-webhook 13 and 69, settle-refund 14 and 48,
+/// send-email 16 and 86, provision 16 and 72, swap-sim 26 and 45, import-inventory 26 and 68, relay 1 and 93, sweep 81 and 286. One
+/// that is done before has lived through it.
+const LIVES: u32 = 9;
 
 /// The share of requests that a carrier refuses for good.
 const REFUSALS: f64 = 0.04;
+/// The share of calls that find their machine's clock set anew.
+const CLOCKS: f64 = 0.06;
+/// Whoever sits behind an edge.
+const EDGES: [Edge; 5] = [Edge::Tables, Edge::Queues, Edge::Mail, Edge::Stripe, Edge::Carrier];
+/// What goes wrong, but for the faults of edges.
+const OTHERS: [&str; 16] = [
+    "transaction meets transaction",
+    "write meets transaction",
+    "dies",
+    "unheard",
+    "twice",
+    "again",
+    "late",
+    "carrier refuses",
+    "clock jumps",
+    "clock set back",
+    "clock set ahead",
+    "stripe refuses",
+    "stripe takes its time",
+    "stripe breaks off",
+    "stripe fails later",
+    "stripe's event is lost",
+];
+
+/// Whom a request is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Edge {
+    /// The tables.
+    Tables,
+    /// The queues.
+    Queues,
+    /// Whoever sends mails.
+    Mail,
+    /// The payment provider.
+    Stripe,
+    /// The carrier.
+    Carrier,
+}
+
+impl Edge {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Tables => "tables",
+            Self::Queues => "queues",
+            Self::Mail => "mail",
+            Self::Stripe => "stripe",
+            Self::Carrier => "carrier",
+        }
+    }
+}
+
+/// Every kind of thing that can go wrong, as counted.
+pub fn kinds_of_faults() -> BTreeSet<String> {
+    let of_edge = |edge: Edge| Fault::ALL.map(|fault| format!("{}: {}", edge.name(), fault.name()));
+    EDGES.into_iter().flat_map(of_edge).chain(OTHERS.map(str::to_owned)).collect()
+}
 
 /// How one call of a function goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,12 +105,25 @@ struct Climate {
     slow: u64,
 }
 
+/// What goes wrong with one request.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mishap {
+    /// What, if anything does.
+    pub fault: Option<Fault>,
+    /// How long the request takes on its way.
+    pub delay: Duration,
+    /// Chances for whatever else is open about it.
+    pub dice: Rng,
+}
+
 /// The plan of a run, and how far it got.
 #[derive(Debug)]
 pub struct Plan {
     seed: u64,
     climate: Climate,
     bug: Option<Bug>,
+    /// What one of the bugs goes by.
+    pub events: Events,
     healed: AtomicBool,
     running: AtomicUsize,
     state: Mutex<State>,
@@ -61,7 +134,9 @@ struct State {
     /// How many things of each kind there were.
     ordinals: BTreeMap<String, u64>,
     /// What went wrong so often.
-    faults: BTreeMap<&'static str, u64>,
+    faults: BTreeMap<String, u64>,
+    /// What was done so often.
+    acts: BTreeMap<&'static str, u64>,
     /// Messages whose delivery the plan spoilt.
     spoilt: BTreeSet<String>,
 }
@@ -100,6 +175,7 @@ impl Plan {
             seed,
             climate: Climate::of(seed),
             bug,
+            events: Events::default(),
             healed: AtomicBool::new(false),
             running: AtomicUsize::new(0),
             state: Mutex::default(),
@@ -118,6 +194,24 @@ impl Plan {
     /// Chances for a part of the run that is not a request: what a shop does, when the clock jumps.
     pub fn dice(&self, part: &str) -> Rng {
         dice(self.seed, part, 0)
+    }
+
+    /// Chances for the next thing of a kind, also of what is not a fault.
+    pub fn chances(&self, kind: &str) -> Rng {
+        dice(self.seed, kind, self.ordinal(kind))
+    }
+
+    /// The number of the next thing of a kind.
+    fn ordinal(&self, kind: &str) -> u64 {
+        let mut state = self.state();
+        let next = state.ordinals.entry(kind.to_owned()).or_default();
+        *next += 1;
+        *next - 1
+    }
+
+    /// The same, as long as anything may go wrong.
+    fn faults_of(&self, kind: &str) -> Option<Rng> {
+        (!self.is_healed()).then(|| self.chances(kind))
     }
 
     /// From here on nothing goes wrong any more.
@@ -142,13 +236,23 @@ impl Plan {
     }
 
     /// Counts something that went wrong.
-    pub fn count(&self, fault: &'static str) {
-        *self.state().faults.entry(fault).or_default() += 1;
+    pub fn count(&self, fault: impl Into<String>) {
+        *self.state().faults.entry(fault.into()).or_default() += 1;
     }
 
     /// What went wrong so far, by kind.
-    pub fn faults(&self) -> BTreeMap<&'static str, u64> {
+    pub fn faults(&self) -> BTreeMap<String, u64> {
         self.state().faults.clone()
+    }
+
+    /// Counts something that somebody did, and that was accepted.
+    pub fn act(&self, act: &'static str) {
+        *self.state().acts.entry(act).or_default() += 1;
+    }
+
+    /// What was done so far, by kind.
+    pub fn acts(&self) -> BTreeMap<&'static str, u64> {
+        self.state().acts.clone()
     }
 
     /// Notes messages whose delivery came to nothing because of the plan.
@@ -161,50 +265,49 @@ impl Plan {
         self.state().spoilt.contains(message)
     }
 
-    fn next(&self, kind: &str) -> Option<u64> {
-        if self.is_healed() {
-            return None;
+    /// What goes wrong with the next request of a kind.
+    pub fn request(&self, edge: Edge, kind: &str) -> Mishap {
+        let chance = if edge == Edge::Tables { self.climate.tables } else { self.climate.others };
+        let mishap = match self.faults_of(kind) {
+            Some(dice) => decide_request(edge, dice, chance, self.climate.slow),
+            None => Mishap { fault: None, delay: Duration::ZERO, dice: self.dice(kind) },
+        };
+        if let Some(fault) = mishap.fault {
+            self.count(format!("{}: {}", edge.name(), fault.name()));
         }
-        let mut state = self.state();
-        let ordinal = state.ordinals.entry(kind.to_owned()).or_default();
-        *ordinal += 1;
-        Some(*ordinal - 1)
-    }
-
-    /// What goes wrong with the next request of a kind to the tables, and how long it takes on its way there.
-    pub fn table_request(&self, kind: &str) -> (Option<Fault>, Duration) {
-        self.request(kind, self.climate.tables)
-    }
-
-    /// The same for anybody else.
-    pub fn other_request(&self, kind: &str) -> (Option<Fault>, Duration) {
-        self.request(kind, self.climate.others)
+        mishap
     }
 
     /// Whether the carrier refuses the next request of a kind for good.
     pub fn refuses(&self, kind: &str) -> bool {
-        let kind = format!("refuse {kind}");
-        let refuses = self.next(&kind).is_some_and(|ordinal| dice(self.seed, &kind, ordinal).f64() < REFUSALS);
+        let refuses = self.faults_of(&format!("refuse {kind}")).is_some_and(|mut dice| dice.f64() < REFUSALS);
         if refuses {
-            self.count("refused");
+            self.count("carrier refuses");
         }
         refuses
     }
 
-    fn request(&self, kind: &str, chance: f64) -> (Option<Fault>, Duration) {
-        let Some(ordinal) = self.next(kind) else { return (None, Duration::ZERO) };
-        let (fault, delay) = decide_request(self.seed, kind, ordinal, chance, self.climate.slow);
-        if let Some(fault) = fault {
-            self.count(fault.name());
+    /// By how many seconds a function's clock is wrong from the next of its calls on, where it was `before` until then: servers do not
+    /// agree, and their clocks are set right in the midst of work, which takes them back as well as ahead.
+    pub fn clock(&self, function: &str, before: i64) -> i64 {
+        let after = match self.faults_of(&format!("clock of {function}")) {
+            Some(dice) => decide_clock(dice).unwrap_or(before),
+            None => 0,
+        };
+        if after != before && !self.is_healed() {
+            self.count(if after < before { "clock set back" } else { "clock set ahead" });
         }
-        (fault, delay)
+        after
     }
 
     /// How the next call of a function goes; `fed` is whether it is fed by a queue or a stream, which may deliver twice.
     pub fn call(&self, function: &str, fed: bool) -> Going {
         let kind = format!("call {function}");
-        let Some(ordinal) = self.next(&kind) else { return Going::Well };
-        let decide = |ordinal| decide_call(self.seed, &kind, ordinal, self.climate.calls, fed);
+        if self.is_healed() {
+            return Going::Well;
+        }
+        let decide = |ordinal| decide_call(dice(self.seed, &kind, ordinal), self.climate.calls, fed);
+        let ordinal = self.ordinal(&kind);
         // A stream gives a change up after six calls that failed, and would be right to.
         let ends = |going| matches!(going, Going::Dies(_) | Going::Unheard);
         let going = decide(ordinal);
@@ -221,28 +324,43 @@ impl Plan {
     }
 }
 
-fn decide_request(seed: u64, kind: &str, ordinal: u64, chance: f64, slow: u64) -> (Option<Fault>, Duration) {
-    let mut rng = dice(seed, kind, ordinal);
+fn decide_request(edge: Edge, mut rng: Rng, chance: f64, slow: u64) -> Mishap {
     let delay = if rng.f64() < 0.01 { rng.u64(40..400) } else { rng.u64(..=slow) };
-    let roll = rng.f64();
-    let fault = (roll < chance).then(|| match rng.u8(..100) {
+    // Few requests go to others than the tables, and those who act and do not say so are worth most.
+    let stalls = match edge {
+        Edge::Tables => 97..100,
+        Edge::Queues | Edge::Mail => 94..100,
+        Edge::Stripe | Edge::Carrier => 90..100,
+    };
+    let fault = (rng.f64() < chance).then(|| match rng.u8(..100) {
+        roll if stalls.contains(&roll) => Fault::Stall,
         0..25 => Fault::Throttle,
         25..40 => Fault::Lose,
         40..52 => Fault::Fail,
         52..72 => Fault::FailAfter,
-        72..97 => Fault::Cut,
-        _ => Fault::Stall,
+        _ => Fault::Cut,
     });
-    (fault, Duration::from_millis(delay))
+    Mishap { fault, delay: Duration::from_millis(delay), dice: rng }
 }
 
-fn decide_call(seed: u64, kind: &str, ordinal: u64, chance: f64, fed: bool) -> Going {
-    let mut rng = dice(seed, kind, ordinal);
+/// What a function's clock is set to, in seconds ahead of the right time, if it is: less than what signatures may be off by.
+fn decide_clock(mut rng: Rng) -> Option<i64> {
+    (rng.f64() < CLOCKS).then(|| match rng.u8(..4) {
+        0 => 0,
+        1 | 2 => rng.i64(-5..=5),
+        _ => rng.i64(-150..=150),
+    })
+}
+
+fn decide_call(mut rng: Rng, chance: f64, fed: bool) -> Going {
     if rng.f64() >= chance {
         return Going::Well;
     }
     match (rng.u8(..100), fed) {
-        (0..45, _) => Going::Dies(rng.u32(1..LONGEST_LIFE)),
+        (0..45, _) => {
+            let magnitude = 1 << rng.u32(..LIVES);
+            Going::Dies(rng.u32(magnitude..2 * magnitude))
+        }
         (45..60, _) => Going::Unheard,
         (60..75, true) => Going::Twice,
         (75..88, true) => Going::Again(Duration::from_millis(rng.u64(20..1500))),
@@ -259,7 +377,7 @@ mod tests {
         let plans = [7, 7, 8].map(|seed| Plan::new(seed, None));
         let kinds = ["sweep/Query", "payment-webhook/TransactWriteItems"];
         let all = plans.each_ref().map(|plan| {
-            let requests = |kind| (0..2000).map(move |_| plan.other_request(kind)).collect::<Vec<_>>();
+            let requests = |kind| (0..2000).map(move |_| plan.request(Edge::Mail, kind)).collect::<Vec<_>>();
             let calls = (0..500).map(|_| plan.call("provision", true)).collect::<Vec<_>>();
             (kinds.map(requests), calls)
         });
@@ -269,9 +387,10 @@ mod tests {
         assert!(all[0].1.iter().any(|going| matches!(going, Going::Dies(_))));
         // The order in which the kinds come does not matter.
         let other = Plan::new(7, None);
-        let mixed: Vec<_> = (0..2000).map(|_| (other.other_request(kinds[1]), other.other_request(kinds[0]))).collect();
+        let mixed: Vec<_> =
+            (0..2000).map(|_| (other.request(Edge::Mail, kinds[1]), other.request(Edge::Mail, kinds[0]))).collect();
         assert!(mixed.iter().map(|(second, _)| second).eq(&all[0].0[1]) && mixed.iter().map(|(_, first)| first).eq(&all[0].0[0]));
         other.heal();
-        assert!((0..500).all(|_| other.call("provision", true) == Going::Well && other.other_request("x").0.is_none()));
+        assert!((0..500).all(|_| other.call("provision", true) == Going::Well && other.request(Edge::Mail, "x").fault.is_none()));
     }
 }

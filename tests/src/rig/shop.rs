@@ -1,6 +1,6 @@
 //! A partner's shop: it orders, pays in all the ways that payments come in, and does everything that can be done to what it bought.
 
-use super::bug::Bug;
+use super::Size;
 use super::site::{Answer, As, Site};
 use fastrand::Rng;
 use futures_util::future::join_all;
@@ -25,6 +25,49 @@ const PLANS: [&str; 10] = [
 /// How often a shop looks whether an order was delivered before it goes on all the same, and the pause between.
 const LOOKS: u32 = 12;
 const PAUSE: Duration = Duration::from_millis(120);
+
+/// What shops and managers do.
+pub const ACTS: [&str; 39] = [
+    "ordered by card",
+    "ordered by balance",
+    "ordered for nothing",
+    "ordered several cards",
+    "ordered a physical card",
+    "ordered twice at once",
+    "given away",
+    "not paid",
+    "paid at Stripe",
+    "paid elsewhere",
+    "paid too little",
+    "paid too much",
+    "paid twice",
+    "told of by one event",
+    "told of by the same event again",
+    "told of by several events",
+    "gave an order back",
+    "gave a card back",
+    "gave back twice at once",
+    "renewed",
+    "topped up",
+    "swapped",
+    "installed after a swap",
+    "cancelled",
+    "suspended",
+    "resumed",
+    "installed",
+    "attached",
+    "used up",
+    "expired",
+    "deleted",
+    "disputed",
+    "given back by hand",
+    "changed the key",
+    "changed the recipient",
+    "shipped",
+    "sent a mail again",
+    "tried again",
+    "noted",
+];
 
 /// A payment that a provider made and told of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +108,7 @@ pub struct Shop {
     site: Arc<Site>,
     key: String,
     number: u64,
+    /// Chances for what it does next.
     rng: Rng,
     told: Told,
 }
@@ -82,19 +126,31 @@ fn at_stripe(order: &Value) -> Option<&str> {
 impl Shop {
     /// The shop of this number, which does the same in every run of a seed, as far as it is answered the same.
     pub fn new(site: Arc<Site>, key: String, number: u64) -> Self {
-        let rng = site.plan.dice(&format!("shop {number}"));
-        Self { site, key, number, rng, told: Told::default() }
+        Self { site, key, number, rng: Rng::with_seed(0), told: Told::default() }
     }
 
-    /// So many customers, one after the other; what it was told by the end.
-    pub async fn open(mut self, customers: u32) -> Told {
-        for customer in 0..customers {
+    /// Begins something whose chances hang on nothing that was answered before.
+    fn begin(&mut self, what: &str) {
+        self.rng = self.site.plan.dice(&format!("shop {}, {what}", self.number));
+    }
+
+    fn did(&self, act: &'static str) {
+        self.site.plan.act(act);
+    }
+
+    /// So many customers, one after the other; what it was told by the end. The more shops there are, the longer it takes until all
+    /// of them are open.
+    pub async fn open(mut self, size: Size) -> Told {
+        self.begin("opening");
+        tokio::time::sleep(Duration::from_millis(self.rng.u64(..=50 * size.shops))).await;
+        for customer in 0..size.customers {
             self.serve(customer).await;
         }
         self.told
     }
 
     async fn serve(&mut self, customer: u32) {
+        self.begin(&format!("customer {customer}"));
         let plan = PLANS[self.rng.usize(..PLANS.len())];
         let payment = if self.rng.u8(..5) < 2 { "balance" } else { "card" };
         let tag = format!("shop-{}-{customer}", self.number);
@@ -113,11 +169,30 @@ impl Shop {
                 json!({"lines": ["Calle Mayor 1"], "city": "Madrid", "postalCode": "28013", "country": "ES"});
         }
         let Some(order) = self.ask("/v1/orders", &draft).await else { return };
+        self.did(match payment {
+            _ if order["price"]["amount"] == 0 => "ordered for nothing",
+            "balance" => "ordered by balance",
+            _ => "ordered by card",
+        });
+        if draft["count"] != 1 {
+            self.did("ordered several cards");
+        }
+        if draft["formFactor"] == "physical" {
+            self.did("ordered a physical card");
+        }
+        self.begin(&format!("customer {customer} afterwards"));
         if self.rng.u8(..12) == 0 {
             return;
         }
         let mut order = self.delivered(&order).await;
-        for _ in 0..self.rng.u8(..5) {
+        if order["formFactor"] == "physical"
+            && order["cards"].as_array().is_some_and(|cards| !cards.is_empty())
+            && self.rng.bool()
+        {
+            self.manage(text(&order, "orderNum"), "shipped").await;
+        }
+        for act in 0..self.rng.u8(..5) {
+            self.begin(&format!("customer {customer} act {act}"));
             order = self.act(&order).await;
         }
     }
@@ -134,6 +209,9 @@ impl Shop {
             self.site.surprise(format!("one request made several orders: {order} and {made:?}"));
         }
         self.told.orders.insert(text(&order, "orderNum").to_owned());
+        if times == 2 {
+            self.did("ordered twice at once");
+        }
         if order["status"] == -1 && order["payment"] == "card" {
             self.pay(&order).await;
         }
@@ -144,23 +222,35 @@ impl Shop {
     async fn pay(&mut self, order: &Value) {
         let num = text(order, "orderNum").to_owned();
         let price = order["price"]["amount"].as_i64().unwrap_or_default();
-        let amounts = match self.rng.u8(..12) {
-            0 => vec![],
-            1 => vec![price - 1, price],
-            2 => vec![price, price],
-            3 => vec![price + 100],
-            _ => vec![price],
+        let (amounts, act) = match self.rng.u8(..12) {
+            0 => (vec![], Some("not paid")),
+            1 => (vec![price - 1, price], Some("paid too little")),
+            2 => (vec![price, price], Some("paid twice")),
+            3 => (vec![price + 100], Some("paid too much")),
+            _ => (vec![price], None),
         };
         let standard = self.rng.u8(..10) == 0;
+        act.into_iter().for_each(|act| self.did(act));
         let mut told = Vec::new();
         for amount in amounts {
             let id = format!("pi_{}_{}", self.number, self.site.unique());
             if !standard {
                 self.site.local("stripe/payments", &json!({"paymentIntent": id, "amount": amount})).await;
             }
-            for _ in 0..self.rng.u8(1..=3) {
-                told.push(if standard { self.standard_event(&num, &id, amount) } else { self.stripe_event(&num, &id, amount) });
+            let told_of = told.len();
+            for _ in 0..self.rng.u8(1..=2) {
+                let event = if standard { self.standard_event(&num, &id, amount) } else { self.stripe_event(&num, &id, amount) };
+                // A provider that was not heard sends the event again.
+                for _ in 0..self.rng.u8(1..=2) {
+                    told.push(event.clone());
+                }
             }
+            let events: BTreeSet<&String> = told[told_of..].iter().map(|(event, _)| event).collect();
+            self.did(if events.len() > 1 { "told of by several events" } else { "told of by one event" });
+            if told.len() - told_of > events.len() {
+                self.did("told of by the same event again");
+            }
+            self.did(if standard { "paid elsewhere" } else { "paid at Stripe" });
             self.told.payments.insert(id, Payment { order: num.clone(), amount });
         }
         let tell = async |(id, event): &(String, Value)| {
@@ -182,7 +272,6 @@ impl Shop {
     /// One of the events by which Stripe tells of a payment, with its id.
     fn stripe_event(&mut self, num: &str, payment: &str, amount: i64) -> (String, Value) {
         let event = format!("evt_{}", self.site.unique());
-        let payment = if self.site.plan.bug() == Some(Bug::PaymentByEvent) { &event } else { payment };
         let (kind, object) = if self.rng.bool() {
             let intent = json!({"id": payment, "amount_received": amount, "currency": "eur", "metadata": {"orderNum": num}});
             ("payment_intent.succeeded", intent)
@@ -198,7 +287,6 @@ impl Shop {
 
     fn standard_event(&mut self, num: &str, payment: &str, amount: i64) -> (String, Value) {
         let event = format!("evt_{}", self.site.unique());
-        let payment = if self.site.plan.bug() == Some(Bug::PaymentByEvent) { &event } else { payment };
         let data = json!({"paymentId": payment, "orderNum": num, "amount": amount, "currency": "EUR"});
         (
             event.clone(),
@@ -240,22 +328,28 @@ impl Shop {
         let (iccid, subscription) = (text(&card, "iccid").to_owned(), text(&card, "subscriptionId").to_owned());
         let payment = if self.rng.bool() { "balance" } else { "card" };
         let of_line = |action: &str| format!("/v1/subscriptions/{subscription}/{action}");
-        match self.rng.u8(..26) {
+        match self.rng.u8(..32) {
             0..4 => {
-                let mut body = json!({"reason": "changed plans"});
-                if self.rng.bool() {
-                    body["iccids"] = json!([iccid]);
-                }
+                let one = self.rng.bool();
+                let body = if one { json!({"reason": "changed plans", "iccids": [iccid]}) } else { json!({"reason": "ill"}) };
                 let (path, body) = (format!("/v1/orders/{num}/refund"), body.to_string());
                 let times = self.rng.u8(1..=2);
                 let ask = || self.site.send(Method::POST, &path, As::Key(&self.key), &body);
-                join_all((0..times).map(|_| ask())).await;
+                if join_all((0..times).map(|_| ask())).await.iter().any(Answer::is_done) {
+                    self.did(if one { "gave a card back" } else { "gave an order back" });
+                    if times == 2 {
+                        self.did("gave back twice at once");
+                    }
+                }
             }
             _ if subscription.is_empty() => {}
-            4..7 => drop(self.ask(&format!("/v1/orders/{num}/renewal"), &json!({"payment": payment, "iccid": iccid})).await),
+            4..7 => {
+                let body = json!({"payment": payment, "iccid": iccid});
+                self.ask_for("renewed", &format!("/v1/orders/{num}/renewal"), &body).await;
+            }
             7..9 => {
                 let body = json!({"planId": order["planId"], "payment": payment});
-                drop(self.ask(&of_line("top-ups"), &body).await);
+                self.ask_for("topped up", &of_line("top-ups"), &body).await;
             }
             9..11 => {
                 let body = if order["planId"] == "world-2gb-30d" || order["planId"] == "sandbox-5gb-30d" {
@@ -263,7 +357,7 @@ impl Shop {
                 } else {
                     json!({})
                 };
-                if let Some(swap) = self.ask(&of_line("sim-swap"), &body).await {
+                if let Some(swap) = self.ask_for("swapped", &of_line("sim-swap"), &body).await {
                     let swap = self.delivered(&swap).await;
                     // Nobody can install a profile that its operator has not activated.
                     if self.rng.u8(..3) > 0
@@ -271,26 +365,36 @@ impl Shop {
                         && let Some(new) = swap["cards"][0]["iccid"].as_str()
                     {
                         self.report(new, &swap, "installed").await;
+                        self.did("installed after a swap");
                     }
                 }
             }
-            11..13 => drop(self.ask(&of_line("cancellation"), &json!({})).await),
-            13 => drop(self.ask_plainly(&of_line("suspension")).await),
-            14 => drop(self.ask_plainly(&of_line("resumption")).await),
-            15 => self.report(&iccid, order, "installed").await,
-            16 => {
+            11..13 => drop(self.ask_for("cancelled", &of_line("cancellation"), &json!({})).await),
+            13..15 => self.ask_plainly("suspended", &of_line("suspension")).await,
+            15 => self.ask_plainly("resumed", &of_line("resumption")).await,
+            16 => self.report(&iccid, order, "installed").await,
+            17..20 => {
                 self.report(&iccid, order, "installed").await;
                 self.report(&iccid, order, "first_attach").await;
             }
-            17 => {
+            20..23 => {
                 let kind = ["used_up", "expired", "deleted"][self.rng.usize(..3)];
                 self.report(&iccid, order, kind).await;
             }
-            18..20 => self.give(order, &subscription).await,
-            20 => self.dispute(order).await,
-            21 => self.give_back_by_hand(order).await,
-            22 => self.key = self.site.rotate(self.number, &self.key).await,
-            _ => self.manage(&num, order).await,
+            23..25 => self.give(order, &subscription).await,
+            25 => self.dispute(order).await,
+            26 => self.give_back_by_hand(order).await,
+            27 => {
+                let key = self.site.rotate(self.number, &self.key).await;
+                if self.key != key {
+                    self.did("changed the key");
+                }
+                self.key = key;
+            }
+            _ => {
+                let act = ["changed the recipient", "sent a mail again", "noted", "tried again"][self.rng.usize(..4)];
+                self.manage(&num, act).await;
+            }
         }
         self.read(order).await
     }
@@ -304,7 +408,7 @@ impl Shop {
             "planId": "sandbox-gift-1gb-7d", "count": 1, "payment": "complimentary", "eligibleSubscriptionId": subscription,
             "subscriber": {"email": "ana@example.com", "name": "Ana"},
         });
-        if let Some(gift) = self.ask("/v1/orders", &body).await {
+        if let Some(gift) = self.ask_for("given away", "/v1/orders", &body).await {
             self.delivered(&gift).await;
         }
     }
@@ -321,6 +425,7 @@ impl Shop {
             let event = json!({"id": id, "object": "event", "type": "charge.dispute.created", "data": {"object": dispute}});
             self.site.send(Method::POST, "/v1/webhooks/payments/stripe", As::Stripe, &event.to_string()).await;
         }
+        self.did("disputed");
     }
 
     /// Somebody gives a little back in Stripe's dashboard; the event may be lost at first.
@@ -331,17 +436,36 @@ impl Shop {
             let event = json!({"refund": refund, "status": "succeeded", "lost": self.rng.bool()});
             self.site.local("stripe/events", &event).await;
             self.told.by_hand.insert(refund.to_owned());
+            self.did("given back by hand");
         }
     }
 
-    async fn ask_plainly(&self, path: &str) -> Answer {
+    /// As [`Self::ask`], for something that has a name.
+    async fn ask_for(&mut self, act: &'static str, path: &str, body: &Value) -> Option<Value> {
+        let order = self.ask(path, body).await;
+        if order.is_some() {
+            self.did(act);
+        }
+        order
+    }
+
+    async fn ask_plainly(&self, act: &'static str, path: &str) {
         let key = format!("key-{}-{}", self.number, self.site.unique());
-        self.site.send_once_only(Method::POST, path, As::Key(&self.key), "{}", Some(&key)).await
+        if self.site.send_once_only(Method::POST, path, As::Key(&self.key), "{}", Some(&key)).await.is_done() {
+            self.did(act);
+        }
     }
 
     /// What happens to a card is told by its operator, or by the shop's own app where the operator tells nothing.
     async fn report(&mut self, iccid: &str, order: &Value, kind: &str) {
         let times = self.rng.u8(1..=2);
+        let act = match kind {
+            "installed" => "installed",
+            "first_attach" => "attached",
+            "used_up" => "used up",
+            "expired" => "expired",
+            _ => "deleted",
+        };
         if text(order, "planId").starts_with("sandbox-") {
             let mut event = json!({"iccid": iccid, "type": kind, "repeat": times});
             if kind == "installed" {
@@ -350,26 +474,35 @@ impl Shop {
                 event["country"] = "ES".into();
             }
             // The operator tells once; whether that came through is for its next event.
-            self.site.local("operator/events", &event).await;
+            let answer = self.site.local("operator/events", &event).await;
+            if answer["status"].as_u64().is_some_and(|status| (200..300).contains(&status)) {
+                self.did(act);
+            }
         } else if matches!(kind, "installed" | "deleted") {
             let at = self.site.stack.clock().now().to_string();
             let event = json!({"type": kind, "at": at}).to_string();
             for _ in 0..times {
-                self.site.send(Method::POST, &format!("/v1/sims/{iccid}/events"), As::Key(&self.key), &event).await;
+                let path = format!("/v1/sims/{iccid}/events");
+                if self.site.send(Method::POST, &path, As::Key(&self.key), &event).await.is_done() {
+                    self.did(act);
+                }
             }
         }
     }
 
-    /// What a manager does to it.
-    async fn manage(&mut self, num: &str, order: &Value) {
-        let (action, body) = match self.rng.u8(..5) {
-            4 => ("recipient", json!({"email": format!("{}@example.com", self.number)})),
-            0 if order["formFactor"] == "physical" => ("shipment", json!({"carrier": "Correos", "number": "PX1"})),
-            0 | 1 => ("emails", json!({"kind": "confirmation"})),
-            2 => ("notes", json!({"note": "called back"})),
+    /// What a manager does to an order.
+    async fn manage(&mut self, num: &str, act: &'static str) {
+        let (action, body) = match act {
+            "changed the recipient" => ("recipient", json!({"email": format!("{}@example.com", self.number)})),
+            "shipped" => ("shipment", json!({"carrier": "Correos", "number": "PX1"})),
+            "sent a mail again" => ("emails", json!({"kind": "confirmation"})),
+            "noted" => ("notes", json!({"note": "called back"})),
             _ => ("retry", json!({})),
         };
         let method = if action == "recipient" { Method::PATCH } else { Method::POST };
-        self.site.send(method, &format!("/v1/orders/{num}/{action}"), As::Manager, &body.to_string()).await;
+        let path = format!("/v1/orders/{num}/{action}");
+        if self.site.send(method, &path, As::Manager, &body.to_string()).await.is_done() {
+            self.did(act);
+        }
     }
 }

@@ -14,6 +14,7 @@ use simdock_domain::Money;
 use simdock_local::{Options, Stack};
 use simdock_payments::{Secret, sign_standard, sign_stripe};
 use simdock_store::{ADMINISTRATOR, Credit, Partner, Principal, Store};
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -34,6 +35,8 @@ pub struct Site {
     http: HttpClient,
     last: AtomicU64,
     surprises: Mutex<Vec<String>>,
+    /// Cards that were in stock before anybody did anything.
+    pub stocked: BTreeSet<String>,
     /// API keys that are no good any more.
     ended: Mutex<Vec<String>>,
     _tables: Arc<OnceLock<Proxy>>,
@@ -90,7 +93,8 @@ impl Site {
         let store = Store::new(&stack.config()).await.expect("a store");
         let mut keys = Vec::new();
         for number in 0..partners {
-            let (partner_id, key) = (partner_id(number), format!("sdk_partner_rig_{number}_{:016x}", fastrand::u64(..)));
+            let (partner_id, key) =
+                (partner_id(number), format!("sdk_partner_rig_{number}_{:016x}", plan.dice(&format!("key {number}")).u64(..)));
             let partner = Partner { partner_id: partner_id.clone(), display: partner_id.clone(), gift_quota: 2, gifts: 0 };
             store.put_partner(&partner, ADMINISTRATOR).await.expect("a partner");
             store
@@ -101,10 +105,14 @@ impl Site {
             store.credit(&Credit::new(&partner_id, credit, "credit#opening")).await.expect("a balance");
             keys.push(key);
         }
+        let http = wire::client();
+        let sims = wire::scan(&http, stack.engine_url(), stack.config().var("SIMS_TABLE").expect("a table")).await;
+        let stocked = sims.iter().filter_map(|sim| sim["iccid"]["S"].as_str().map(str::to_owned)).collect();
         let site = Self {
             stack,
             plan: Arc::clone(plan),
-            http: wire::client(),
+            http,
+            stocked,
             last: AtomicU64::new(0),
             surprises: Mutex::default(),
             ended: Mutex::default(),

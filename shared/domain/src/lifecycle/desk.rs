@@ -20,7 +20,7 @@ pub struct Recipient {
 
 impl Order {
     /// Cards are sent once, when all of them work, and then there is no way back (order seed, "SIM-card orders").
-    pub(super) fn ship(&mut self, shipment: Shipment, now: Timestamp) -> Result<(), Rejected> {
+    pub(super) fn ship(&mut self, mut shipment: Shipment, now: Timestamp) -> Result<(), Rejected> {
         match &self.shipment {
             // The same parcel, whenever it is said to have left.
             Some(there) if (&there.carrier, &there.number) == (&shipment.carrier, &shipment.number) => {
@@ -34,6 +34,10 @@ impl Order {
         }
         if self.lines.iter().any(|line| matches!(line.state, LineState::Pending | LineState::Cancelling)) {
             return Err(Rejected::NotDue);
+        }
+        // What leaves now leaves after it was ordered, also where the clock is behind that of whoever took the order.
+        if shipment.at == now {
+            shipment.at = now.max(self.created_at);
         }
         if shipment.at < self.created_at {
             return Err(Rejected::BeforeOrder);
