@@ -6,7 +6,7 @@ use crate::api::Refusal;
 use crate::forms::Attempt;
 use crate::frame::{Section, line_link, order_link, order_path, sim_link, subscriber_link};
 use crate::http::page;
-use crate::model::{Action, Address, Entry, Order, Page};
+use crate::model::{Action, Address, Entry, Order, Page, ProfileName};
 use crate::words::{Time, none, state, text, time, words};
 use lambda_http::http::StatusCode;
 use lambda_http::{Body, Response};
@@ -95,6 +95,7 @@ fn facts(order: &Order) -> Markup {
                     @for add_on in &order.add_ons { span.sub { "+ " (add_on.display) } }
                 }))
                 (fact("Cards", html! { (order.count) " " (words(&order.form_factor)) }))
+                @if order.status == -1 && !order.profiles.is_empty() { (fact("IMSI profile", profile_to_be(&order.profiles))) }
                 (fact("Price", html! { (order.price) span.sub { "by " (words(&order.payment).to_lowercase()) } }))
                 (fact("Subscriber", html! {
                     (order.subscriber.name) span.sub { (subscriber_link(&order.subscriber.email)) " · " (order.subscriber.language) }
@@ -118,6 +119,16 @@ fn facts(order: &Order) -> Markup {
                 }
                 @if order.note.is_some() { (fact("Note", text(order.note.as_deref()))) }
             }
+        }
+    }
+}
+
+/// Which profile the cards of an order will have that is not paid.
+fn profile_to_be(profiles: &[ProfileName]) -> Markup {
+    html! {
+        @for (index, profile) in profiles.iter().enumerate() {
+            @let name = html! { (profile.operator) " " (profile.imsi_profile) };
+            @if index == 0 { (name) span.sub { "picked once it is paid" } } @else { span.sub { "if sold out, " (name) } }
         }
     }
 }

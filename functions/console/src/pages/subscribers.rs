@@ -9,7 +9,7 @@ use crate::api::Refusal;
 use crate::forms::{Attempt, Fields, refused};
 use crate::frame::{Section, line_link, order_link, order_path, pager, sim_link};
 use crate::http::encoded;
-use crate::model::{Line, Order, Page, Plan, Sim};
+use crate::model::{Line, Order, Page, Plan};
 use crate::words::{Time, count, none, state, text, words};
 use futures_util::future::join_all;
 use lambda_http::http::StatusCode;
@@ -183,12 +183,23 @@ async fn ask(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
     body.insert("count".to_owned(), 1.into());
     body.insert("channel".to_owned(), "admin".into());
     let ordered: Order = desk.api.call("POST /v1/orders").key(form).json(body).send().await?;
-    let mut said = made("line", &ordered);
-    let iccid = ordered.iccids.first().or_else(|| ordered.cards.first().map(|card| &card.iccid));
-    if let Some(iccid) = iccid
-        && let Ok(sim) = desk.api.call("GET /v1/sims/{iccid}").path("iccid", iccid).send::<Sim>().await
-    {
-        said = format!("{said} The system picked card {iccid}: {}, IMSI profile {}.", sim.operator, sim.imsi_profile);
+    let said = format!("{} {}", made("line", &ordered), picked(&ordered));
+    Ok(desk.done(&order_path(&ordered.order_num), said.trim_end()))
+}
+
+/// Which card the system picked for a new line, or will.
+fn picked(order: &Order) -> String {
+    match (order.cards.first(), order.profiles.first()) {
+        (Some(card), _) => {
+            format!("The system picked card {}: {}, IMSI profile {}.", card.iccid, card.operator, card.imsi_profile)
+        }
+        (None, Some(profile)) if order.status == -1 => {
+            let others = if order.profiles.len() > 1 { ", or of the next profile if it is sold out" } else { "" };
+            format!(
+                "Once it is paid, the system picks a card of {}, IMSI profile {}{others}.",
+                profile.operator, profile.imsi_profile
+            )
+        }
+        (None, _) => String::new(),
     }
-    Ok(desk.done(&order_path(&ordered.order_num), &said))
 }
