@@ -390,6 +390,9 @@ pub struct Sim {
     pub labels: Vec<String>,
     #[serde(default)]
     pub rules: Rules,
+    /// Of a card by its number only: whether it can be archived and restored.
+    #[serde(default)]
+    pub actions: Vec<Action>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]

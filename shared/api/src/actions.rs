@@ -2,7 +2,7 @@
 //! that nobody makes; nothing is written.
 
 use crate::gifts::gifts_of;
-use crate::refused::{Cancellation, not_delivered, not_installed, refused, subscription_of_line, want_service};
+use crate::refused::{Cancellation, kept, not_delivered, not_installed, refused, subscription_of_line, want_service};
 use crate::{ChangeRequest, Problem, visible_to};
 use futures_util::future::try_join;
 use serde::Serialize;
@@ -10,7 +10,7 @@ use simdock_domain::{
     Command, FormFactor, MailKind, Order, Recipient, Rejected, ServiceAsker, Shipment, Subscription, SubscriptionChange,
     Timestamp, decide,
 };
-use simdock_store::{Principal, Store};
+use simdock_store::{Archiving, Principal, SimReport, Store};
 
 /// An action, and whether it can be asked for now.
 #[derive(Debug, Serialize)]
@@ -90,6 +90,16 @@ pub async fn subscription_actions(
         service("resume", true).await?,
         ActionView { plan_ids: Some(plan_ids), ..view("complimentary", gift)? },
     ])
+}
+
+/// What a manager may do with a card by hand, and whether it can be done now.
+pub fn sim_actions(report: &SimReport, now: Timestamp) -> Result<Vec<ActionView>, Problem> {
+    let archiving = match report.sim.archiving(report.subscription.as_ref()) {
+        Ok(Archiving::Done) => Err(done()),
+        Ok(Archiving::OffSale(_) | Archiving::Hidden) => Ok(()),
+        Err(why) => Err(kept(why)),
+    };
+    Ok(vec![view("archive", archiving)?, view("restore", report.sim.restoring(now).map(|_| ()).map_err(kept))?])
 }
 
 /// A plan more, whichever fits.

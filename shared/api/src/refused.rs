@@ -5,7 +5,7 @@ use simdock_domain::{
     AddOnError, Closed, Command, LineState, MAX_COUNT, MAX_DATA_ADD_ONS, MailKind, Order, PlaceError, RefundPolicy, Refundable,
     Rejected, ServiceAsker, Subscription, Timestamp, Used, decide, decide_by,
 };
-use simdock_store::Store;
+use simdock_store::{Kept, Store};
 
 /// Why a draft did not become an order.
 pub fn misfit(error: PlaceError, plan_id: &str) -> Problem {
@@ -75,6 +75,12 @@ pub fn refused(rejected: Rejected, command: &Command) -> Problem {
             ),
         },
     }
+}
+
+/// Why a card was neither archived nor brought back.
+pub fn kept(kept: Kept) -> Problem {
+    let (reason, detail) = kept.explain();
+    Problem::not_possible(reason, detail)
 }
 
 /// Wants the card of a subscription out of the network, if there is an operator who can keep it out, or in again. `None` if that is

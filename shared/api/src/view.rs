@@ -1,5 +1,6 @@
 //! What partners and managers read.
 
+use crate::actions::ActionView;
 use lambda_http::http::{StatusCode, header};
 use lambda_http::{Body, Response};
 use serde::Serialize;
@@ -755,13 +756,21 @@ pub struct SimView {
     note: Option<String>,
     labels: Vec<String>,
     rules: RulesView,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    actions: Option<Vec<ActionView>>,
 }
 
 impl SimView {
-    /// What partners see of it: what managers wrote about a card is for managers.
+    /// What partners see of it: what managers wrote about a card, and may do with it, is for managers.
     #[must_use]
     pub fn for_partner(self) -> Self {
-        Self { note: None, labels: Vec::new(), rules: RulesView { suspend_at_month_mb: None }, ..self }
+        Self { note: None, labels: Vec::new(), rules: RulesView { suspend_at_month_mb: None }, actions: None, ..self }
+    }
+
+    /// The same with what can be done with it.
+    #[must_use]
+    pub fn with_actions(self, actions: Vec<ActionView>) -> Self {
+        Self { actions: Some(actions), ..self }
     }
 }
 
@@ -822,6 +831,7 @@ impl SimView {
             note: sim.note,
             labels: sim.labels,
             rules: RulesView { suspend_at_month_mb: sim.rules.suspend_at_month_mb },
+            actions: None,
         }
     }
 }

@@ -116,7 +116,7 @@ const ACTIONS: [&str; 9] = [
 
 impl Desk {
     /// The actions of the order's page that is open, in their sequence: what each is called, and why it cannot be done, if so.
-    async fn actions(&self) -> Vec<(String, Option<String>)> {
+    pub async fn actions(&self) -> Vec<(String, Option<String>)> {
         let script = "return [...document.querySelectorAll('.acts > .act')].map(act => [
             act.querySelector('summary, a, span').textContent, act.matches('.off') ? act.querySelector('.hint').textContent : null])";
         serde_json::from_value(self.browser.web.execute(script).await.unwrap()).unwrap()

@@ -1,5 +1,6 @@
 //! What a manager can do with an order.
 
+use super::days::is_day;
 use super::order;
 use crate::Desk;
 use crate::api::Refusal;
@@ -185,7 +186,7 @@ async fn ask(desk: &Desk<'_>, num: &str, action: &str) -> Result<Response<Body>,
             body.insert("kind".to_owned(), action.trim_start_matches("resend_").into());
             form.put(&mut body, "to");
             if action == "resend_qr" {
-                body.insert("samePhone".to_owned(), form.has("samePhone").into());
+                body.insert("samePhone".to_owned(), form.ticked("samePhone")?.into());
             }
             ("POST /v1/orders/{orderNum}/emails", "The mail is on its way.")
         }
@@ -220,6 +221,9 @@ async fn ask(desk: &Desk<'_>, num: &str, action: &str) -> Result<Response<Body>,
 async fn shipped_at(desk: &Desk<'_>, num: &str, day: &str) -> Result<Option<String>, Refusal> {
     if day.is_empty() {
         return Ok(None);
+    }
+    if !is_day(day) {
+        return Err(Refusal::no_day("shippedAt", day));
     }
     if [0, 14].iter().any(|hours| desk.now.plus_seconds(hours * 3600).to_string().starts_with(day)) {
         return Ok(Some(desk.now.to_string()));

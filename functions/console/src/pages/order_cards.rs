@@ -17,7 +17,7 @@ const MOST_CODES: usize = 10;
 pub fn show(desk: &Desk<'_>, order: &Order) -> Markup {
     let known = order.cards.iter().any(|card| card.code.is_some());
     let has_codes = order.form_factor == "esim" && order.kind != "cancel_subscription";
-    let working = |card: &Card| matches!(card.status.as_str(), "ready" | "installed" | "active" | "ended" | "provisioning");
+    let working = |card: &Card| matches!(card.status.as_str(), "ready" | "installed" | "active" | "ended");
     html! {
         section #cards aria-labelledby="cards-title" {
             h2 #cards-title { "Cards" }

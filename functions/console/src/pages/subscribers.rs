@@ -3,7 +3,7 @@
 use super::lines::{actions, eligible};
 use super::new_order::wanted;
 use super::order_acts::made;
-use super::orders::partners;
+use super::who;
 use crate::Desk;
 use crate::api::Refusal;
 use crate::forms::{Attempt, Fields, refused};
@@ -46,7 +46,7 @@ pub async fn show(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
             Some(Err(refusal)) => (refused(refusal)),
             Some(Ok((lines, next, orders))) => {
                 section aria-labelledby="lines" { h2 #lines { "Lines" } (table(lines)) (pager(desk.visit, "/console/subscribers", next.as_ref())) }
-                section aria-labelledby="orders" { h2 #orders { "Latest orders" } (latest(email, orders)) }
+                section aria-labelledby="orders" { h2 #orders { "Orders" } (latest(email, orders)) }
             }
         }
     };
@@ -131,7 +131,6 @@ fn latest(email: &str, orders: &[Order]) -> Markup {
 /// The form for one line more.
 pub async fn show_add_line(desk: &Desk<'_>, attempt: Option<Attempt<'_>>) -> Result<Response<Body>, Refusal> {
     let plans: Page<Plan> = desk.api.call("GET /v1/plans").send().await?;
-    let of_partners: Vec<_> = partners(desk).await.into_iter().map(|partner| (partner.partner_id, partner.display)).collect();
     let fields = Fields::new("add-line", attempt);
     let query = &desk.visit.query;
     let of_plans = plans.items.iter().filter(|plan| plan.form_factors.iter().any(|form| form == "esim"));
@@ -153,11 +152,7 @@ pub async fn show_add_line(desk: &Desk<'_>, attempt: Option<Attempt<'_>>) -> Res
                 (fields.input("email", "subscriber.email", "Mail").value(query.text("email")).required())
                 (fields.text("subscriber.name", "Subscriber’s name").value(query.text("name")).required())
                 (fields.text("subscriber.language", "Language").value("en").width("short"))
-                @if of_partners.is_empty() {
-                    (fields.text("partnerId", "Partner").value(query.text("partnerId")).required())
-                } @else {
-                    (fields.choice("partnerId", "Partner", of_partners).value(query.text("partnerId")))
-                }
+                (who::field(&fields, "Partner", query.text("partnerId"), true))
                 (fields.choice("payment", "Payment", methods).value(query.text("payment")))
                 (fields.text("eligibleSubscriptionId", "Entitled by line").value(given).hint("if it is complimentary"))
             }
