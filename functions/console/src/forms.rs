@@ -177,6 +177,11 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// Why a list is not shown.
+pub fn not_shown(refusal: &Refusal) -> Markup {
+    html! { div.refused role="alert" { strong { "Nothing is shown. " } (refusal.detail) } }
+}
+
 /// What was refused, and why.
 pub fn refused(refusal: &Refusal) -> Markup {
     html! { div.refused role="alert" { strong { "Not done. " } (refusal.detail) } }

@@ -70,16 +70,19 @@ fn form_of_line(action: &str) -> Option<&'static str> {
 /// An action on the lines with which it can be done: the form stands on each line's own page.
 fn on_lines(title: &str, form: &str, order: &Order, lines: &[String]) -> Markup {
     let href = |line: &str| format!("/console/lines/{}#{form}", encoded(line));
+    let card = |line: &String| {
+        let card = order.cards.iter().find(|card| card.subscription_id.as_ref() == Some(line));
+        html! { span.num { (card.map_or(line, |card| &card.iccid)) } }
+    };
     html! {
         @match lines {
-            [line] => div.act { a href=(href(line)) { (title) } p.hint { "On the page of its line." } },
+            [line] => div.act { a.leads href=(href(line)) { (title) } p.hint { "On the page of the line of card " (card(line)) "." } },
             lines => {
                 details.act {
                     summary { (title) }
                     ul {
                         @for line in lines {
-                            @let card = order.cards.iter().find(|card| card.subscription_id.as_ref() == Some(line));
-                            li { a href=(href(line)) { "the line of card " span.num { (card.map_or(line, |card| &card.iccid)) } } }
+                            li { a href=(href(line)) { "the line of card " (card(line)) } }
                         }
                     }
                 }

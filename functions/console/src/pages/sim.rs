@@ -96,7 +96,7 @@ pub async fn whole(
 fn facts(desk: &Desk<'_>, sim: &Sim, with_code: bool) -> Markup {
     html! {
         section aria-labelledby="facts" {
-            h2.hidden #facts { "The card" }
+            h2 #facts { "The card" }
             dl.facts {
                 (fact("ICCID", sim_link(&sim.iccid)))
                 (fact("Form factor", html! { (words(&sim.form_factor)) }))

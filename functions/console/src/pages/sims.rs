@@ -5,7 +5,7 @@ use super::{sim_code, who};
 use crate::Desk;
 use crate::api::{Call, Refusal};
 use crate::csv;
-use crate::forms::{Attempt, Fields, refused};
+use crate::forms::{Attempt, Fields, not_shown};
 use crate::frame::{Section, line_link, order_link, pager, sim_link, subscriber_link};
 use crate::http::Form;
 use crate::model::{Level, Page, Plan, Sim};
@@ -137,7 +137,7 @@ pub async fn list(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
                 (pager(desk.visit, "/console/sims", page.next_cursor.as_ref()))
                 (csv::hint("cards"))
             }
-            Err(refusal) => (refused(refusal)),
+            Err(refusal) => (not_shown(refusal)),
         }
     };
     let status = if refusal.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };

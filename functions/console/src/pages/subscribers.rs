@@ -6,12 +6,12 @@ use super::order_acts::made;
 use super::who;
 use crate::Desk;
 use crate::api::Refusal;
-use crate::forms::{Attempt, Fields, refused};
+use crate::forms::{Attempt, Fields, not_shown};
 use crate::frame::{Section, line_link, order_link, order_path, pager, sim_link};
 use crate::http::encoded;
 use crate::model::{Line, Order, Page, Plan};
 use crate::words::{Time, count, none, state, text, words};
-use futures_util::future::join_all;
+use futures_util::future::{join_all, try_join};
 use lambda_http::http::StatusCode;
 use lambda_http::{Body, Response};
 use maud::{Markup, html};
@@ -43,7 +43,7 @@ pub async fn show(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
         }
         @match &found {
             None => div.blank { p { "Whom are you looking for? Enter the address that the orders were made with." } },
-            Some(Err(refusal)) => (refused(refusal)),
+            Some(Err(refusal)) => (not_shown(refusal)),
             Some(Ok((lines, next, orders))) => {
                 section aria-labelledby="lines" { h2 #lines { "Lines" } (table(lines)) (pager(desk.visit, "/console/subscribers", next.as_ref())) }
                 section aria-labelledby="orders" { h2 #orders { "Orders" } (latest(email, orders)) }
@@ -58,6 +58,12 @@ pub async fn show(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
 type WithGift = (Line, Markup);
 
 async fn subscriber(desk: &Desk<'_>, email: &str) -> Result<(Vec<WithGift>, Option<String>, Vec<Order>), Refusal> {
+    let orders = desk.api.call("GET /v1/orders").query("email", email).query("limit", "10").send::<Page<Order>>();
+    let ((lines, next), orders) = try_join(lines(desk, email), orders).await?;
+    Ok((lines, next, orders.items))
+}
+
+async fn lines(desk: &Desk<'_>, email: &str) -> Result<(Vec<WithGift>, Option<String>), Refusal> {
     let call = desk.api.call("GET /v1/subscriptions").query("email", email).query("limit", LINES);
     let page: Page<Line> = call.query("cursor", desk.visit.query.text("cursor")).send().await?;
     let gifts = page.items.iter().map(async |line: &Line| match line.status.as_str() {
@@ -65,9 +71,7 @@ async fn subscriber(desk: &Desk<'_>, email: &str) -> Result<(Vec<WithGift>, Opti
         _ => actions(desk, &line.subscription_id).await.map(|actions| eligible(&actions)),
     });
     let gifts = join_all(gifts).await.into_iter().collect::<Result<Vec<_>, _>>()?;
-    let lines = page.items.into_iter().zip(gifts).collect();
-    let orders: Page<Order> = desk.api.call("GET /v1/orders").query("email", email).query("limit", "10").send().await?;
-    Ok((lines, page.next_cursor, orders.items))
+    Ok((page.items.into_iter().zip(gifts).collect(), page.next_cursor))
 }
 
 fn add_line(email: &str, like: Option<&Order>) -> String {

@@ -3,7 +3,7 @@
 use super::tabs;
 use crate::Desk;
 use crate::api::Refusal;
-use crate::forms::{Attempt, Fields, refused};
+use crate::forms::{Attempt, Fields, not_shown};
 use crate::frame::{Section, pager};
 use crate::model::{Audit, Page};
 use crate::pages::days;
@@ -34,7 +34,7 @@ pub async fn list(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
         }
         @match &found {
             Ok(page) => { (table(page)) (pager(desk.visit, "/console/settings/audit", page.next_cursor.as_ref())) }
-            Err(refusal) => (refused(refusal)),
+            Err(refusal) => (not_shown(refusal)),
         }
     };
     let status = if refusal.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
