@@ -147,6 +147,11 @@ impl Call<'_> {
                     .to_owned(),
                 ..refusal
             },
+            "invalid_cursor" => Refusal {
+                detail: "This place in the list is not there. Begin again with its first page.".to_owned(),
+                field: None,
+                ..refusal
+            },
             _ => refusal,
         })
     }
@@ -186,6 +191,11 @@ impl Refusal {
     pub fn about(field: &str, detail: impl Into<String>) -> Self {
         let status = StatusCode::BAD_REQUEST.as_u16();
         Self { status, code: "invalid_field".to_owned(), detail: detail.into(), field: Some(field.to_owned()), ..Self::default() }
+    }
+
+    /// A day that is none.
+    pub fn no_day(field: &str, text: &str) -> Self {
+        Self::about(field, format!("{text:?} is no day. Write it as 2026-11-22."))
     }
 
     /// Whether it is about what was typed, so that the form is shown again.

@@ -34,11 +34,11 @@ pub fn hint(what: &str) -> Markup {
 }
 
 /// A list page by page, as far as it goes into one file; and whether that is all of it. `request` asks for the page at a cursor.
-async fn gather<'a, T: DeserializeOwned>(request: impl Fn(&str) -> Call<'a>) -> Result<(Vec<T>, bool), Refusal> {
+async fn gather<'a, T: DeserializeOwned>(request: impl Fn(&str) -> Result<Call<'a>, Refusal>) -> Result<(Vec<T>, bool), Refusal> {
     let begun = Instant::now();
     let (mut items, mut cursor) = (Vec::new(), String::new());
     loop {
-        let page: Page<T> = request(&cursor).send().await?;
+        let page: Page<T> = request(&cursor)?.send().await?;
         items.extend(page.items);
         match page.next_cursor {
             None => return Ok((items, true)),
@@ -52,7 +52,7 @@ async fn gather<'a, T: DeserializeOwned>(request: impl Fn(&str) -> Call<'a>) -> 
 pub async fn export<'a, T: DeserializeOwned>(
     name: &str,
     columns: &[&'static str],
-    request: impl Fn(&str) -> Call<'a>,
+    request: impl Fn(&str) -> Result<Call<'a>, Refusal>,
     cell: fn(&str, &T) -> String,
 ) -> Result<Response<Body>, Refusal> {
     let (items, whole) = gather(request).await?;

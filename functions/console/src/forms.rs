@@ -55,6 +55,8 @@ pub struct Field<'a> {
     error: Option<String>,
     required: bool,
     width: &'a str,
+    /// The list of what is offered while somebody types.
+    list: Option<&'a str>,
 }
 
 #[derive(Clone, Debug)]
@@ -101,6 +103,7 @@ impl<'a> Fields<'a> {
             error: error.map(|refusal| refusal.detail.clone()),
             required: false,
             width: "",
+            list: None,
         }
     }
 
@@ -174,6 +177,11 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// Why a list is not shown.
+pub fn not_shown(refusal: &Refusal) -> Markup {
+    html! { div.refused role="alert" { strong { "Nothing is shown. " } (refusal.detail) } }
+}
+
 /// What was refused, and why.
 pub fn refused(refusal: &Refusal) -> Markup {
     html! { div.refused role="alert" { strong { "Not done. " } (refusal.detail) } }
@@ -188,6 +196,11 @@ impl Field<'_> {
         self
     }
 
+    /// Its id on the page.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
     /// It has to be filled in.
     pub fn required(mut self) -> Self {
         self.required = true;
@@ -199,6 +212,12 @@ impl<'a> Field<'a> {
     /// A word on what it takes.
     pub fn hint(mut self, hint: &'a str) -> Self {
         self.hint = hint;
+        self
+    }
+
+    /// The id of a list on the page of what it may be.
+    pub fn list(mut self, list: &'a str) -> Self {
+        self.list = Some(list);
         self
     }
 
@@ -226,7 +245,7 @@ impl Render for Field<'_> {
                 label for=(self.id) { (self.label) @if !self.required && !matches!(self.kind, Kind::Choice(_)) { span.optional { " optional" } } }
                 @match &self.kind {
                     Kind::Input(kind) => {
-                        input #(self.id) type=(kind) name=(self.name) value=(self.value) required[self.required] autocomplete="off"
+                        input #(self.id) type=(kind) name=(self.name) value=(self.value) required[self.required] autocomplete="off" list=[self.list]
                             aria-describedby=[described.as_ref()] aria-invalid=[invalid];
                     }
                     Kind::Area => {
@@ -236,6 +255,10 @@ impl Render for Field<'_> {
                     Kind::Choice(options) => {
                         select #(self.id) name=(self.name) required[self.required]
                             aria-describedby=[described.as_ref()] aria-invalid=[invalid] {
+                            // What is not offered stays what was asked for, for the API to refuse: it is never taken for the first.
+                            @if !self.value.is_empty() && options.iter().all(|(value, _)| *value != self.value) {
+                                option value=(self.value) selected { (self.value) }
+                            }
                             @for (value, label) in options {
                                 option value=(value) selected[*value == self.value] { (label) }
                             }

@@ -58,18 +58,18 @@ impl Desk<'_> {
     /// A page with a status of its own.
     pub async fn page_with(&self, status: StatusCode, section: Section, title: &str, content: Markup) -> Response<Body> {
         let waiting = self.waiting().await;
-        let frame = Frame { visit: self.visit, signed_in: self.signed_in, section, waiting: waiting.as_ref() };
+        let frame = Frame { visit: self.visit, signed_in: self.signed_in, section, waiting };
         frame.around(status, title, &content)
     }
 
     /// What waits for a manager; nothing where that cannot be told now, since no page should fail for it.
-    async fn waiting(&self) -> Option<Waiting> {
-        self.api.call("GET /v1/attention").send().await.ok()
+    pub async fn waiting(&self) -> Option<&Waiting> {
+        self.waiting.get_or_init(async || self.api.call("GET /v1/attention").send().await.ok()).await.as_ref()
     }
 
     /// The badge alone, which the script asks for again now and then.
     pub async fn badge(&self) -> Response<Body> {
-        page(StatusCode::OK, badge(self.waiting().await.as_ref()))
+        page(StatusCode::OK, badge(self.waiting().await))
     }
 
     /// Sends the browser on to a page that says something once.

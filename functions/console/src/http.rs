@@ -1,5 +1,6 @@
 //! What a browser sends, and what it gets.
 
+use crate::api::Refusal;
 use futures_util::future::ready;
 use futures_util::stream::once;
 use lambda_http::http::header::{self, HeaderName, HeaderValue};
@@ -62,6 +63,15 @@ impl Form {
     /// Whether a field is there, as a ticked box is.
     pub fn has(&self, name: &str) -> bool {
         self.0.iter().any(|(known, _)| known == name)
+    }
+
+    /// Whether a box was ticked; what no box of ours sends is refused.
+    pub fn ticked(&self, name: &str) -> Result<bool, Refusal> {
+        match (self.has(name), self.text(name)) {
+            (false, _) => Ok(false),
+            (true, "true") => Ok(true),
+            (true, other) => Err(Refusal::about(name, format!("{name} is a box to be ticked, and cannot be {other:?}."))),
+        }
     }
 
     /// The fields.

@@ -19,13 +19,16 @@ mod words;
 use crate::api::{Api, Refusal};
 use crate::functions::Functions;
 use crate::http::{Form, Visit, redirect};
+use crate::model::Waiting;
 use crate::session::{SignedIn, Signer};
+use futures_util::future::join;
 use lambda_http::http::header::{HeaderValue, SET_COOKIE, STRICT_TRANSPORT_SECURITY};
 use lambda_http::http::{Method, StatusCode};
 use lambda_http::request::RequestContext;
 use lambda_http::{Body, Request, RequestExt, Response};
 use simdock_domain::Timestamp;
 use simdock_runtime::{Clock, Config, ConfigError};
+use tokio::sync::OnceCell;
 use tracing::Instrument;
 
 /// For a year, browsers reach this host by TLS alone, whatever a link says.
@@ -46,6 +49,8 @@ struct Desk<'a> {
     signed_in: &'a SignedIn,
     api: Api<'a>,
     now: Timestamp,
+    /// What waits for a manager, once that is known.
+    waiting: OnceCell<Option<Waiting>>,
 }
 
 impl App {
@@ -126,8 +131,10 @@ impl App {
             return Ok(response);
         }
         let api = Api::new(&self.functions, signed_in.session.clone(), visit.context.clone());
-        let desk = Desk { visit, signed_in, api, now: self.clock.now() };
-        pages::answer(&desk, path).await
+        let desk = Desk { visit, signed_in, api, now: self.clock.now(), waiting: OnceCell::new() };
+        let answer = pages::answer(&desk, path);
+        // What each whole page shows is read beside what it is about.
+        if posted || visit.partial { answer.await } else { join(answer, desk.waiting()).await.0 }
     }
 
     /// Asks who it is, and comes back to the page that was asked for.

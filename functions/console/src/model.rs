@@ -52,6 +52,9 @@ pub struct Order {
     pub other_order_id: Option<String>,
     pub other_item_id: Option<String>,
     pub form_factor: String,
+    /// Where the cards of new lines come from, the cheapest first.
+    #[serde(default)]
+    pub profiles: Vec<ProfileName>,
     pub subscription_id: Option<String>,
     #[serde(default)]
     pub renewal: bool,
@@ -79,6 +82,22 @@ pub struct Order {
     pub needs_attention: Vec<Attention>,
     #[serde(default)]
     pub history: Vec<Entry>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProfileName {
+    pub operator: String,
+    pub imsi_profile: String,
+}
+
+/// The data package of a card.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Package {
+    pub data_mb: Option<u64>,
+    pub days: u32,
+    pub add_ons: Vec<OrderedAddOn>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -175,6 +194,9 @@ pub struct Card {
     pub code: Option<String>,
     pub install_urls: Option<InstallUrls>,
     pub activate_before: Option<String>,
+    pub operator: String,
+    pub imsi_profile: String,
+    pub package: Option<Package>,
     pub used_mb: u64,
     pub start_date: Option<String>,
     pub end_date: Option<String>,
@@ -206,6 +228,9 @@ pub struct Action {
     pub reason: Option<String>,
     #[serde(default)]
     pub plan_ids: Vec<String>,
+    /// Of an order's action that is about any of its lines: the lines with which it can be done.
+    #[serde(default)]
+    pub subscription_ids: Vec<String>,
 }
 
 /// A plan as it is sold.
@@ -365,6 +390,9 @@ pub struct Sim {
     pub labels: Vec<String>,
     #[serde(default)]
     pub rules: Rules,
+    /// Of a card by its number only: whether it can be archived and restored.
+    #[serde(default)]
+    pub actions: Vec<Action>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]

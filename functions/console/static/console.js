@@ -11,8 +11,19 @@
       }
     }
   };
-  localize(document);
-  document.addEventListener("htmx:load", (event) => localize(event.detail.elt));
+  // On a phone each row of a table is a card, in which every cell says what its column is.
+  const label = (root) => {
+    for (const table of root.querySelectorAll("table:not(.labelled)")) {
+      const heads = [...table.querySelectorAll("thead th")].map((head) => head.firstChild?.textContent.replace(/[↑↓].*/, "").trim());
+      for (const row of table.querySelectorAll("tbody tr")) {
+        [...row.children].forEach((cell, index) => { cell.dataset.label = heads[index] ?? ""; });
+      }
+      table.classList.add("labelled");
+    }
+  };
+  const ready = (root) => { localize(root); label(root); };
+  ready(document);
+  document.addEventListener("htmx:load", (event) => ready(event.detail.elt));
 
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select")) return;

@@ -2,10 +2,10 @@
 
 use lambda_http::http::StatusCode;
 use lambda_http::{Body, Request, Response};
-use simdock_api::{Fields, Problem, authenticate, handle, json, json_object, manager, path_parameter, route, show_sim};
+use simdock_api::{Fields, Problem, authenticate, handle, json, json_object, kept, manager, path_parameter, route, show_sim};
 use simdock_domain::Iccid;
 use simdock_runtime::{Config, ConfigError};
-use simdock_store::{Conflict, Kept, Sim, SimEdit, SimRules, Store};
+use simdock_store::{Conflict, Sim, SimEdit, SimRules, Store};
 
 /// How often it is decided anew because the card changed meanwhile.
 const DECISIONS: u32 = 20;
@@ -60,10 +60,6 @@ impl App {
     }
 
     async fn carry_out(&self, wish: &Wish, sim: &Sim, by: &str) -> Result<Result<(), Conflict>, Problem> {
-        let kept = |kept: Kept| {
-            let (reason, detail) = kept.explain();
-            Problem::not_possible(reason, detail)
-        };
         Ok(match wish {
             Wish::Edit(edits) => self.store.edit_sim(sim, edits, by).await?,
             Wish::Archive => {

@@ -185,14 +185,15 @@ pub fn sims(request: &Request) -> Result<SimQuery, Problem> {
     if query.goes_on() { Ok(query) } else { Err(Problem::invalid_cursor()) }
 }
 
-/// Which partners are asked for: so many, behind this one.
-pub fn partners(request: &Request) -> Result<(usize, Option<String>), Problem> {
-    let mut parameters = Parameters(query_parameters(request, &["limit", "cursor"])?);
+/// Which partners are asked for: so many, behind this one, and whether with their balances.
+pub fn partners(request: &Request) -> Result<(usize, Option<String>, bool), Problem> {
+    let mut parameters = Parameters(query_parameters(request, &["limit", "cursor", "balances"])?);
     let after: Option<String> = parameters.cursor()?;
     if after.as_ref().is_some_and(String::is_empty) {
         return Err(Problem::invalid_cursor());
     }
-    Ok((parameters.limit()?, after))
+    let balances = parameters.take("balances", "must be true or false", |text| text.parse().ok())?;
+    Ok((parameters.limit()?, after, balances.unwrap_or(true)))
 }
 
 /// Which entries of a partner's ledger are asked for.

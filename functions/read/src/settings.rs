@@ -12,10 +12,15 @@ use simdock_store::Principal;
 impl App {
     pub(crate) async fn partners(&self, principal: &Principal, request: &Request) -> Result<Response<Body>, Problem> {
         manager(principal)?;
-        let (limit, after) = query::partners(request)?;
-        let page = self.store.accounts(limit, after.as_deref()).await?;
-        let items = page.items.into_iter().map(PartnerView::from).collect();
-        Ok(json(StatusCode::OK, &ListView { items, next_cursor: Some(page.next.as_ref().map(write_cursor)) }))
+        let (limit, after, balances) = query::partners(request)?;
+        let (items, next): (Vec<PartnerView>, _) = if balances {
+            let page = self.store.accounts(limit, after.as_deref()).await?;
+            (page.items.into_iter().map(PartnerView::from).collect(), page.next)
+        } else {
+            let page = self.store.partners(limit, after.as_deref()).await?;
+            (page.items.into_iter().map(PartnerView::from).collect(), page.next)
+        };
+        Ok(json(StatusCode::OK, &ListView { items, next_cursor: Some(next.as_ref().map(write_cursor)) }))
     }
 
     pub(crate) async fn partner(&self, principal: &Principal, request: &Request) -> Result<Response<Body>, Problem> {

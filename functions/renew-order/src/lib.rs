@@ -2,8 +2,8 @@
 
 use lambda_http::{Body, Request, Response};
 use simdock_api::{
-    ChangeRequest, Fields, Problem, authenticate, change_draft, handle, json_object, line_of, order_num, subscription_to_renew,
-    visible_to,
+    ChangeRequest, Fields, Problem, authenticate, change_draft, handle, json_object, line_of, not_delivered, order_num,
+    subscription_of_line, visible_to,
 };
 use simdock_domain::{Order, SubscriptionChange};
 use simdock_runtime::{Config, ConfigError};
@@ -37,7 +37,9 @@ impl App {
         let draft = change_draft(&mut fields, SubscriptionChange::Renewal { add_on_ids }, None)?;
         fields.finish()?;
         let route = "POST /v1/orders/{orderNum}/renewal";
-        let change = ChangeRequest::new(&self.store, request, route, principal, &subscription, &canonical).await?;
+        let change = ChangeRequest::new(&self.store, request, route, principal, &subscription, &canonical).await;
+        // Whoever sees the order sees its subscription, if there is one.
+        let change = change.map_err(|problem| if problem.code() == "not_found" { not_delivered() } else { problem })?;
         // The main order's plan, whichever order of the chain was named.
         let plan = change.plan(&self.store, plan_id.as_deref().unwrap_or(&change.main.plan_id)).await?;
         change.submit(&self.store, draft, &plan).await
@@ -53,6 +55,6 @@ impl App {
                 line.ok_or_else(|| Problem::invalid_field("iccid", "is not a card of this order"))?
             }
         };
-        subscription_to_renew(order, line)
+        subscription_of_line(order, line, self.store.clock().now())
     }
 }

@@ -20,7 +20,7 @@ pub use fields::Fields;
 pub use gifts::eligible;
 pub use handler::handle;
 pub use problem::Problem;
-pub use refused::{Cancellation, misfit, not_installed, refused, subscription_to_renew, want_service};
+pub use refused::{Cancellation, kept, misfit, not_delivered, not_installed, refused, subscription_of_line, want_service};
 pub use request::{
     MAX_BODY, body_of, cursor, flag_parameter, header, idempotency_key, is_id, json_object, order_num, path_parameter,
     query_parameters, route, write_cursor,

@@ -5,7 +5,7 @@ use simdock_domain::{
     AddOnError, Closed, Command, LineState, MAX_COUNT, MAX_DATA_ADD_ONS, MailKind, Order, PlaceError, RefundPolicy, Refundable,
     Rejected, ServiceAsker, Subscription, Timestamp, Used, decide, decide_by,
 };
-use simdock_store::Store;
+use simdock_store::{Kept, Store};
 
 /// Why a draft did not become an order.
 pub fn misfit(error: PlaceError, plan_id: &str) -> Problem {
@@ -77,6 +77,12 @@ pub fn refused(rejected: Rejected, command: &Command) -> Problem {
     }
 }
 
+/// Why a card was neither archived nor brought back.
+pub fn kept(kept: Kept) -> Problem {
+    let (reason, detail) = kept.explain();
+    Problem::not_possible(reason, detail)
+}
+
 /// Wants the card of a subscription out of the network, if there is an operator who can keep it out, or in again. `None` if that is
 /// so already, or wanted.
 pub async fn want_service(
@@ -122,12 +128,27 @@ pub async fn not_installed(store: &Store, order: &Order) -> Result<(), Problem> 
     Ok(())
 }
 
-/// The subscription that a renewal of an order's line is for: a renewal's own, or the one that the line began.
-pub fn subscription_to_renew(order: &Order, line: usize) -> Result<String, Problem> {
-    if order.subject.is_none() && order.lines[line].state == LineState::Pending {
-        return Err(Problem::not_possible("in_progress", "The card is not provisioned yet. Renew it once it is."));
+/// The subscription of an order's line, to be renewed or changed otherwise: the one that the order changes, or the one that the line
+/// began. Refused where it cannot have begun one yet, or never will.
+pub fn subscription_of_line(order: &Order, line: usize, now: Timestamp) -> Result<String, Problem> {
+    if order.subject.is_some() {
+        return Ok(order.subscription_of(line));
     }
-    Ok(order.subscription_of(line))
+    let (reason, detail) = match order.lines[line].state {
+        LineState::Pending if order.is_void(now) => ("not_paid", "The order is void: no cards were sold with it."),
+        LineState::Pending if !order.is_paid() => ("not_paid", "The order is not paid, so that it has no cards yet."),
+        LineState::Pending => ("in_progress", "The card is not provisioned yet. Wait until it is."),
+        LineState::Failed => return Err(not_delivered()),
+        LineState::Live | LineState::Cancelling | LineState::Cancelled | LineState::Ended => {
+            return Ok(order.subscription_of(line));
+        }
+    };
+    Err(Problem::not_possible(reason, detail))
+}
+
+/// Why nothing can be done with what a line was to begin, and did not before it failed or was cancelled.
+pub fn not_delivered() -> Problem {
+    Problem::not_possible("not_delivered", "The card was never delivered. Order it anew.")
 }
 
 /// What a request to cancel lines of an order and give their money back goes by.

@@ -4,7 +4,7 @@ use crate::{InventoryView, PlanView};
 use serde::Serialize;
 use simdock_domain::{Currency, Money, Plan, ProfileCost, Timestamp};
 use simdock_store::{
-    Account, AuditEntry, Balance, ImportStatus, ImportSummary, LedgerEntry, Level, PoolDay, Principal, StoredKey,
+    Account, AuditEntry, Balance, ImportStatus, ImportSummary, LedgerEntry, Level, Partner, PoolDay, Principal, StoredKey,
 };
 
 /// A partner with its balances, as the API shows it.
@@ -15,7 +15,8 @@ pub struct PartnerView {
     display: String,
     gift_quota: u32,
     gifts: u32,
-    balances: Vec<BalanceView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    balances: Option<Vec<BalanceView>>,
 }
 
 /// A balance; amounts are in minor units.
@@ -30,13 +31,14 @@ pub struct BalanceView {
 
 impl From<Account> for PartnerView {
     fn from(Account { partner, balances }: Account) -> Self {
-        Self {
-            partner_id: partner.partner_id,
-            display: partner.display,
-            gift_quota: partner.gift_quota,
-            gifts: partner.gifts,
-            balances: balances.into_iter().map(BalanceView::from).collect(),
-        }
+        let balances = balances.into_iter().map(BalanceView::from).collect();
+        Self { balances: Some(balances), ..Self::from(partner) }
+    }
+}
+
+impl From<Partner> for PartnerView {
+    fn from(Partner { partner_id, display, gift_quota, gifts }: Partner) -> Self {
+        Self { partner_id, display, gift_quota, gifts, balances: None }
     }
 }
 

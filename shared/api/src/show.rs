@@ -1,4 +1,5 @@
 use crate::Problem;
+use crate::actions::sim_actions;
 use crate::view::{OrderView, SimView, SubscriptionView, card_view};
 use futures_util::future::{join_all, try_join};
 use simdock_domain::{Iccid, Line, Order, Subscription};
@@ -111,5 +112,7 @@ pub async fn show_subscription(
 /// A card as it stands now.
 pub async fn show_sim(store: &Store, sim: Sim) -> Result<SimView, Problem> {
     let report = store.sim_reports(vec![sim]).await?.pop().ok_or_else(|| Problem::internal("a card without a report"))?;
-    Ok(SimView::new(report, store.clock().now()))
+    let now = store.clock().now();
+    let actions = sim_actions(&report, now)?;
+    Ok(SimView::new(report, now).with_actions(actions))
 }

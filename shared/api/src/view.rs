@@ -1,11 +1,12 @@
 //! What partners and managers read.
 
+use crate::actions::ActionView;
 use lambda_http::http::{StatusCode, header};
 use lambda_http::{Body, Response};
 use serde::Serialize;
 use simdock_domain::{
-    Attention, FormFactor, LineState, MailState, Money, NotRefundable, Order, OrderNum, OrderType, Plan, PlanRun, Refundable,
-    ReturnReason, RunState, ServiceAsker, ServiceEntry, Subscription, Timestamp, Used, Via, VoidReason,
+    Attention, FormFactor, LineState, MailState, Money, NotRefundable, Order, OrderNum, OrderType, Plan, PlanRun, PoolId,
+    Refundable, ReturnReason, RunState, ServiceAsker, ServiceEntry, Subscription, Timestamp, Used, Via, VoidReason,
 };
 use simdock_store::{Import, ImportError, ImportStatus, InSession, Level, Principal, Sim, SimReport, Waiting, used};
 use std::collections::BTreeMap;
@@ -82,6 +83,7 @@ pub struct OrderView {
     #[serde(skip_serializing_if = "Option::is_none")]
     other_item_id: Option<String>,
     form_factor: FormFactor,
+    profiles: Vec<ProfileName>,
     #[serde(skip_serializing_if = "Option::is_none")]
     subscription_id: Option<String>,
     renewal: bool,
@@ -106,6 +108,23 @@ pub struct OrderView {
     needs_attention: Vec<AttentionView>,
     history: Vec<EntryView>,
     version: u64,
+}
+
+/// An operator's IMSI profile.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ProfileName {
+    operator: String,
+    imsi_profile: String,
+}
+
+/// The data package of a card.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PackageView {
+    data_mb: Option<u64>,
+    days: u32,
+    add_ons: Vec<AddOnView>,
 }
 
 #[derive(Debug, Serialize)]
@@ -205,6 +224,9 @@ pub struct CardView {
     code: Option<String>,
     install_urls: Option<InstallUrls>,
     activate_before: Option<String>,
+    operator: String,
+    imsi_profile: String,
+    package: Option<PackageView>,
     used_mb: u32,
     start_date: Option<String>,
     end_date: Option<String>,
@@ -300,15 +322,6 @@ impl OrderView {
         let for_manager = reader.is_manager();
         let status = order.status(now);
         let void_reason = order.void.or_else(|| order.is_void(now).then_some(VoidReason::NotPaidInTime));
-        let add_on = |id: &String| {
-            let add_on = plan.add_ons.iter().find(|add_on| add_on.add_on_id == *id)?;
-            Some(AddOnView {
-                add_on_id: id.clone(),
-                display: add_on.display.clone(),
-                kind: add_on.kind.clone().into(),
-                amount: add_on.amount,
-            })
-        };
         Self {
             order_num: order.num.to_string(),
             kind: order.kind.name(),
@@ -319,7 +332,7 @@ impl OrderView {
             plan_id: order.plan_id.clone(),
             plan_version: order.plan_version,
             display: order.display.clone(),
-            add_ons: order.add_on_ids.iter().filter_map(add_on).collect(),
+            add_ons: add_ons(&order.add_on_ids, plan),
             count: order.lines.len(),
             iccids: order.lines.iter().filter_map(|line| line.iccid.as_ref()).map(ToString::to_string).collect(),
             price: order.price(),
@@ -336,6 +349,7 @@ impl OrderView {
             other_order_id: order.other_order_id.clone(),
             other_item_id: order.other_item_id.clone(),
             form_factor: order.form_factor,
+            profiles: profiles(order, plan),
             subscription_id: order.subject.as_ref().map(|subject| subject.subscription.clone()),
             renewal: order.kind == OrderType::Renewal,
             renew: u8::from(order.kind == OrderType::Renewal),
@@ -363,6 +377,47 @@ impl OrderView {
             history: history(order, for_manager),
             version: order.version,
         }
+    }
+}
+
+/// Where the cards of new lines come from.
+fn profiles(order: &Order, plan: &Plan) -> Vec<ProfileName> {
+    match order.kind {
+        OrderType::ActivateSubscription => {
+            let name = |pool: PoolId| ProfileName { operator: pool.operator, imsi_profile: pool.imsi_profile };
+            plan.pools(order.form_factor).into_iter().map(name).collect()
+        }
+        OrderType::TopUpSubscription | OrderType::Renewal | OrderType::CancelSubscription | OrderType::SwapSim => Vec::new(),
+    }
+}
+
+fn add_ons<'a>(ids: impl IntoIterator<Item = &'a String>, plan: &Plan) -> Vec<AddOnView> {
+    let add_on = |id: &String| {
+        let add_on = plan.add_ons.iter().find(|add_on| add_on.add_on_id == *id)?;
+        Some(AddOnView {
+            add_on_id: id.clone(),
+            display: add_on.display.clone(),
+            kind: add_on.kind.clone().into(),
+            amount: add_on.amount,
+        })
+    };
+    ids.into_iter().filter_map(add_on).collect()
+}
+
+/// What is valid for a card: what runs or waits there because of the order, or what will. `plan` is that of the order.
+fn package(order: &Order, run: Option<&PlanRun>, plan: &Plan) -> Option<PackageView> {
+    match run {
+        Some(run) => Some(PackageView {
+            data_mb: run.allowance(),
+            days: run.days,
+            add_ons: add_ons(run.add_on_ids.iter().chain(run.extras.iter().flat_map(|extra| &extra.add_on_ids)), plan),
+        }),
+        None if order.brings_plan() => Some(PackageView {
+            data_mb: plan.data_with(&order.add_on_ids),
+            days: plan.days,
+            add_ons: add_ons(&order.add_on_ids, plan),
+        }),
+        None => None,
     }
 }
 
@@ -512,6 +567,9 @@ pub fn card_view(
         code: code.map(ToString::to_string),
         install_urls: code.map(|code| InstallUrls { ios: code.ios_install_url(), android: code.android_install_url() }),
         activate_before: ours.and_then(|sim| sim.activate_before).map(|until| until.to_string()),
+        operator: sim.pool.operator.clone(),
+        imsi_profile: sim.pool.imsi_profile.clone(),
+        package: package(order, run, plan),
         used_mb: run.map_or(0, |run| run.used_mb),
         start_date: dates.0.map(|from| from.to_string()),
         end_date: dates.1.map(|until| until.to_string()),
@@ -698,13 +756,21 @@ pub struct SimView {
     note: Option<String>,
     labels: Vec<String>,
     rules: RulesView,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    actions: Option<Vec<ActionView>>,
 }
 
 impl SimView {
-    /// What partners see of it: what managers wrote about a card is for managers.
+    /// What partners see of it: what managers wrote about a card, and may do with it, is for managers.
     #[must_use]
     pub fn for_partner(self) -> Self {
-        Self { note: None, labels: Vec::new(), rules: RulesView { suspend_at_month_mb: None }, ..self }
+        Self { note: None, labels: Vec::new(), rules: RulesView { suspend_at_month_mb: None }, actions: None, ..self }
+    }
+
+    /// The same with what can be done with it.
+    #[must_use]
+    pub fn with_actions(self, actions: Vec<ActionView>) -> Self {
+        Self { actions: Some(actions), ..self }
     }
 }
 
@@ -765,6 +831,7 @@ impl SimView {
             note: sim.note,
             labels: sim.labels,
             rules: RulesView { suspend_at_month_mb: sim.rules.suspend_at_month_mb },
+            actions: None,
         }
     }
 }

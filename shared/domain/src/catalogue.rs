@@ -202,6 +202,18 @@ impl Plan {
         add_ons.iter().try_fold(self.price, |sum, add_on| sum.checked_add(add_on.price))
     }
 
+    /// The data of the data add-ons among these, in MB.
+    pub fn data_of(&self, add_on_ids: &[String]) -> u64 {
+        let add_on = |id: &String| self.add_ons.iter().find(|add_on| add_on.add_on_id == *id);
+        let data = add_on_ids.iter().filter_map(add_on).filter(|add_on| add_on.kind == AddOnKind::Data);
+        data.map(|add_on| u64::from(add_on.amount)).sum()
+    }
+
+    /// The plan's own data and that of its data add-ons, in MB; `None` is unlimited.
+    pub fn data_with(&self, add_on_ids: &[String]) -> Option<u64> {
+        self.data_mb.map(|own| own.saturating_add(self.data_of(add_on_ids)))
+    }
+
     /// Whether cards of a pool's profile carry the plan.
     pub fn carried_by(&self, pool: &PoolId) -> bool {
         let carries = |profile: &ProfileCost| profile.operator == pool.operator && profile.imsi_profile == pool.imsi_profile;

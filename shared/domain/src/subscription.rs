@@ -14,7 +14,6 @@ pub use service::{Service, ServiceAsker, ServiceEntry, ServiceEvent};
 pub use usage::MonthUse;
 
 use crate::{AddOn, AddOnError, AddOnKind, Iccid, MAX_DATA_ADD_ONS, Order, OrderNum, Plan, PoolId, Rejected, Timestamp};
-use run::data_of;
 use serde::{Deserialize, Serialize};
 
 /// How long a swapped SIM may wait to be installed before the swap is abandoned, in seconds: 30 days.
@@ -229,7 +228,7 @@ impl Subscription {
             next.follow_on(now);
         } else {
             let index = self.plan_for_add_ons(now).ok_or(Rejected::Closed(Closed::NoPlan))?;
-            let data_mb = data_of(&order.add_on_ids, plan);
+            let data_mb = plan.data_of(&order.add_on_ids);
             let extra = Extra { order: order.num.clone(), add_on_ids: order.add_on_ids.clone(), data_mb };
             next.plans[index].extras.push(extra);
         }

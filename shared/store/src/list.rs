@@ -260,7 +260,12 @@ impl Store {
         let (mut reads, mut empty) = (0, 0);
         loop {
             let Some(stretch) = query.stretch(place.as_ref(), now) else { return Ok(Page { items: orders, next: None }) };
-            let wanted = if query.is_exact() { query.limit - orders.len() } else { PAGE };
+            // Of what a filter has to look through, many may pass: the first look is a short one.
+            let wanted = match (query.is_exact(), reads) {
+                (true, _) => query.limit - orders.len(),
+                (false, 0) => 2 * query.limit,
+                (false, _) => PAGE,
+            };
             let (nums, more) = self.nums(&stretch, wanted.min(PAGE), query.oldest_first).await?;
             place.clone_from(&stretch.beyond);
             if nums.is_empty() {

@@ -32,6 +32,19 @@ fn a_line_is_added_and_the_system_says_which_card_it_picked() {
         desk.site.settled(&order).await;
         desk.open("/console/subscribers?email=lena%40example.com").await;
         browser.shows("Japan").await;
+
+        // Paid by card it is picked later, and the page says which it will be, and then which it was.
+        browser.press(".head a.button").await;
+        browser.send("add-line", &[("planId", "eu-5gb-30d"), ("lineName", "Europe"), ("payment", "card")]).await;
+        browser.shows("Once it is paid, the system picks a card of meridian, IMSI profile 7, or of the next").await;
+        browser.shows("if sold out, meridian 2").await;
+        browser.picture("order-unpaid-1280").await;
+        let order = json!({"orderNum": browser.url().await.rsplit('/').next().unwrap()});
+        desk.site.pay(&desk.site.read(&order).await).await;
+        let order = desk.site.settled(&order).await;
+        desk.open_order(num(&order)).await;
+        let cards = browser.find("#cards").await.text().await.unwrap();
+        assert!(cards.contains("IMSI profile\nmeridian 7"), "{cards}");
     });
 }
 

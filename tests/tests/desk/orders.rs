@@ -100,3 +100,90 @@ fn codes_are_shown_on_demand_and_mailed_again() {
         assert_eq!(renewed["renewOrderNum"].as_array().unwrap().len(), 1);
     });
 }
+
+/// What a manager may want to do with an order.
+const ACTIONS: [&str; 9] = [
+    "Refund cards",
+    "Ship",
+    "Edit the recipient",
+    "Send the QR code again",
+    "Try again",
+    "Renew",
+    "Top up",
+    "Swap the SIM",
+    "Write a note",
+];
+
+impl Desk {
+    /// The actions of the order's page that is open, in their sequence: what each is called, and why it cannot be done, if so.
+    pub async fn actions(&self) -> Vec<(String, Option<String>)> {
+        let script = "return [...document.querySelectorAll('.acts > .act')].map(act => [
+            act.querySelector('summary, a, span').textContent, act.matches('.off') ? act.querySelector('.hint').textContent : null])";
+        serde_json::from_value(self.browser.web.execute(script).await.unwrap()).unwrap()
+    }
+}
+
+#[test]
+fn every_order_tells_what_can_be_done_with_it_and_why_not() {
+    at_the_desk(async |desk| {
+        let browser = &desk.browser;
+        let mut draft = crate::api::draft("eu-5gb-30d");
+        let unpaid = desk.site.order(&draft).await;
+        (draft["planId"], draft["payment"]) = ("japan-1gb-8d".into(), "balance".into());
+        let void = desk.site.order(&draft).await;
+        assert_eq!(void["voidReason"], "insufficient_balance");
+        let (works, line) = desk.line("actions@example.com").await;
+        let post = desk.site.order(&by_post()).await;
+        let post = desk.site.until(&post, "ready", |order| order["cards"][0]["status"] == "ready").await;
+        let open: [(&serde_json::Value, &[&str]); 4] = [
+            (&unpaid, &["Edit the recipient", "Write a note"]),
+            (&void, &["Write a note"]),
+            (
+                &works,
+                &[
+                    "Refund cards",
+                    "Edit the recipient",
+                    "Send the QR code again",
+                    "Renew",
+                    "Top up",
+                    "Swap the SIM",
+                    "Write a note",
+                ],
+            ),
+            (&post, &["Refund cards", "Ship", "Edit the recipient", "Renew", "Top up", "Swap the SIM", "Write a note"]),
+        ];
+        for (order, open) in open {
+            desk.open_order(num(order)).await;
+            let actions = desk.actions().await;
+            for name in ACTIONS {
+                let (_, reason) = actions.iter().find(|(known, _)| known == name).unwrap_or_else(|| panic!("no {name}"));
+                assert_eq!(reason.is_none(), open.contains(&name), "{name} of {}: {reason:?}", num(order));
+                assert!(reason.as_ref().is_none_or(|reason| reason.len() > 10), "{name}: {reason:?}");
+            }
+        }
+        desk.open_order(num(&unpaid)).await;
+        browser.shows("The order is not paid, so that it has no cards yet.").await;
+        desk.open_order(num(&void)).await;
+        browser.shows("The order is void: no cards were sold with it.").await;
+        browser.picture("order-void-1280").await;
+
+        // What is done on the line is unfolded there.
+        desk.open_order(num(&works)).await;
+        browser.shows("5 GB, 30 days").await;
+        browser.shows("0 MB of 5 GB").await;
+        browser.press(".act a[href$='#swap']").await;
+        assert!(browser.url().await.contains(&line));
+        assert!(browser.has("details[open] #swap").await, "the form is folded");
+
+        // Of several lines those are named with which it can be done.
+        let mut two = by_post();
+        (two["planId"], two["formFactor"], two["count"]) = ("sandbox-5gb-30d".into(), "esim".into(), 2.into());
+        let two = desk.site.settled(&desk.site.order(&two).await).await;
+        let [first, second] = [0, 1].map(|card| two["cards"][card]["subscriptionId"].as_str().unwrap());
+        desk.site.changing(first, "sim-swap", &json!({"payment": "balance"})).by(By::Manager).send().await.expect(201);
+        desk.open_order(num(&two)).await;
+        for (line, listed) in [(first, false), (second, true)] {
+            assert_eq!(browser.has(&format!(".act a[href='/console/lines/{line}#add-plan']")).await, listed);
+        }
+    });
+}

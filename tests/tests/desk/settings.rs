@@ -72,7 +72,7 @@ fn a_card_is_labelled_set_aside_and_restored() {
         desk.open("/console/sims?label=check").await;
         browser.shows("scratched").await;
         desk.open(&format!("/console/sims/{card}")).await;
-        browser.shows("The card is not archived.").await;
+        browser.shows("No manager archived the card").await;
         browser.send("archive", &[]).await;
         browser.shows("The card was set aside.").await;
         browser.send("restore", &[]).await;

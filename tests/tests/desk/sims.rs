@@ -164,3 +164,39 @@ fn the_file_of_cards_has_the_columns_that_were_chosen() {
         assert_eq!(verdict["errors"][0]["code"], "already_in_stock", "{verdict}");
     });
 }
+
+#[test]
+fn what_a_card_offers_fits_where_it_stands() {
+    at_the_desk(async |desk| {
+        let browser = &desk.browser;
+        let (ready, _) = desk.line("states@example.com").await;
+        let ready = ready["cards"][0]["iccid"].as_str().unwrap().to_owned();
+        let (ended, line) = desk.line("ended@example.com").await;
+        let ended = ended["cards"][0]["iccid"].as_str().unwrap().to_owned();
+        let cancel = desk.site.changing(&line, "cancellation", &json!({})).by(By::Manager).send().await.expect(201);
+        desk.site.until(&cancel, "done", |order| order["fulfilment"] == "completed").await;
+        desk.open("/console/sims?poolId=sandbox.1.esim&status=blank").await;
+        let blank = browser.find("tbody a").await.text().await.unwrap();
+        for (iccid, status, code, allowed) in [
+            (&ready, "Activation ready", true, &["Suspend"] as &[_]),
+            (&ended, "Archived", false, &[]),
+            (&blank, "Blank", false, &["Set aside or archive"]),
+        ] {
+            desk.open(&format!("/console/sims/{iccid}")).await;
+            assert_eq!(browser.find(".head .state").await.text().await.unwrap(), status);
+            assert_eq!(browser.has("details.qr").await, code, "{status}");
+            let actions = desk.actions().await;
+            for (name, reason) in actions.iter().filter(|(name, _)| name != "Note, labels and rules") {
+                assert_eq!(reason.is_none(), allowed.contains(&name.as_str()), "{status}: {name}: {reason:?}");
+            }
+            desk.open(&format!("/console/sims?iccid={iccid}")).await;
+            assert_eq!(browser.has("details.qr").await, code, "{status} in the list");
+        }
+        desk.site.post(format!("/v1/sims/{blank}/archive")).by(By::Manager).send().await.expect(200);
+        desk.open(&format!("/console/sims/{blank}")).await;
+        let offered = desk.actions().await;
+        let offered: Vec<&str> = offered.iter().filter(|(_, reason)| reason.is_none()).map(|(name, _)| name.as_str()).collect();
+        assert_eq!(offered, ["Note, labels and rules", "Restore"]);
+        desk.site.post(format!("/v1/sims/{blank}/restore")).by(By::Manager).send().await.expect(200);
+    });
+}

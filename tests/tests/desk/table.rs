@@ -30,6 +30,22 @@ fn orders_are_filtered_paged_and_exported() {
         assert!(browser.url().await.contains("email=many%40example.com") && browser.url().await.contains("sort=oldest"));
         browser.shows("2 orders, the last ones").await;
 
+        // The time is all that an index sorts by, and by a mail address alone not even that.
+        assert!(!browser.has("thead [aria-sort]").await);
+        browser.shows("partner by partner").await;
+        desk.open("/console/orders?partnerId=demo-travel&sort=oldest").await;
+        assert_eq!(browser.find("thead [aria-sort]").await.attribute("aria-sort").await.unwrap(), "ascending");
+        browser.press("thead [aria-sort] a").await;
+        assert_eq!(browser.find("thead [aria-sort]").await.attribute("aria-sort").await.unwrap(), "descending");
+        assert!(browser.url().await.ends_with("?partnerId=demo-travel"), "{}", browser.url().await);
+        browser.shows(num(&unpaid)).await;
+
+        // Partners are offered to whoever goes to the field, and read no sooner.
+        assert!(!browser.has("#partners option").await);
+        browser.find("[name=partnerId]").await.click().await.unwrap();
+        let offered = browser.find("#partners option[value='demo-travel']").await;
+        assert_eq!(offered.attribute("value").await.unwrap(), "demo-travel");
+
         // Columns are kept.
         browser.find("details.chooser summary").await.click().await.unwrap();
         browser.find("details.chooser [value=ids]").await.click().await.unwrap();

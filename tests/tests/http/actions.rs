@@ -43,6 +43,11 @@ fn asked<'s>(site: &'s Site, order: &Value, action: &str) -> Call<'s> {
     }
 }
 
+/// Whether an action of an order is asked for with a subscription of one of its lines.
+fn is_of_lines(action: &str) -> bool {
+    matches!(action, "top_up" | "swap_sim")
+}
+
 /// The request that asks for an action of a subscription.
 fn asked_of<'s>(site: &'s Site, id: &str, action: &str) -> Call<'s> {
     match action {
@@ -81,7 +86,32 @@ async fn foretold(actions: &[Value], answer: impl AsyncFn(&str) -> Answer) -> Ve
 /// What managers are told of an order, held to what is answered.
 async fn order_codes(site: &Site, order: &Value) -> Vec<(String, String)> {
     let told = of_order(site, order, By::Manager).await;
-    foretold(&told, async |action| asked(site, order, action).send().await).await
+    let order = site.get(format!("/v1/orders/{}?codes=false", num(order))).by(By::Manager).send().await.expect(200);
+    for entry in &told {
+        // With whichever line an action can be done, that line's own list says so; where with none, why not.
+        let Some(open) = entry["subscriptionIds"].as_array() else { continue };
+        assert_eq!(entry["allowed"], json!(!open.is_empty()), "{entry}");
+        for card in list(&order, "cards").iter().filter(|card| !card["subscriptionId"].is_null() && entry["action"] != "renew") {
+            let id = card["subscriptionId"].as_str().unwrap();
+            let of_line = of_subscription(site, id, By::Manager).await;
+            let of_line = of_line.iter().find(|other| other["action"] == entry["action"]).unwrap();
+            assert_eq!(of_line["allowed"], json!(open.contains(&card["subscriptionId"])), "{entry} {of_line}");
+            if open.is_empty() {
+                assert_eq!((&of_line["code"], &of_line["reason"]), (&entry["code"], &entry["reason"]));
+            }
+        }
+    }
+    let with_routes: Vec<Value> = told.iter().filter(|entry| !is_of_lines(entry["action"].as_str().unwrap())).cloned().collect();
+    let mut codes = foretold(&with_routes, async |action| asked(site, &order, action).send().await).await;
+    let of_lines = told.iter().filter(|entry| is_of_lines(entry["action"].as_str().unwrap()));
+    let coded = of_lines.map(|entry| {
+        let refused = entry["allowed"] == false;
+        let code = if refused { entry["code"].as_str().unwrap() } else { "" };
+        (entry["action"].as_str().unwrap().to_owned(), code.to_owned())
+    });
+    let at = codes.iter().position(|(action, _)| action == "note").unwrap();
+    codes.splice(at..at, coded);
+    codes
 }
 
 async fn subscription_codes(site: &Site, id: &str) -> Vec<(String, String)> {
@@ -109,12 +139,17 @@ async fn what_cannot_be_done_with_an_order_is_told_as_its_routes_tell_it() {
             ("resend_confirmation", "no_such_email"),
             ("resend_shipment", "no_such_email"),
             ("retry", "nothing_to_retry"),
-            ("renew", "in_progress"),
+            ("renew", "not_paid"),
+            ("top_up", "not_paid"),
+            ("swap_sim", "not_paid"),
             ("note", ""),
         ]
     );
     let own: Vec<Value> = of_order(&site, &unpaid, By::Partner).await;
-    assert_eq!(own.iter().map(|entry| entry["action"].as_str().unwrap()).collect::<Vec<_>>(), ["refund", "renew"]);
+    assert_eq!(
+        own.iter().map(|entry| entry["action"].as_str().unwrap()).collect::<Vec<_>>(),
+        ["refund", "renew", "top_up", "swap_sim"]
+    );
     site.get(format!("/v1/orders/{}/actions", num(&unpaid))).by(By::OtherPartner).send().await.problem(404, "not_found", None);
 
     // One that works, then on a phone, then given back.
@@ -139,10 +174,12 @@ async fn what_cannot_be_done_with_an_order_is_told_as_its_routes_tell_it() {
     let waiting = site.order(&by_balance(PLAN)).await;
     let told = order_codes(&site, &waiting).await;
     assert_eq!((code(&told, "refund"), code(&told, "renew")), ("", "in_progress"));
+    assert_eq!((code(&told, "top_up"), code(&told, "swap_sim")), ("in_progress", "in_progress"));
     pause(&site, "provision", false).await;
     let order = site.until(&order, "cancelled", |order| order["status"] == 2).await;
     let told = order_codes(&site, &order).await;
     assert_eq!((code(&told, "refund"), code(&told, "renew")), ("cancelled", "ended"));
+    assert_eq!((code(&told, "top_up"), code(&told, "swap_sim")), ("ended", "ended"));
 
     // A mail that is on its way.
     let order = site.settled(&waiting).await;
@@ -156,7 +193,72 @@ async fn what_cannot_be_done_with_an_order_is_told_as_its_routes_tell_it() {
     let failed = site.order(&by_balance(PLAN)).await;
     let failed = site.until(&failed, "failed", |order| order["fulfilment"] == "failed").await;
     let told = order_codes(&site, &failed).await;
-    assert_eq!((code(&told, "refund"), code(&told, "renew")), ("not_delivered", "not_found"));
+    assert_eq!((code(&told, "refund"), code(&told, "renew")), ("not_delivered", "not_delivered"));
+    assert_eq!((code(&told, "top_up"), code(&told, "swap_sim")), ("not_delivered", "not_delivered"));
+
+    // One that was cancelled before its card was provisioned.
+    pause(&site, "provision", true).await;
+    let never = site.order(&by_balance(PLAN)).await;
+    asked(&site, &never, "refund").send().await.expect(202);
+    pause(&site, "provision", false).await;
+    let never = site.until(&never, "cancelled", |order| order["status"] == 2).await;
+    let told = order_codes(&site, &never).await;
+    assert_eq!((code(&told, "renew"), code(&told, "top_up")), ("not_delivered", "not_delivered"));
+
+    // Nobody paid for it in time.
+    site.advance("PT31M").await;
+    let told = of_order(&site, &unpaid, By::Manager).await;
+    let swap = told.iter().find(|entry| entry["action"] == "swap_sim").unwrap();
+    assert_eq!(
+        swap,
+        &json!({"action": "swap_sim", "allowed": false, "code": "not_paid", "subscriptionIds": [],
+            "reason": "The order is void: no cards were sold with it."})
+    );
+    assert_eq!(code(&order_codes(&site, &unpaid).await, "renew"), "not_paid");
+    site.stop().await;
+}
+
+#[tokio::test]
+async fn an_order_of_several_cards_names_those_with_which_something_can_be_done() {
+    let site = Site::start().await;
+    let mut two = by_balance(PLAN);
+    two["count"] = 2.into();
+    let order = delivered(&site, &two).await;
+    let [first, second] = [0, 1].map(|card| order["cards"][card]["subscriptionId"].clone());
+    changing(&site, first.as_str().unwrap(), "sim-swap", &json!({})).send().await.expect(201);
+    let told = of_order(&site, &order, By::Partner).await;
+    for action in ["renew", "top_up", "swap_sim"] {
+        let entry = told.iter().find(|entry| entry["action"] == action).unwrap();
+        assert_eq!((&entry["allowed"], &entry["subscriptionIds"]), (&json!(true), &json!([second])), "{entry}");
+    }
+    site.stop().await;
+}
+
+#[tokio::test]
+async fn an_order_tells_of_the_data_package_and_the_profile_of_its_cards() {
+    let site = Site::start().await;
+    let mut draft = draft("eu-5gb-30d");
+    draft["addOnIds"] = json!(["data-1gb"]);
+    let order = site.order(&draft).await;
+    site.pay(&order).await;
+    let order = site.settled(&order).await;
+    let card = &order["cards"][0];
+    assert_eq!(card["package"]["dataMb"], 5120 + 1024);
+    assert_eq!((&card["package"]["days"], &card["package"]["addOns"][0]["addOnId"]), (&json!(30), &json!("data-1gb")));
+    assert_eq!((&card["operator"], &card["imsiProfile"]), (&json!("meridian"), &json!("7")));
+    // What is bought later counts as well, on either order.
+    let more = json!({"addOnIds": ["data-1gb"], "payment": "balance"});
+    let more = changing(&site, card["subscriptionId"].as_str().unwrap(), "top-ups", &more).send().await.expect(201);
+    for order in [site.settled(&order).await, site.settled(&more).await] {
+        let package = &order["cards"][0]["package"];
+        assert_eq!((&package["dataMb"], list(package, "addOns").len()), (&json!(5120 + 2048), 2), "{package}");
+    }
+    assert_eq!(more["profiles"], json!([]));
+    let swap = changing(&site, card["subscriptionId"].as_str().unwrap(), "sim-swap", &json!({})).send().await.expect(201);
+    assert_eq!(swap["cards"][0]["package"], Value::Null, "a swap brings no plan");
+    // The one that costs least stands first.
+    let profiles: Vec<&str> = list(&order, "profiles").iter().map(|profile| profile["imsiProfile"].as_str().unwrap()).collect();
+    assert_eq!(profiles, ["7", "2"]);
     site.stop().await;
 }
 

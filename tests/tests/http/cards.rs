@@ -131,6 +131,16 @@ async fn a_swap_hands_the_rule_on() {
     site.stop().await;
 }
 
+/// Why a card cannot be archived and restored now, as it is told to managers; `""` for what can be done.
+async fn why_not(site: &Site, iccid: &str) -> [String; 2] {
+    let card = site.get(format!("/v1/sims/{iccid}")).by(By::Manager).send().await.expect(200);
+    [("archive", 0), ("restore", 1)].map(|(action, at)| {
+        let told = &card["actions"][at];
+        assert_eq!((&told["action"], &told["allowed"]), (&json!(action), &json!(told["code"].is_null())), "{told}");
+        told["code"].as_str().unwrap_or_default().to_owned()
+    })
+}
+
 #[tokio::test]
 async fn a_card_from_stock_leaves_it_and_comes_back() {
     let site = Site::start().await;
@@ -142,13 +152,20 @@ async fn a_card_from_stock_leaves_it_and_comes_back() {
         slots.push((sim(&site, iccid).await.slot.unwrap(), iccid));
     }
     let next = slots.iter().min().unwrap().1.as_str();
+    assert_eq!(why_not(&site, next).await, ["", "not_archived"]);
     for _ in 0..2 {
         let archived = asking(&site, next, "archive").send().await.expect(200);
         assert_eq!((&archived["status"], &archived["orderNum"]), (&json!("archived"), &Value::Null));
     }
+    assert_eq!(why_not(&site, next).await, ["done", ""]);
+    let own = site.get(format!("/v1/sims/{next}")).by(By::Partner).send().await;
+    own.problem(404, "not_found", None);
     assert_eq!(site.available(POOL).await, before - 1);
     let order = delivered(&site, &by_balance(PLAN)).await;
     assert_ne!(card(&order), next, "it is not sold");
+    assert_eq!(why_not(&site, card(&order)).await, ["in_use", "not_archived"]);
+    let own = site.get(format!("/v1/sims/{}", card(&order))).by(By::Partner).send().await.expect(200);
+    assert!(own.get("actions").is_none(), "what managers may do is no partner's concern");
     // Its slot was drawn and was dead, which counts until the sweep after the next has passed it.
     for _ in 0..2 {
         drained(&site).await;
@@ -160,6 +177,7 @@ async fn a_card_from_stock_leaves_it_and_comes_back() {
     let again = asking(&site, next, "restore").send().await.problem(409, "not_possible", None);
     assert_eq!(again["reason"], "not_archived");
     assert_eq!(asking(&site, next, "archive").send().await.problem(409, "not_possible", None)["reason"], "in_progress");
+    assert_eq!(why_not(&site, next).await, ["in_progress", "not_archived"]);
     pause(&site, "sweep", false).await;
     drained(&site).await;
     assert_eq!(stands(&site, next).await["status"], "blank");

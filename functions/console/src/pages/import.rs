@@ -148,7 +148,7 @@ async fn ask(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
     }
     let commit = form.text("step") == "commit" && form.text("checked") == short_hash(&[file]);
     if commit {
-        let skip = if form.has("skipInvalid") { "true" } else { "" };
+        let skip = if form.ticked("skipInvalid")? { "true" } else { "" };
         return match request(desk, file).query("skipInvalid", skip).send::<Import>().await {
             Ok(import) => {
                 let said = format!("{} went into stock.", count(import.accepted, "card", "cards"));

@@ -8,6 +8,7 @@ use crate::frame::{Section, pager};
 use crate::http::encoded;
 use crate::model::{DayLevel, Import, Level, Page};
 use crate::words::{state, text, time, words};
+use futures_util::future::try_join;
 use lambda_http::{Body, Response};
 use maud::{Markup, html};
 use serde_json::{Map, Value};
@@ -15,10 +16,10 @@ use std::fmt::Write;
 
 /// The page.
 pub async fn list(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
-    let levels: Page<Level> = desk.api.call("GET /v1/inventory").send().await?;
+    let levels = desk.api.call("GET /v1/inventory").send::<Page<Level>>();
     let batches =
         desk.api.call("GET /v1/inventory/imports").query("limit", "10").query("cursor", desk.visit.query.text("cursor"));
-    let batches: Page<Import> = batches.send().await?;
+    let (levels, batches) = try_join(levels, batches.send::<Page<Import>>()).await?;
     let content = html! {
         div.head { h1 { "Inventory" } a.button href="/console/inventory/import" { "Import cards" } }
         section aria-labelledby="pools" {
@@ -96,7 +97,7 @@ pub async fn pool(desk: &Desk<'_>, id: &str, attempt: Option<Attempt<'_>>) -> Re
         div.columns {
             div {
                 section aria-labelledby="facts" {
-                    h2.hidden #facts { "The pool" }
+                    h2 #facts { "The pool" }
                     dl.facts {
                         (fact("Available", html! { (level.available) }))
                         (fact("Came in", html! { (level.added) }))

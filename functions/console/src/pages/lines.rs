@@ -9,16 +9,17 @@ use crate::frame::{Section, order_link, order_path, sim_link, subscriber_link};
 use crate::http::encoded;
 use crate::model::{Action, Line, Order, Page, Plan};
 use crate::words::{Time, data, none, state, text, time, words};
+use futures_util::future::try_join3;
 use lambda_http::{Body, Response};
 use maud::{Markup, html};
 use serde_json::{Map, Value};
 
 /// The page.
 pub async fn show(desk: &Desk<'_>, id: &str, attempt: Option<Attempt<'_>>) -> Result<Response<Body>, Refusal> {
-    let line: Line = desk.api.call("GET /v1/subscriptions/{subscriptionId}").path("subscriptionId", id).send().await?;
-    let actions = actions(desk, id).await?;
+    let line = desk.api.call("GET /v1/subscriptions/{subscriptionId}").path("subscriptionId", id).send::<Line>();
+    let plans = desk.api.call("GET /v1/plans").send::<Page<Plan>>();
+    let (line, actions, plans) = try_join3(line, actions(desk, id), plans).await?;
     let main = super::order::read(desk, &line.order_num).await?;
-    let plans: Page<Plan> = desk.api.call("GET /v1/plans").send().await?;
     let title = main.line_name.clone().unwrap_or_else(|| main.display.clone());
     let content = html! {
         div.head {
@@ -53,7 +54,7 @@ pub async fn actions(desk: &Desk<'_>, id: &str) -> Result<Vec<Action>, Refusal> 
 fn facts(line: &Line, main: &Order) -> Markup {
     html! {
         section aria-labelledby="facts" {
-            h2.hidden #facts { "The line" }
+            h2 #facts { "The line" }
             dl.facts {
                 (fact("Status", state(&line.status)))
                 (fact("In session", state(&line.in_session)))

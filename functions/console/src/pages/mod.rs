@@ -1,6 +1,7 @@
 //! The pages, and which request goes to which.
 
 mod columns;
+mod days;
 mod find;
 mod import;
 mod inventory;
@@ -16,6 +17,7 @@ mod sim;
 mod sim_code;
 mod sims;
 mod subscribers;
+mod who;
 
 use self::settings::{audit, keys, partners, plans};
 use crate::Desk;
@@ -42,6 +44,7 @@ fn get<'a>(desk: &'a Desk<'_>, path: &'a [&'a str]) -> Option<Answer<'a>> {
         [] => Box::pin(async { Ok(redirect("/console/orders")) }),
         ["badge"] => Box::pin(async { Ok(desk.badge().await) }),
         ["find"] => Box::pin(find::find(desk)),
+        ["partners"] => Box::pin(who::names(desk)),
         ["orders"] => Box::pin(orders::list(desk)),
         ["orders.csv"] => Box::pin(orders::export(desk)),
         ["orders", "new"] => Box::pin(new_order::show(desk, None)),

@@ -1,7 +1,7 @@
 //! Creating an order, in the name of a partner.
 
 use super::order_acts::made;
-use super::orders::partners;
+use super::who;
 use crate::Desk;
 use crate::api::Refusal;
 use crate::forms::{Attempt, Fields};
@@ -18,11 +18,9 @@ const CHANNELS: [&str; 5] = ["admin", "web", "mobile_app", "partner", "other"];
 /// The form.
 pub async fn show(desk: &Desk<'_>, attempt: Option<Attempt<'_>>) -> Result<Response<Body>, Refusal> {
     let plans: Page<Plan> = desk.api.call("GET /v1/plans").send().await?;
-    let partners = partners(desk).await;
     let fields = Fields::new("create", attempt);
     let named = |names: &[&str]| names.iter().map(|name| ((*name).to_owned(), words(name))).collect::<Vec<_>>();
     let of_plans = plans.items.iter().map(|plan| (plan.plan_id.clone(), format!("{} · {}", plan.display, plan.price)));
-    let of_partners: Vec<_> = partners.iter().map(|partner| (partner.partner_id.clone(), partner.display.clone())).collect();
     let parts = Fields::address_names("subscriber.postalAddress");
     let query = &desk.visit.query;
     let content = html! {
@@ -52,11 +50,7 @@ pub async fn show(desk: &Desk<'_>, attempt: Option<Attempt<'_>>) -> Result<Respo
         fieldset {
             legend { "Whose, and how it is paid" }
             div.fields {
-                @if of_partners.is_empty() {
-                    (fields.text("partnerId", "Partner").required())
-                } @else {
-                    (fields.choice("partnerId", "Partner", of_partners))
-                }
+                (who::field(&fields, "Partner", query.text("partnerId"), true))
                 (fields.choice("payment", "Payment", named(&["balance", "card", "complimentary"])))
                 (fields.text("eligibleSubscriptionId", "Entitled by line").value(query.text("eligibleSubscriptionId")).hint("complimentary orders only: the line whose plan entitles to it"))
                 (fields.choice("channel", "Channel", named(&CHANNELS)))
@@ -81,7 +75,7 @@ pub async fn create(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
 async fn ask(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
     let form = desk.form();
     let mut body = wanted(form);
-    body.insert("sendEmail".to_owned(), form.has("sendEmail").into());
+    body.insert("sendEmail".to_owned(), form.ticked("sendEmail")?.into());
     let order: Order = desk.api.call("POST /v1/orders").key(form).json(body).send().await?;
     Ok(desk.done(&order_path(&order.order_num), &made("order", &order)))
 }

@@ -6,8 +6,9 @@ use crate::api::Refusal;
 use crate::forms::Attempt;
 use crate::frame::{Section, line_link, order_link, order_path, sim_link, subscriber_link};
 use crate::http::page;
-use crate::model::{Action, Address, Entry, Order, Page};
+use crate::model::{Action, Address, Entry, Order, Page, ProfileName};
 use crate::words::{Time, none, state, text, time, words};
+use futures_util::future::try_join;
 use lambda_http::http::StatusCode;
 use lambda_http::{Body, Response};
 use maud::{Markup, Render, html};
@@ -20,8 +21,14 @@ pub async fn read(desk: &Desk<'_>, num: &str) -> Result<Order, Refusal> {
 
 /// The page.
 pub async fn show(desk: &Desk<'_>, num: &str, attempt: Option<Attempt<'_>>) -> Result<Response<Body>, Refusal> {
-    let order = read(desk, num).await?;
-    whole(desk, &order, attempt).await
+    let (order, actions) = try_join(read(desk, num), actions(desk, num)).await?;
+    whole(desk, &order, &actions, attempt).await
+}
+
+/// What can be done with it now.
+async fn actions(desk: &Desk<'_>, num: &str) -> Result<Vec<Action>, Refusal> {
+    let call = desk.api.call("GET /v1/orders/{orderNum}/actions").path("orderNum", num);
+    Ok(call.send::<Page<Action>>().await?.items)
 }
 
 /// The page with the codes of the cards: from now on somebody knows them, and the API notes it.
@@ -30,12 +37,15 @@ pub async fn show_codes(desk: &Desk<'_>, num: &str) -> Result<Response<Body>, Re
     if desk.visit.partial {
         return Ok(page(StatusCode::OK, order_cards::show(desk, &order)));
     }
-    whole(desk, &order, None).await
+    whole(desk, &order, &actions(desk, num).await?, None).await
 }
 
-async fn whole(desk: &Desk<'_>, order: &Order, attempt: Option<Attempt<'_>>) -> Result<Response<Body>, Refusal> {
-    let actions = desk.api.call("GET /v1/orders/{orderNum}/actions").path("orderNum", &order.order_num);
-    let actions = actions.send::<Page<Action>>().await?.items;
+async fn whole(
+    desk: &Desk<'_>,
+    order: &Order,
+    actions: &[Action],
+    attempt: Option<Attempt<'_>>,
+) -> Result<Response<Body>, Refusal> {
     let codes = order.cards.iter().any(|card| card.code.is_some());
     let under_way = !codes && (order.fulfilment == "fulfilling" || matches!(order.status, 6 | 7) || awaits_mail(order));
     let path = order_path(&order.order_num);
@@ -43,6 +53,7 @@ async fn whole(desk: &Desk<'_>, order: &Order, attempt: Option<Attempt<'_>>) -> 
         div.head {
             p.crumb { a href="/console/orders" { "Orders" } }
             h1 { span.num { (order.order_num) } }
+            a.jump href="#acts" { "To the actions" }
         }
         div.columns {
             div #now hx-get=[under_way.then_some(&path)] hx-trigger=[under_way.then_some("every 3s")]
@@ -56,7 +67,7 @@ async fn whole(desk: &Desk<'_>, order: &Order, attempt: Option<Attempt<'_>>) -> 
             div {
                 section aria-labelledby="acts" {
                     h2 #acts { "Actions" }
-                    (order_acts::show(desk, order, &actions, attempt))
+                    (order_acts::show(desk, order, actions, attempt))
                 }
                 (history("History", &order.history))
             }
@@ -82,7 +93,7 @@ fn attention(order: &Order) -> Markup {
 fn facts(order: &Order) -> Markup {
     html! {
         section aria-labelledby="facts" {
-            h2.hidden #facts { "The order" }
+            h2 #facts { "The order" }
             dl.facts {
                 (fact("Status", html! {
                     (state(&order.status_name)) " " span.sub { "code " (order.status) }
@@ -94,7 +105,8 @@ fn facts(order: &Order) -> Markup {
                     (order.display) span.sub { (order.plan_id) " version " (order.plan_version) }
                     @for add_on in &order.add_ons { span.sub { "+ " (add_on.display) } }
                 }))
-                (fact("Cards", html! { (order.count) " " (words(&order.form_factor)) }))
+                (fact("Cards", html! { (order.count) " " (words(&order.form_factor)) @if order.count > 1 { "s" } }))
+                @if order.status == -1 && !order.profiles.is_empty() { (fact("IMSI profile", profile_to_be(&order.profiles))) }
                 (fact("Price", html! { (order.price) span.sub { "by " (words(&order.payment).to_lowercase()) } }))
                 (fact("Subscriber", html! {
                     (order.subscriber.name) span.sub { (subscriber_link(&order.subscriber.email)) " · " (order.subscriber.language) }
@@ -118,6 +130,16 @@ fn facts(order: &Order) -> Markup {
                 }
                 @if order.note.is_some() { (fact("Note", text(order.note.as_deref()))) }
             }
+        }
+    }
+}
+
+/// Which profile the cards of an order will have that is not paid.
+fn profile_to_be(profiles: &[ProfileName]) -> Markup {
+    html! {
+        @for (index, profile) in profiles.iter().enumerate() {
+            @let name = html! { (profile.operator) " " (profile.imsi_profile) };
+            @if index == 0 { (name) span.sub { "picked once it is paid" } } @else { span.sub { "if sold out, " (name) } }
         }
     }
 }
@@ -201,6 +223,15 @@ fn mails(order: &Order) -> Markup {
     }
 }
 
+/// What an entry says more: people's words as they are, and names of the API's, which stand at the beginning, as words.
+fn in_words(event: &str, note: &str) -> String {
+    let (name, rest) = note.split_at(note.find(':').unwrap_or(note.len()));
+    match event {
+        "voided" | "mail_requested" | "mail_sent" | "mail_failed" => format!("{}{rest}", words(name)),
+        _ => note.to_owned(),
+    }
+}
+
 /// What happened, the newest first.
 pub fn history(title: &str, entries: &[Entry]) -> Markup {
     html! {
@@ -214,7 +245,7 @@ pub fn history(title: &str, entries: &[Entry]) -> Markup {
                             (Time(&entry.at)) " · " (words(&entry.by).to_lowercase())
                             @if let Some(name) = &entry.manager { " " (name) }
                         }
-                        @if let Some(note) = &entry.note { p { (note) } }
+                        @if let Some(note) = &entry.note { p { (in_words(&entry.event, note)) } }
                     }
                 }
             }

@@ -1,17 +1,19 @@
 //! What a manager can do with an order.
 
+use super::days::is_day;
 use super::order;
 use crate::Desk;
 use crate::api::Refusal;
 use crate::forms::{Attempt, Fields};
 use crate::frame::{order_path, sim_link};
-use crate::model::{Action, Order};
+use crate::http::encoded;
+use crate::model::{Action, Card, Order};
 use lambda_http::{Body, Response};
 use maud::{Markup, html};
 use serde_json::{Map, Value};
 
 /// The actions that the page offers, by the API's names, in the order in which they stand there.
-const ACTIONS: [(&str, &str); 10] = [
+const ACTIONS: [(&str, &str); 12] = [
     ("ship", "Ship"),
     ("correct_shipment", "Correct the shipment"),
     ("retry", "Try again"),
@@ -21,6 +23,8 @@ const ACTIONS: [(&str, &str); 10] = [
     ("resend_shipment", "Send the shipment mail again"),
     ("edit_recipient", "Edit the recipient"),
     ("renew", "Renew"),
+    ("top_up", "Top up"),
+    ("swap_sim", "Swap the SIM"),
     ("note", "Write a note"),
 ];
 
@@ -30,16 +34,17 @@ pub fn show(desk: &Desk<'_>, order: &Order, actions: &[Action], attempt: Option<
     // What can be done stands first.
     let mut sorted = ACTIONS;
     sorted.sort_by_key(|(name, _)| known(name).is_none_or(|action| !action.allowed));
-    let lines: Vec<&str> = order.cards.iter().filter_map(|card| card.subscription_id.as_deref()).collect();
     html! {
         div.acts {
             @for (name, title) in sorted {
                 @if let Some(action) = known(name) {
                     @let fields = Fields::new(name, attempt);
-                    @if action.allowed || fields.was_refused() {
+                    @if let Some(form) = form_of_line(name).filter(|_| action.allowed) {
+                        (on_lines(title, form, order, &action.subscription_ids))
+                    } @else if action.allowed || fields.was_refused() {
                         details.act open[fields.was_refused()] {
                             summary { (title) }
-                            (fields.form(desk, &format!("{}/{name}", order_path(&order.order_num)), &inputs(name, &fields, order), title))
+                            (fields.form(desk, &format!("{}/{name}", order_path(&order.order_num)), &inputs(name, &fields, order, action), title))
                         }
                     } @else {
                         div.act.off {
@@ -49,16 +54,46 @@ pub fn show(desk: &Desk<'_>, order: &Order, actions: &[Action], attempt: Option<
                     }
                 }
             }
-            @if let [line] = lines.as_slice() {
-                div.act { a href={ "/console/lines/" (line) } { "Top up, swap the SIM, suspend or cancel" } }
-            } @else if lines.len() > 1 {
-                div.act.off { span { "Top up, swap the SIM, suspend or cancel" } p.hint { "On the line of each card, above." } }
+        }
+    }
+}
+
+/// Where an action is to be found on the page of a line, if that is its place.
+fn form_of_line(action: &str) -> Option<&'static str> {
+    match action {
+        "top_up" => Some("add-plan"),
+        "swap_sim" => Some("swap"),
+        _ => None,
+    }
+}
+
+/// An action on the lines with which it can be done: the form stands on each line's own page.
+fn on_lines(title: &str, form: &str, order: &Order, lines: &[String]) -> Markup {
+    let href = |line: &str| format!("/console/lines/{}#{form}", encoded(line));
+    let card = |line: &String| {
+        let card = order.cards.iter().find(|card| card.subscription_id.as_ref() == Some(line));
+        html! { span.num { (card.map_or(line, |card| &card.iccid)) } }
+    };
+    html! {
+        @match lines {
+            [line] => div.act { a.leads href=(href(line)) { (title) } p.hint { "On the page of the line of card " (card(line)) "." } },
+            lines => {
+                details.act {
+                    summary { (title) }
+                    ul {
+                        @for line in lines {
+                            li { a href=(href(line)) { "the line of card " (card(line)) } }
+                        }
+                    }
+                }
             }
         }
     }
 }
 
-fn inputs(name: &str, fields: &Fields<'_>, order: &Order) -> Markup {
+fn inputs(name: &str, fields: &Fields<'_>, order: &Order, action: &Action) -> Markup {
+    let is_open = |card: &&Card| card.subscription_id.as_ref().is_some_and(|id| action.subscription_ids.contains(id));
+    let renewable = order.cards.iter().filter(is_open);
     let names = Fields::address_names("postalAddress");
     html! {
         @match name {
@@ -91,6 +126,7 @@ fn inputs(name: &str, fields: &Fields<'_>, order: &Order) -> Markup {
                 (fields.text("reason", "Reason").required().hint("the partner reads it"))
             }
             "resend_qr" => {
+                @if let Some(condition) = &action.reason { p.hint { (condition) } }
                 (fields.input("email", "to", "To another address").hint(&order.subscriber.email))
                 (fields.tick("samePhone", "true", &html! { "It is for the phone that the eSIM was installed on" }, false))
             }
@@ -106,7 +142,7 @@ fn inputs(name: &str, fields: &Fields<'_>, order: &Order) -> Markup {
             }
             "renew" => {
                 @if order.cards.len() > 1 {
-                    (fields.choice("iccid", "Card", order.cards.iter().map(|card| (card.iccid.clone(), card.iccid.clone()))))
+                    (fields.choice("iccid", "Card", renewable.map(|card| (card.iccid.clone(), card.iccid.clone()))))
                 }
                 (fields.choice("payment", "Payment", payments()))
             }
@@ -153,7 +189,7 @@ async fn ask(desk: &Desk<'_>, num: &str, action: &str) -> Result<Response<Body>,
             body.insert("kind".to_owned(), action.trim_start_matches("resend_").into());
             form.put(&mut body, "to");
             if action == "resend_qr" {
-                body.insert("samePhone".to_owned(), form.has("samePhone").into());
+                body.insert("samePhone".to_owned(), form.ticked("samePhone")?.into());
             }
             ("POST /v1/orders/{orderNum}/emails", "The mail is on its way.")
         }
@@ -188,6 +224,9 @@ async fn ask(desk: &Desk<'_>, num: &str, action: &str) -> Result<Response<Body>,
 async fn shipped_at(desk: &Desk<'_>, num: &str, day: &str) -> Result<Option<String>, Refusal> {
     if day.is_empty() {
         return Ok(None);
+    }
+    if !is_day(day) {
+        return Err(Refusal::no_day("shippedAt", day));
     }
     if [0, 14].iter().any(|hours| desk.now.plus_seconds(hours * 3600).to_string().starts_with(day)) {
         return Ok(Some(desk.now.to_string()));

@@ -3,8 +3,8 @@
 use super::order::fact;
 use crate::Desk;
 use crate::frame::{line_link, order_path, sim_link};
-use crate::model::{Card, Order};
-use crate::words::{Time, data, state, text};
+use crate::model::{Card, Order, Package};
+use crate::words::{Time, count, data, state, text};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use maud::{Markup, html};
@@ -17,7 +17,7 @@ const MOST_CODES: usize = 10;
 pub fn show(desk: &Desk<'_>, order: &Order) -> Markup {
     let known = order.cards.iter().any(|card| card.code.is_some());
     let has_codes = order.form_factor == "esim" && order.kind != "cancel_subscription";
-    let working = |card: &Card| matches!(card.status.as_str(), "ready" | "installed" | "active" | "ended" | "provisioning");
+    let working = |card: &Card| matches!(card.status.as_str(), "ready" | "installed" | "active" | "ended");
     html! {
         section #cards aria-labelledby="cards-title" {
             h2 #cards-title { "Cards" }
@@ -63,6 +63,14 @@ pub fn code(card: &Card, with_picture: bool) -> Markup {
     }
 }
 
+/// What is valid for a card: its data, how long, and what was added.
+fn package_of(package: &Package) -> Markup {
+    html! {
+        (package.data_mb.map_or_else(|| "Unlimited".to_owned(), data)) ", " (count(package.days as usize, "day", "days"))
+        @for add_on in &package.add_ons { span.sub { "+ " (add_on.display) } }
+    }
+}
+
 fn one(card: &Card, with_picture: bool) -> Markup {
     html! {
         article.card {
@@ -71,7 +79,12 @@ fn one(card: &Card, with_picture: bool) -> Markup {
             dl.facts {
                 @if let Some(id) = &card.subscription_id { (fact("Line", line_link(id))) }
                 @if card.mobile_number.is_some() { (fact("Number", text(card.mobile_number.as_deref()))) }
-                (fact("Used", html! { (data(card.used_mb)) }))
+                @if let Some(package) = &card.package { (fact("Data package", package_of(package))) }
+                (fact("Used", html! {
+                    (data(card.used_mb))
+                    @if let Some(mb) = card.package.as_ref().and_then(|package| package.data_mb) { " of " (data(mb)) }
+                }))
+                (fact("IMSI profile", html! { (card.operator) " " (card.imsi_profile) }))
                 @if let Some(from) = &card.start_date { (fact("Started", html! { (Time(from)) })) }
                 @if let Some(until) = &card.end_date { (fact("Ends", html! { (Time(until)) })) }
                 @if card.start_date.is_none() && let Some(before) = &card.activate_before { (fact("Activate before", html! { (Time(before)) })) }

@@ -1,18 +1,18 @@
 //! The Orders Table.
 
 use super::columns::{Column, chooser, chosen, hidden, in_file, shown};
+use super::{days, who};
 use crate::Desk;
 use crate::api::{Call, Refusal};
 use crate::csv;
-use crate::forms::{Attempt, Fields, refused};
+use crate::forms::{Attempt, Fields, not_shown};
 use crate::frame::{Section, order_link, pager, sim_link, subscriber_link};
 use crate::http::Form;
-use crate::model::{Order, Page, Partner, Shipment};
+use crate::model::{Order, Page, Shipment};
 use crate::words::{Time, count, none, state, text, words};
 use lambda_http::http::StatusCode;
 use lambda_http::{Body, Response};
 use maud::{Markup, html};
-use simdock_domain::Timestamp;
 
 const COLUMNS: &[Column] = &[
     shown("status", "Status", &["status", "statusName"]),
@@ -34,8 +34,6 @@ const COLUMNS: &[Column] = &[
 ];
 /// Orders on a page.
 const LIMIT: &str = "25";
-/// Partners to choose from; where there are more, their ids are typed.
-const MOST_PARTNERS: &str = "50";
 /// The parameters of the API's list, but for times, which are days here.
 const FILTERS: [&str; 8] = ["status", "type", "partnerId", "email", "iccid", "otherOrderId", "otherItemId", "needsAttention"];
 
@@ -52,40 +50,27 @@ const STATUSES: [(&str, &str); 9] = [
 ];
 const TYPES: [&str; 5] = ["activate_subscription", "renewal", "top_up_subscription", "swap_sim", "cancel_subscription"];
 
-fn request<'a>(desk: &'a Desk<'_>, cursor: &str, limit: &str) -> Call<'a> {
+fn request<'a>(desk: &'a Desk<'_>, cursor: &str, limit: &str) -> Result<Call<'a>, Refusal> {
     let query = &desk.visit.query;
     let mut call = desk.api.call("GET /v1/orders").query("limit", limit).query("cursor", cursor);
-    for name in FILTERS {
+    for name in FILTERS.iter().chain(&["sort"]) {
         call = call.query(name, query.text(name));
     }
-    if query.text("sort") == "oldest" {
-        call = call.query("sort", "oldest");
+    for (name, time) in days::asked_for(query)? {
+        call = call.query(name, &time);
     }
-    for (name, days) in [("from", 0), ("to", 1)] {
-        call = call.query(name, &midnight(query, name, days));
-    }
-    call
+    Ok(call)
 }
 
-/// How many minutes the viewer is ahead of UTC on a day that was asked for, as the browser's script says. Without it days are those of UTC.
-fn ahead(query: &Form, name: &str) -> i64 {
-    query.text(&format!("{name}Ahead")).parse::<i64>().unwrap_or(0).clamp(-24 * 60, 24 * 60)
-}
-
-/// The midnight with which a day begins that was asked for, or one that comes so many days later. What is no day goes as it is, for
-/// the API to refuse.
-fn midnight(query: &Form, name: &str, days: i64) -> String {
-    let day = query.text(name);
-    match format!("{day}T00:00:00Z").parse::<Timestamp>() {
-        Ok(midnight) => midnight.plus_seconds(days * 24 * 60 * 60 - ahead(query, name) * 60).to_string(),
-        Err(_) => day.to_owned(),
-    }
+async fn read(desk: &Desk<'_>) -> Result<Page<Order>, Refusal> {
+    let found = request(desk, desk.visit.query.text("cursor"), LIMIT)?.send().await?;
+    who::check(desk, found).await
 }
 
 /// The page.
 pub async fn list(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
     let query = &desk.visit.query;
-    let found = request(desk, query.text("cursor"), LIMIT).send::<Page<Order>>().await;
+    let found = read(desk).await;
     let refusal = match &found {
         Err(refusal) if !refusal.is_about_input() => return Err(refusal.clone()),
         Err(refusal) => Some(refusal),
@@ -97,7 +82,7 @@ pub async fn list(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
             h1 { "Orders" }
             a.button.first href="/console/orders/new" { "Create order" }
         }
-        (filters(query, refusal, &partners(desk).await))
+        (filters(query, refusal))
         @match &found {
             Ok(page) => {
                 div.tools {
@@ -105,24 +90,18 @@ pub async fn list(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
                     (chooser(desk, "orders", COLUMNS))
                     (csv::link(&format!("/console/orders.csv?{}", query.with(&[("cursor", "")]))))
                 }
-                @if page.items.is_empty() { (empty(query, page)) } @else { (table(&columns, &page.items)) }
+                @if page.items.is_empty() { (empty(query, page)) } @else { (table(query, &columns, &page.items)) }
                 (pager(desk.visit, "/console/orders", page.next_cursor.as_ref()))
                 (csv::hint("orders"))
             }
-            Err(refusal) => (refused(refusal)),
+            Err(refusal) => (not_shown(refusal)),
         }
     };
     let status = if refusal.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
     Ok(desk.page_with(status, Section::Orders, "Orders", content).await)
 }
 
-/// The partners to choose from; none where they cannot be told, or are too many to choose from.
-pub async fn partners(desk: &Desk<'_>) -> Vec<Partner> {
-    let page = desk.api.call("GET /v1/partners").query("limit", MOST_PARTNERS).send::<Page<Partner>>().await;
-    page.ok().filter(|page| page.next_cursor.is_none()).map(|page| page.items).unwrap_or_default()
-}
-
-fn filters(query: &Form, refusal: Option<&Refusal>, partners: &[Partner]) -> Markup {
+fn filters(query: &Form, refusal: Option<&Refusal>) -> Markup {
     let attempt = refusal.map(|refusal| Attempt { form: "filter", values: query, refusal });
     let fields = Fields::new("filter", attempt);
     let options = |names: &[&str]| {
@@ -130,38 +109,26 @@ fn filters(query: &Form, refusal: Option<&Refusal>, partners: &[Partner]) -> Mar
         std::iter::once((String::new(), "Any".to_owned())).chain(named).collect::<Vec<_>>()
     };
     let statuses = STATUSES.map(|(value, label)| (value.to_owned(), label.to_owned()));
-    let partners = partners.iter().map(|partner| (partner.partner_id.clone(), partner.display.clone()));
-    let partners: Vec<_> = std::iter::once((String::new(), "Any".to_owned())).chain(partners).collect();
     let sorts = [("", "Newest first"), ("oldest", "Oldest first")].map(|(value, label)| (value.to_owned(), label.to_owned()));
-    let more = ["from", "to", "iccid", "otherOrderId", "otherItemId"].iter().any(|name| !query.text(name).is_empty());
+    let more =
+        days::are_asked_for(query) || ["iccid", "otherOrderId", "otherItemId"].iter().any(|name| !query.text(name).is_empty());
     html! {
         form.filters method="get" action="/console/orders" aria-label="Filter" {
             div.fields {
                 (fields.choice("status", "Status", statuses).value(query.text("status")))
                 (fields.choice("type", "Type", options(&TYPES)).value(query.text("type")))
-                @if partners.len() > 1 {
-                    (fields.choice("partnerId", "Partner", partners).value(query.text("partnerId")))
-                } @else {
-                    (fields.text("partnerId", "Partner").value(query.text("partnerId")))
-                }
+                (who::field(&fields, "Partner", query.text("partnerId"), false))
                 (fields.input("search", "email", "Mail").value(query.text("email")))
-                (fields.choice("sort", "Order by", sorts).value(query.text("sort")))
+                (fields.choice("sort", "Sort", sorts).value(query.text("sort")))
                 label.tick for="filter-attention" {
-                    input #filter-attention type="checkbox" name="needsAttention" value="true" checked[query.has("needsAttention")];
+                    input #filter-attention type="checkbox" name="needsAttention" value="true" checked[query.text("needsAttention") == "true"];
                     span { "Needs attention" }
                 }
             }
             details open[more] {
                 summary { "More filters" }
                 div.fields {
-                    @for (name, label) in [("from", "From"), ("to", "To")] {
-                        @let ahead = format!("{name}Ahead");
-                        @let hint = format!("days in UTC{}", sign_of(query, name));
-                        div data-day=(name) {
-                            (fields.input("date", name, label).value(query.text(name)).hint(&hint))
-                            input type="hidden" name=(ahead) value=(query.text(&ahead));
-                        }
-                    }
+                    (days::fields(&fields, query))
                     (fields.text("iccid", "ICCID").value(query.text("iccid")))
                     (fields.text("otherOrderId", "Own order id").value(query.text("otherOrderId")).hint("of the last 31 days, unless a partner is chosen"))
                     (fields.text("otherItemId", "Own item id").value(query.text("otherItemId")).hint("only together with an own order id"))
@@ -175,34 +142,44 @@ fn filters(query: &Form, refusal: Option<&Refusal>, partners: &[Partner]) -> Mar
     }
 }
 
-/// How the viewer's time stands to UTC on a day that was asked for: `+13:45`, or nothing.
-fn sign_of(query: &Form, name: &str) -> String {
-    match ahead(query, name) {
-        0 => String::new(),
-        ahead => {
-            let (sign, minutes) = (if ahead < 0 { '−' } else { '+' }, ahead.abs());
-            format!("{sign}{:02}:{:02}", minutes / 60, minutes % 60)
-        }
-    }
-}
-
 fn is_filtered(query: &Form) -> bool {
-    FILTERS.iter().chain(&["from", "to"]).any(|name| !query.text(name).is_empty())
+    days::are_asked_for(query) || FILTERS.iter().any(|name| !query.text(name).is_empty())
 }
 
 /// Whether no index leads to the orders but that of days, of which the API's list goes back 31 unless some are named.
 fn goes_by_days(query: &Form) -> bool {
-    ["partnerId", "email", "iccid", "needsAttention", "from", "to"].iter().all(|name| query.text(name).is_empty())
+    !days::are_asked_for(query)
+        && ["partnerId", "email", "iccid", "needsAttention"].iter().all(|name| query.text(name).is_empty())
+}
+
+/// Whether the index that leads to the orders sorts them by partner before their time.
+fn is_by_partner(query: &Form) -> bool {
+    !query.text("email").is_empty() && query.text("partnerId").is_empty() && query.text("iccid").is_empty()
+}
+
+/// The heading of the only column that an index sorts by, which turns the list round.
+fn by_time(query: &Form, heading: &str) -> Markup {
+    let oldest = query.text("sort") == "oldest";
+    let (sorted, arrow, other, then) =
+        if oldest { ("ascending", "↑", "", "newest first") } else { ("descending", "↓", "oldest", "oldest first") };
+    let href = format!("/console/orders?{}", query.with(&[("sort", other), ("cursor", "")]));
+    html! {
+        th scope="col" aria-sort=(sorted) {
+            a href=(href) { (heading) " " span aria-hidden="true" { (arrow) } span.hidden { ", show the " (then) } }
+        }
+    }
 }
 
 fn summary(query: &Form, page: &Page<Order>) -> String {
     let orders = count(page.items.len(), "order", "orders");
     let orders = if goes_by_days(query) { format!("{orders} of the last 31 days") } else { orders };
-    match (page.next_cursor.is_some(), query.text("cursor").is_empty()) {
-        (false, true) => orders,
-        (false, false) => format!("{orders}, the last ones"),
-        (true, _) => format!("{orders} on this page, and more"),
-    }
+    let place = match (page.next_cursor.is_some(), query.text("cursor").is_empty()) {
+        (false, true) => "",
+        (false, false) => ", the last ones",
+        (true, _) => " on this page, and more",
+    };
+    let sorted = if is_by_partner(query) && page.items.len() > 1 { "; partner by partner" } else { "" };
+    format!("{orders}{place}{sorted}")
 }
 
 fn empty(query: &Form, page: &Page<Order>) -> Markup {
@@ -225,13 +202,16 @@ fn empty(query: &Form, page: &Page<Order>) -> Markup {
     }
 }
 
-fn table(columns: &[&Column], orders: &[Order]) -> Markup {
+fn table(query: &Form, columns: &[&Column], orders: &[Order]) -> Markup {
     html! {
         div.scroll role="region" aria-label="Orders" tabindex="0" {
             table {
                 thead { tr {
                     th scope="col" { "Order" }
-                    @for column in columns { th scope="col" class=[matches!(column.id, "count" | "price").then_some("n")] { (column.heading) } }
+                    @for column in columns {
+                        @if column.id == "created" && !is_by_partner(query) { (by_time(query, column.heading)) }
+                        @else { th scope="col" class=[matches!(column.id, "count" | "price").then_some("n")] { (column.heading) } }
+                    }
                 } }
                 tbody {
                     @for order in orders {
@@ -332,31 +312,5 @@ fn in_column(column: &str, order: &Order) -> String {
         "payUntil" => order.pay_until.clone(),
         "createdAt" => order.created_at.clone(),
         _ => String::new(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn days_are_the_viewers_where_the_browser_tells() {
-        for (query, from, until, sign) in [
-            ("from=2026-11-22&to=2026-11-22", "2026-11-22T00:00:00Z", "2026-11-23T00:00:00Z", ""),
-            // The night on which the clocks are set back in Madrid.
-            ("from=2026-10-25&to=2026-10-25&fromAhead=120&toAhead=60", "2026-10-24T22:00:00Z", "2026-10-25T23:00:00Z", "+02:00"),
-            (
-                "from=2026-11-22&to=2026-11-22&fromAhead=-210&toAhead=-210",
-                "2026-11-22T03:30:00Z",
-                "2026-11-23T03:30:00Z",
-                "−03:30",
-            ),
-            ("from=2026-11-22&to=2026-11-22&fromAhead=x&toAhead=", "2026-11-22T00:00:00Z", "2026-11-23T00:00:00Z", ""),
-            ("from=yesterday&to=", "yesterday", "", ""),
-        ] {
-            let query = Form::urlencoded(query);
-            assert_eq!((midnight(&query, "from", 0).as_str(), midnight(&query, "to", 1).as_str()), (from, until));
-            assert_eq!(sign_of(&query, "from"), sign);
-        }
     }
 }

@@ -28,7 +28,9 @@ pub async fn whole(
     attempt: Option<Attempt<'_>>,
     code: Option<&Markup>,
 ) -> Result<Response<Body>, Refusal> {
+    // One that was swapped carries its line no more: what is done with the line is about another card.
     let service = match &sim.subscription_id {
+        _ if sim.status == "archived" => Vec::new(),
         Some(id) => lines::actions(desk, id).await.unwrap_or_default(),
         None => Vec::new(),
     };
@@ -69,14 +71,14 @@ pub async fn whole(
                             }
                         }
                     }
-                    @let archived = sim.status == "archived";
-                    @for (name, title, hint, off) in [
-                        ("archive", "Set aside or archive", "A card in stock leaves it; one on which nothing runs any more is put out of sight.", archived.then_some("The card is archived.")),
-                        ("restore", "Restore", "A card that was set aside and whose code nobody saw goes back into stock.", (!archived).then_some("The card is not archived.")),
+                    @for (name, title, hint) in [
+                        ("archive", "Set aside or archive", "A card in stock leaves it; one on which nothing runs any more is put out of sight."),
+                        ("restore", "Restore", "A card that was set aside and whose code nobody saw goes back into stock."),
                     ] {
                         @let fields = Fields::new(name, attempt);
-                        @if let Some(reason) = off {
-                            div.act.off { span aria-disabled="true" { (title) } p.hint { (reason) } }
+                        @let action = sim.actions.iter().find(|action| action.action == name);
+                        @if let Some(action) = action.filter(|action| !action.allowed && !fields.was_refused()) {
+                            div.act.off { span aria-disabled="true" { (title) } p.hint { (action.reason.as_deref().unwrap_or("Not possible now.")) } }
                         } @else {
                             details.act open[fields.was_refused()] {
                                 summary { (title) }
@@ -94,7 +96,7 @@ pub async fn whole(
 fn facts(desk: &Desk<'_>, sim: &Sim, with_code: bool) -> Markup {
     html! {
         section aria-labelledby="facts" {
-            h2.hidden #facts { "The card" }
+            h2 #facts { "The card" }
             dl.facts {
                 (fact("ICCID", sim_link(&sim.iccid)))
                 (fact("Form factor", html! { (words(&sim.form_factor)) }))

@@ -11,11 +11,12 @@ use lambda_http::http::StatusCode;
 use lambda_http::{Body, Response};
 use maud::{Markup, html};
 
-/// Where the code of a card is asked for; nothing for one that was not sold, or has none.
+/// Where the code of a card is asked for; nothing for one that was not sold, is being changed, or is not used any more.
 pub fn ask(desk: &Desk<'_>, sim: &Sim) -> Markup {
+    let in_use = matches!(sim.status.as_str(), "activation_ready" | "active" | "suspended");
     let path = format!("/console/sims/{}/code", encoded(&sim.iccid));
     html! {
-        @if sim.form_factor == "esim" && sim.order_num.is_some() {
+        @if sim.form_factor == "esim" && sim.order_num.is_some() && in_use {
             details.qr {
                 summary { "QR code" span.hidden { " of card " (sim.iccid) } }
                 form method="post" action=(path) hx-post=(path) hx-swap="outerHTML" {

@@ -1,17 +1,16 @@
 //! The SIMs page: every card, whatever became of it.
 
 use super::columns::{Column, chooser, chosen, hidden, in_file, shown};
-use super::orders::partners;
-use super::sim_code;
+use super::{sim_code, who};
 use crate::Desk;
 use crate::api::{Call, Refusal};
 use crate::csv;
-use crate::forms::{Attempt, Fields, refused};
+use crate::forms::{Attempt, Fields, not_shown};
 use crate::frame::{Section, line_link, order_link, pager, sim_link, subscriber_link};
 use crate::http::Form;
 use crate::model::{Level, Page, Plan, Sim};
 use crate::words::{Time, count, none, state, text, words};
-use futures_util::future::{join, join3};
+use futures_util::future::join;
 use lambda_http::http::StatusCode;
 use lambda_http::{Body, Response};
 use maud::{Markup, html};
@@ -62,7 +61,6 @@ const STATUSES: [&str; 8] =
 
 /// What filters let choose from, each with its name for people; nothing where it cannot be told now.
 struct Known {
-    partners: Vec<(String, String)>,
     plans: Vec<(String, String)>,
     pools: Vec<Level>,
 }
@@ -71,9 +69,8 @@ impl Known {
     async fn read(desk: &Desk<'_>) -> Self {
         let plans = desk.api.call("GET /v1/plans").send::<Page<Plan>>();
         let pools = desk.api.call("GET /v1/inventory").send::<Page<Level>>();
-        let (partners, plans, pools) = join3(partners(desk), plans, pools).await;
+        let (plans, pools) = join(plans, pools).await;
         Self {
-            partners: partners.into_iter().map(|partner| (partner.partner_id, partner.display)).collect(),
             plans: plans
                 .map(|page| page.items.into_iter().map(|plan| (plan.plan_id, plan.display)).collect())
                 .unwrap_or_default(),
@@ -93,6 +90,11 @@ fn request<'a>(desk: &'a Desk<'_>, cursor: &str, limit: &str) -> Call<'a> {
     FILTERS.iter().chain(&MORE_FILTERS).fold(call, |call, name| call.query(name, desk.visit.query.text(name)))
 }
 
+async fn read(desk: &Desk<'_>) -> Result<Page<Sim>, Refusal> {
+    let found = request(desk, desk.visit.query.text("cursor"), LIMIT).send().await?;
+    who::check(desk, found).await
+}
+
 fn is_filtered(query: &Form) -> bool {
     FILTERS.iter().chain(&MORE_FILTERS).any(|name| !query.text(name).is_empty())
 }
@@ -100,7 +102,7 @@ fn is_filtered(query: &Form) -> bool {
 /// The page.
 pub async fn list(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
     let query = &desk.visit.query;
-    let (found, known) = join(request(desk, query.text("cursor"), LIMIT).send::<Page<Sim>>(), Known::read(desk)).await;
+    let (found, known) = join(read(desk), Known::read(desk)).await;
     let refusal = match &found {
         Err(refusal) if !refusal.is_about_input() => return Err(refusal.clone()),
         Err(refusal) => Some(refusal),
@@ -135,7 +137,7 @@ pub async fn list(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
                 (pager(desk.visit, "/console/sims", page.next_cursor.as_ref()))
                 (csv::hint("cards"))
             }
-            Err(refusal) => (refused(refusal)),
+            Err(refusal) => (not_shown(refusal)),
         }
     };
     let status = if refusal.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
@@ -146,15 +148,13 @@ fn filters(query: &Form, refusal: Option<&Refusal>, known: &Known) -> Markup {
     let fields = Fields::new("filter", refusal.map(|refusal| Attempt { form: "filter", values: query, refusal }));
     let named = |names: &[&str]| names.iter().map(|name| ((*name).to_owned(), words(name))).collect::<Vec<_>>();
     let rules = [("true", "With rules"), ("false", "Without rules")].map(|(value, label)| (value.to_owned(), label.to_owned()));
-    // What is not among the known stays what is asked for; where none is known, it is typed.
+    // Where none is known, it is typed.
     let any_of = |name: &'static str, label: &'static str, known: Vec<(String, String)>| {
         let value = query.text(name);
         if known.is_empty() {
             return fields.text(name, label).value(value);
         }
-        let other =
-            (!value.is_empty() && known.iter().all(|(known, _)| known != value)).then(|| (value.to_owned(), value.to_owned()));
-        let options = std::iter::once((String::new(), "Any".to_owned())).chain(other).chain(known);
+        let options = std::iter::once((String::new(), "Any".to_owned())).chain(known);
         fields.choice(name, label, options).value(value)
     };
     let text = |name: &'static str, label: &'static str| fields.text(name, label).value(query.text(name));
@@ -174,7 +174,7 @@ fn filters(query: &Form, refusal: Option<&Refusal>, known: &Known) -> Markup {
                 summary { "More filters" }
                 div.fields {
                     (text("iccid", "ICCID"))
-                    (any_of("partnerId", "Company", known.partners.clone()))
+                    (who::field(&fields, "Company", query.text("partnerId"), false))
                     (fields.input("search", "email", "End user").value(query.text("email")))
                     (any_of("planId", "Plan", known.plans.clone()))
                     (text("label", "Label"))
@@ -260,7 +260,7 @@ pub fn labels(labels: &[String]) -> Markup {
 pub async fn export(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
     // The card itself stands first, whatever was chosen.
     let columns = [vec!["iccid"], in_file(desk.visit, "sims", COLUMNS)].concat();
-    csv::export("sims", &columns, |cursor| request(desk, cursor, "100"), in_column).await
+    csv::export("sims", &columns, |cursor| Ok(request(desk, cursor, "100")), in_column).await
 }
 
 fn in_column(column: &str, sim: &Sim) -> String {

@@ -3,15 +3,15 @@
 use super::lines::{actions, eligible};
 use super::new_order::wanted;
 use super::order_acts::made;
-use super::orders::partners;
+use super::who;
 use crate::Desk;
 use crate::api::Refusal;
-use crate::forms::{Attempt, Fields, refused};
+use crate::forms::{Attempt, Fields, not_shown};
 use crate::frame::{Section, line_link, order_link, order_path, pager, sim_link};
 use crate::http::encoded;
-use crate::model::{Line, Order, Page, Plan, Sim};
+use crate::model::{Line, Order, Page, Plan};
 use crate::words::{Time, count, none, state, text, words};
-use futures_util::future::join_all;
+use futures_util::future::{join_all, try_join};
 use lambda_http::http::StatusCode;
 use lambda_http::{Body, Response};
 use maud::{Markup, html};
@@ -43,10 +43,10 @@ pub async fn show(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
         }
         @match &found {
             None => div.blank { p { "Whom are you looking for? Enter the address that the orders were made with." } },
-            Some(Err(refusal)) => (refused(refusal)),
+            Some(Err(refusal)) => (not_shown(refusal)),
             Some(Ok((lines, next, orders))) => {
                 section aria-labelledby="lines" { h2 #lines { "Lines" } (table(lines)) (pager(desk.visit, "/console/subscribers", next.as_ref())) }
-                section aria-labelledby="orders" { h2 #orders { "Latest orders" } (latest(email, orders)) }
+                section aria-labelledby="orders" { h2 #orders { "Orders" } (latest(email, orders)) }
             }
         }
     };
@@ -58,6 +58,12 @@ pub async fn show(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
 type WithGift = (Line, Markup);
 
 async fn subscriber(desk: &Desk<'_>, email: &str) -> Result<(Vec<WithGift>, Option<String>, Vec<Order>), Refusal> {
+    let orders = desk.api.call("GET /v1/orders").query("email", email).query("limit", "10").send::<Page<Order>>();
+    let ((lines, next), orders) = try_join(lines(desk, email), orders).await?;
+    Ok((lines, next, orders.items))
+}
+
+async fn lines(desk: &Desk<'_>, email: &str) -> Result<(Vec<WithGift>, Option<String>), Refusal> {
     let call = desk.api.call("GET /v1/subscriptions").query("email", email).query("limit", LINES);
     let page: Page<Line> = call.query("cursor", desk.visit.query.text("cursor")).send().await?;
     let gifts = page.items.iter().map(async |line: &Line| match line.status.as_str() {
@@ -65,9 +71,7 @@ async fn subscriber(desk: &Desk<'_>, email: &str) -> Result<(Vec<WithGift>, Opti
         _ => actions(desk, &line.subscription_id).await.map(|actions| eligible(&actions)),
     });
     let gifts = join_all(gifts).await.into_iter().collect::<Result<Vec<_>, _>>()?;
-    let lines = page.items.into_iter().zip(gifts).collect();
-    let orders: Page<Order> = desk.api.call("GET /v1/orders").query("email", email).query("limit", "10").send().await?;
-    Ok((lines, page.next_cursor, orders.items))
+    Ok((page.items.into_iter().zip(gifts).collect(), page.next_cursor))
 }
 
 fn add_line(email: &str, like: Option<&Order>) -> String {
@@ -131,7 +135,6 @@ fn latest(email: &str, orders: &[Order]) -> Markup {
 /// The form for one line more.
 pub async fn show_add_line(desk: &Desk<'_>, attempt: Option<Attempt<'_>>) -> Result<Response<Body>, Refusal> {
     let plans: Page<Plan> = desk.api.call("GET /v1/plans").send().await?;
-    let of_partners: Vec<_> = partners(desk).await.into_iter().map(|partner| (partner.partner_id, partner.display)).collect();
     let fields = Fields::new("add-line", attempt);
     let query = &desk.visit.query;
     let of_plans = plans.items.iter().filter(|plan| plan.form_factors.iter().any(|form| form == "esim"));
@@ -153,11 +156,7 @@ pub async fn show_add_line(desk: &Desk<'_>, attempt: Option<Attempt<'_>>) -> Res
                 (fields.input("email", "subscriber.email", "Mail").value(query.text("email")).required())
                 (fields.text("subscriber.name", "Subscriber’s name").value(query.text("name")).required())
                 (fields.text("subscriber.language", "Language").value("en").width("short"))
-                @if of_partners.is_empty() {
-                    (fields.text("partnerId", "Partner").value(query.text("partnerId")).required())
-                } @else {
-                    (fields.choice("partnerId", "Partner", of_partners).value(query.text("partnerId")))
-                }
+                (who::field(&fields, "Partner", query.text("partnerId"), true))
                 (fields.choice("payment", "Payment", methods).value(query.text("payment")))
                 (fields.text("eligibleSubscriptionId", "Entitled by line").value(given).hint("if it is complimentary"))
             }
@@ -183,12 +182,23 @@ async fn ask(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
     body.insert("count".to_owned(), 1.into());
     body.insert("channel".to_owned(), "admin".into());
     let ordered: Order = desk.api.call("POST /v1/orders").key(form).json(body).send().await?;
-    let mut said = made("line", &ordered);
-    let iccid = ordered.iccids.first().or_else(|| ordered.cards.first().map(|card| &card.iccid));
-    if let Some(iccid) = iccid
-        && let Ok(sim) = desk.api.call("GET /v1/sims/{iccid}").path("iccid", iccid).send::<Sim>().await
-    {
-        said = format!("{said} The system picked card {iccid}: {}, IMSI profile {}.", sim.operator, sim.imsi_profile);
+    let said = format!("{} {}", made("line", &ordered), picked(&ordered));
+    Ok(desk.done(&order_path(&ordered.order_num), said.trim_end()))
+}
+
+/// Which card the system picked for a new line, or will.
+fn picked(order: &Order) -> String {
+    match (order.cards.first(), order.profiles.first()) {
+        (Some(card), _) => {
+            format!("The system picked card {}: {}, IMSI profile {}.", card.iccid, card.operator, card.imsi_profile)
+        }
+        (None, Some(profile)) if order.status == -1 => {
+            let others = if order.profiles.len() > 1 { ", or of the next profile if it is sold out" } else { "" };
+            format!(
+                "Once it is paid, the system picks a card of {}, IMSI profile {}{others}.",
+                profile.operator, profile.imsi_profile
+            )
+        }
+        (None, _) => String::new(),
     }
-    Ok(desk.done(&order_path(&ordered.order_num), &said))
 }

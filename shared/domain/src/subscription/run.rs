@@ -1,6 +1,6 @@
 //! A plan on a subscription, from the day it was bought.
 
-use crate::{AddOnKind, FlowType, Order, OrderNum, Plan, Timestamp, is_zero};
+use crate::{FlowType, Order, OrderNum, Plan, Timestamp, is_zero};
 use serde::{Deserialize, Serialize};
 
 /// A plan on a subscription.
@@ -125,7 +125,7 @@ impl PlanRun {
             plan_version: plan.version,
             flow_type: plan.flow_type,
             days: plan.days,
-            data_mb: plan.data_mb.map(|own| own.saturating_add(data_of(&order.add_on_ids, plan))),
+            data_mb: plan.data_with(&order.add_on_ids),
             add_on_ids: order.add_on_ids.clone(),
             extras: Vec::new(),
             used_mb: 0,
@@ -187,12 +187,6 @@ impl PlanRun {
     pub(super) fn end(&mut self, at: Timestamp, why: OverReason) {
         self.state = RunState::Over { from: self.since().map(|from| from.min(at)), at, why };
     }
-}
-
-/// The data of the data add-ons among these, in MB.
-pub(super) fn data_of(ids: &[String], plan: &Plan) -> u64 {
-    let add_on = |id: &String| plan.add_ons.iter().find(|add_on| add_on.add_on_id == *id);
-    ids.iter().filter_map(add_on).filter(|add_on| add_on.kind == AddOnKind::Data).map(|add_on| u64::from(add_on.amount)).sum()
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]

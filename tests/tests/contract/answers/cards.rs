@@ -77,8 +77,9 @@ async fn cards_are_archived(site: &Site) {
     let card = first(site, "poolId=meridian.7.esim&status=blank").await;
     let card = card["iccid"].as_str().expect("a card");
     let edit = json!({"note": "Reserved", "labels": ["vip"], "rules": {"suspendAtMonthMb": 4000}});
-    let edited = editing(site, card, &edit).send().await.expect(200);
+    let mut edited = editing(site, card, &edit).send().await.expect(200);
     assert_eq!((&edited["note"], &edited["labels"], &edited["rules"]), (&edit["note"], &edit["labels"], &edit["rules"]));
+    edited.as_object_mut().expect("a card").remove("actions").expect("what can be done with it, which no list says");
     assert_eq!(first(site, "label=vip").await, edited);
     for _ in 0..2 {
         assert_eq!(asking(site, card, "archive").by(By::Manager).send().await.expect(200)["status"], "archived");

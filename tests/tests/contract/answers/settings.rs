@@ -146,6 +146,11 @@ async fn partners_and_money(site: &Site) {
     let page = site.get("/v1/partners?limit=1").by(By::Manager).send().await.expect(200);
     assert_eq!(page["items"][0], site.get("/v1/partners/acme").by(By::Manager).send().await.expect(200));
     let next = page["nextCursor"].as_str().expect("a cursor");
+    let names = site.get(format!("/v1/partners?cursor={next}&balances=false&limit=1")).by(By::Manager).send().await.expect(200);
+    assert_eq!((&names["items"][0]["partnerId"], &names["items"][0]["balances"]), (&json!(PARTNER), &Value::Null));
+    assert!(names["nextCursor"].is_string(), "{names}");
+    let bad = site.get("/v1/partners?balances=no").by(By::Manager).send().await;
+    bad.problem(400, "invalid_field", Some("balances"));
     let page = site.get(format!("/v1/partners?cursor={next}")).by(By::Manager).send().await.expect(200);
     assert_eq!(
         list(&page, "items").iter().filter_map(|partner| partner["partnerId"].as_str()).collect::<Vec<_>>(),

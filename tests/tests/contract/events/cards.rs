@@ -77,7 +77,7 @@ async fn what_is_read_before_something_is_asked_for() {
         let actions = || list(&shown, "items").iter().map(|entry| entry["action"].as_str().unwrap()).collect::<Vec<_>>();
         match *name {
             "read-attention" => assert_eq!(shown["total"], 0),
-            "read-order-actions" => assert_eq!(actions(), ["refund", "renew"]),
+            "read-order-actions" => assert_eq!(actions(), ["refund", "renew", "top_up", "swap_sim"]),
             "read-order-without-codes" => {
                 assert_eq!((&shown["cards"][0]["code"], &shown["cards"][0]["iccid"]), (&Value::Null, &shown["iccids"][0]));
             }

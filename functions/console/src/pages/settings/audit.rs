@@ -3,33 +3,55 @@
 use super::tabs;
 use crate::Desk;
 use crate::api::Refusal;
+use crate::forms::{Attempt, Fields, not_shown};
 use crate::frame::{Section, pager};
 use crate::model::{Audit, Page};
+use crate::pages::days;
 use crate::words::{Time, text, words};
+use lambda_http::http::StatusCode;
 use lambda_http::{Body, Response};
-use maud::html;
+use maud::{Markup, html};
 
 /// The page.
 pub async fn list(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
     let query = &desk.visit.query;
-    let mut call = desk.api.call("GET /v1/audit").query("limit", "50").query("cursor", query.text("cursor"));
-    for (name, end) in [("from", "T00:00:00Z"), ("to", "T23:59:59Z")] {
-        if !query.text(name).is_empty() {
-            call = call.query(name, &format!("{}{end}", query.text(name)));
-        }
-    }
-    let page: Page<Audit> = call.send().await?;
-    let fields = crate::forms::Fields::new("filter", None);
+    let found = read(desk).await;
+    let refusal = match &found {
+        Err(refusal) if !refusal.is_about_input() => return Err(refusal.clone()),
+        Err(refusal) => Some(refusal),
+        Ok(_) => None,
+    };
+    let fields = Fields::new("filter", refusal.map(|refusal| Attempt { form: "filter", values: query, refusal }));
     let content = html! {
         div.head { h1 { "Settings" } }
         (tabs("audit"))
         form.filters method="get" action="/console/settings/audit" {
-            div.fields {
-                (fields.input("date", "from", "From").value(query.text("from")))
-                (fields.input("date", "to", "To").value(query.text("to")))
+            div.fields { (days::fields(&fields, query)) }
+            div.buttons {
+                button type="submit" { "Filter" }
+                @if days::are_asked_for(query) { a.button.plain href="/console/settings/audit" { "Clear" } }
             }
-            div.buttons { button type="submit" { "Filter" } }
         }
+        @match &found {
+            Ok(page) => { (table(page)) (pager(desk.visit, "/console/settings/audit", page.next_cursor.as_ref())) }
+            Err(refusal) => (not_shown(refusal)),
+        }
+    };
+    let status = if refusal.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
+    Ok(desk.page_with(status, Section::Settings, "Audit log", content).await)
+}
+
+async fn read(desk: &Desk<'_>) -> Result<Page<Audit>, Refusal> {
+    let query = &desk.visit.query;
+    let mut call = desk.api.call("GET /v1/audit").query("limit", "50").query("cursor", query.text("cursor"));
+    for (name, time) in days::asked_for(query)? {
+        call = call.query(name, &time);
+    }
+    call.send().await
+}
+
+fn table(page: &Page<Audit>) -> Markup {
+    html! {
         @if page.items.is_empty() {
             div.blank { p { @if page.next_cursor.is_some() { "Nothing on these days; there are more to look through." } @else { "Nothing was changed." } } }
         } @else {
@@ -50,7 +72,5 @@ pub async fn list(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
                 }
             }
         }
-        (pager(desk.visit, "/console/settings/audit", page.next_cursor.as_ref()))
-    };
-    Ok(desk.page(Section::Settings, "Audit log", content).await)
+    }
 }

@@ -9,6 +9,7 @@ use crate::http::{Form, encoded};
 use crate::model::{Balance, Key, LedgerEntry, Page, Partner};
 use crate::pages::order::fact;
 use crate::words::{Time, none, state, text, words};
+use futures_util::future::try_join3;
 use lambda_http::{Body, Response};
 use maud::{Markup, html};
 use serde_json::{Map, Value, json};
@@ -74,10 +75,11 @@ fn home(id: &str) -> String {
 
 /// A partner.
 pub async fn show(desk: &Desk<'_>, id: &str, attempt: Option<Attempt<'_>>) -> Result<Response<Body>, Refusal> {
-    let partner: Partner = desk.api.call("GET /v1/partners/{partnerId}").path("partnerId", id).send().await?;
-    let keys: Page<Key> = desk.api.call("GET /v1/keys").query("partnerId", id).send().await?;
+    let partner = desk.api.call("GET /v1/partners/{partnerId}").path("partnerId", id).send::<Partner>();
+    let keys = desk.api.call("GET /v1/keys").query("partnerId", id).send::<Page<Key>>();
     let ledger = desk.api.call("GET /v1/partners/{partnerId}/ledger").path("partnerId", id).query("limit", "20");
-    let ledger: Page<LedgerEntry> = ledger.query("cursor", desk.visit.query.text("cursor")).send().await?;
+    let ledger = ledger.query("cursor", desk.visit.query.text("cursor")).send::<Page<LedgerEntry>>();
+    let (partner, keys, ledger) = try_join3(partner, keys, ledger).await?;
     let content = html! {
         div.head { p.crumb { a href="/console/settings/partners" { "Partners" } } h1 { (partner.display) } }
         div.columns {

@@ -103,7 +103,7 @@ fn facts(plan: &Plan) -> Markup {
                 (fact("Price", html! { (plan.price) }))
                 (fact("Data", html! { (volume(plan)) }))
                 (fact("Days", html! { (plan.days) }))
-                (fact("Renewals", html! { @if plan.flow_type == 0 { "renewed" } @else { "sold once" } }))
+                (fact("Renewals", html! { @if plan.flow_type == 0 { "can be renewed" } @else { "sold once" } }))
                 (fact("SIM type", html! { @match &plan.sim_type { Some(kind) => (words(kind)), None => (none()) } }))
                 (fact("Refunds", html! { (words(kind)) @if let Some(days) = plan.refund_policy["days"].as_u64() { ", " (days) " days" } }))
                 (fact("Form factors", html! { (plan.form_factors.iter().map(|name| words(name)).collect::<Vec<_>>().join(", ")) }))
@@ -196,10 +196,10 @@ fn form(desk: &Desk<'_>, plan: Option<&Plan>, attempt: Option<Attempt<'_>>) -> M
             (fields.text("currency", "Currency").value(&plan.map_or_else(|| "EUR".to_owned(), |plan| plan.price.currency.to_string())).required().width("short"))
             (fields.input("number", "dataMb", "Data in MB").value(&text(|plan| plan.data_mb.map(|mb| mb.to_string()).unwrap_or_default())).hint("empty if unlimited"))
             (fields.input("number", "days", "Days").value(&text(|plan| plan.days.to_string())).required().width("short"))
-            (fields.choice("flowType", "Renewals", named(&[("0", "renewed"), ("1", "sold once")])).value(&text(|plan| plan.flow_type.to_string())))
+            (fields.choice("flowType", "Renewals", named(&[("0", "can be renewed"), ("1", "sold once")])).value(&text(|plan| plan.flow_type.to_string())))
             (fields.choice("simType", "SIM type", named(&[("prepaid", "Prepaid"), ("subscription", "Subscription"), ("paygo", "PAYGO")])).value(&text(|plan| plan.sim_type.clone().unwrap_or_default())))
-            (fields.choice("refundPolicy", "Refunds", named(&[("until_activation", "until activation"), ("within_days", "within days"), ("none", "none")])).value(&text(|plan| plan.refund_policy["kind"].as_str().unwrap_or_default().to_owned())))
-            (fields.input("number", "refundDays", "Days for refunds").value(&text(|plan| plan.refund_policy["days"].as_u64().map(|days| days.to_string()).unwrap_or_default())).width("short"))
+            (fields.choice("refundPolicy.kind", "Refunds", named(&[("until_activation", "until activation"), ("within_days", "within days"), ("none", "none")])).value(&text(|plan| plan.refund_policy["kind"].as_str().unwrap_or_default().to_owned())))
+            (fields.input("number", "refundPolicy.days", "Days for refunds").value(&text(|plan| plan.refund_policy["days"].as_u64().map(|days| days.to_string()).unwrap_or_default())).width("short"))
             (fields.text("apn", "APN").value(&text(|plan| plan.apn.clone())).required())
             (fields.text("swapPrice", "Price of a SIM swap").value(&text(|plan| plan.swap_price.map(decimal).unwrap_or_default())).hint("empty if free").width("short"))
             (fields.text("partners", "Sold by").value(&text(|plan| plan.partners.join(" "))).hint("partners’ ids with spaces; empty for all"))
@@ -263,16 +263,13 @@ fn body(form: &Form) -> Result<Map<String, Value>, Refusal> {
         form.put_number(&mut body, name);
     }
     body.insert("price".to_owned(), json!(money("price", form.text("price"))?));
-    let mut policy = json!({ "kind": form.text("refundPolicy") });
-    if form.text("refundPolicy") == "within_days" {
-        policy["days"] = form.text("refundDays").parse::<u32>().map_or_else(|_| Value::Null, Value::from);
-    }
-    body.insert("refundPolicy".to_owned(), policy);
+    form.put(&mut body, "refundPolicy.kind");
+    form.put_number(&mut body, "refundPolicy.days");
     if !form.text("swapPrice").is_empty() {
         body.insert("swapPrice".to_owned(), json!(money("swapPrice", form.text("swapPrice"))?));
     }
     body.insert("formFactors".to_owned(), form.all("formFactors").collect::<Vec<_>>().into());
-    body.insert("pausesWhenSuspended".to_owned(), form.has("pausesWhenSuspended").into());
+    body.insert("pausesWhenSuspended".to_owned(), form.ticked("pausesWhenSuspended")?.into());
     body.insert("countries".to_owned(), words_of(&form.text("countries").to_uppercase()).into());
     for name in ["partners", "complimentaryWith"] {
         let ids = words_of(form.text(name));
