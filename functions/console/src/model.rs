@@ -365,6 +365,8 @@ pub struct Sim {
     pub labels: Vec<String>,
     #[serde(default)]
     pub rules: Rules,
+    pub edition: u64,
+    pub suspendable: bool,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]

@@ -698,13 +698,15 @@ pub struct SimView {
     note: Option<String>,
     labels: Vec<String>,
     rules: RulesView,
+    edition: u32,
+    suspendable: bool,
 }
 
 impl SimView {
     /// What partners see of it: what managers wrote about a card is for managers.
     #[must_use]
     pub fn for_partner(self) -> Self {
-        Self { note: None, labels: Vec::new(), rules: RulesView { suspend_at_month_mb: None }, ..self }
+        Self { note: None, labels: Vec::new(), rules: RulesView { suspend_at_month_mb: None }, edition: 0, ..self }
     }
 }
 
@@ -734,7 +736,7 @@ impl SimView {
         let (partner_id, end_user) =
             (order.map(|order| order.partner_id.clone()), order.map(|order| order.subscriber.email.as_str().to_owned()));
         let plan = plan.map(|plan| plan.display.clone());
-        let SimReport { sim, status, .. } = report;
+        let SimReport { sim, status, suspendable, .. } = report;
         Self {
             iccid: sim.iccid.to_string(),
             status: status.name(),
@@ -765,6 +767,8 @@ impl SimView {
             note: sim.note,
             labels: sim.labels,
             rules: RulesView { suspend_at_month_mb: sim.rules.suspend_at_month_mb },
+            edition: sim.edition,
+            suspendable,
         }
     }
 }
