@@ -22,8 +22,8 @@ pub use handler::handle;
 pub use problem::Problem;
 pub use refused::{Cancellation, misfit, not_installed, refused, subscription_to_renew, want_service};
 pub use request::{
-    MAX_BODY, body_of, cursor, header, idempotency_key, is_id, json_object, order_num, path_parameter, query_parameters, route,
-    write_cursor,
+    MAX_BODY, body_of, cursor, header, idempotency_key, is_id, json_object, optional_idempotency_key, order_num, path_parameter,
+    query_parameters, replayed, route, write_cursor,
 };
 pub use serve::{answer, serve};
 pub use settings::{

@@ -54,6 +54,33 @@ async fn a_request_for_a_key_makes_one_however_often_it_is_sent_at_once() {
 }
 
 #[tokio::test]
+async fn a_request_for_a_partner_makes_one_however_often_it_is_sent_at_once() {
+    let site = Site::still().await;
+    let ask = |key: &str, body: &Value| asking(&site, Method::POST, "/v1/partners", body).header("Idempotency-Key", key);
+    let body = json!({"partnerId": "acme", "display": "Acme", "giftQuota": 2});
+    let sent = join_all((0..10).map(|_| ask("once", &body).send())).await;
+    let made: Vec<Value> = sent.iter().filter(|answer| answer.status == 201).map(|answer| answer.expect(201)).collect();
+    assert_eq!((made.len(), made[0]["partnerId"].as_str()), (1, Some("acme")));
+    for again in sent.iter().filter(|answer| answer.status != 201) {
+        assert_eq!((again.expect(200), again.header("idempotency-replayed")), (made[0].clone(), Some("true")));
+    }
+    // Much later it is shown as it is then; another request for the same id is another.
+    let change = asking(&site, Method::PATCH, "/v1/partners/acme", &json!({"display": "Acme Travel"}));
+    let changed = change.send().await.expect(200);
+    assert_eq!(ask("once", &body).send().await.expect(200), changed);
+    let taken = ask("twice", &body).send().await;
+    assert_eq!(taken.problem(409, "not_possible", None)["reason"], "partner_exists");
+    let taken = ask("", &body).without("Idempotency-Key").send().await;
+    assert_eq!(taken.problem(409, "not_possible", None)["reason"], "partner_exists");
+    let other = json!({"partnerId": "beta", "display": "Beta"});
+    ask("once", &other).send().await.problem(422, "idempotency_key_reused", Some("Idempotency-Key"));
+    site.get("/v1/partners/beta").by(By::Manager).send().await.problem(404, "not_found", None);
+    let log = site.get("/v1/audit").by(By::Manager).send().await.expect(200);
+    assert_eq!(list(&log, "items").iter().filter(|entry| entry["action"] == "partner_created" && entry["target"] == "acme").count(), 1);
+    site.stop().await;
+}
+
+#[tokio::test]
 async fn a_session_at_the_desk_ends_with_its_key_and_after_eight_hours() {
     let site = Site::still().await;
     let body = json!({"role": "manager", "name": "Mia"});

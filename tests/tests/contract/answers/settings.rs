@@ -121,6 +121,14 @@ async fn partners_and_money(site: &Site) {
     assert_eq!(made, json!({"partnerId": "acme", "display": "Acme", "giftQuota": 2, "gifts": 0, "balances": []}));
     let again = asking(site, "POST", "/v1/partners", &json!({"partnerId": "acme", "display": "Another"})).send().await;
     assert_eq!(again.problem(409, "not_possible", None)["reason"], "partner_exists");
+    let once = async |display: &str| {
+        let body = json!({"partnerId": "zeta", "display": display});
+        asking(site, "POST", "/v1/partners", &body).header("Idempotency-Key", "one partner").send().await
+    };
+    let first = once("Zeta").await.expect(201);
+    let again = once("Zeta").await;
+    assert_eq!((again.header("idempotency-replayed"), again.expect(200)), (Some("true"), first));
+    once("Omega").await.problem(422, "idempotency_key_reused", Some("Idempotency-Key"));
     let watch =
         json!({"display": "Acme Travel", "alarmLevels": [{"amount": 500, "currency": "EUR"}, {"amount": 9, "currency": "JPY"}]});
     let changed = asking(site, "PATCH", "/v1/partners/acme", &watch).send().await.expect(200);
@@ -149,7 +157,7 @@ async fn partners_and_money(site: &Site) {
     let page = site.get(format!("/v1/partners?cursor={next}")).by(By::Manager).send().await.expect(200);
     assert_eq!(
         list(&page, "items").iter().filter_map(|partner| partner["partnerId"].as_str()).collect::<Vec<_>>(),
-        [PARTNER, "other-travel"]
+        [PARTNER, "other-travel", "zeta"]
     );
 
     // What orders move, as their partner reads it.

@@ -64,7 +64,7 @@ async fn ask_new(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
         form.put(&mut body, name);
     }
     form.put_number(&mut body, "giftQuota");
-    let partner: Partner = desk.api.call("POST /v1/partners").json(body).send().await?;
+    let partner: Partner = desk.api.call("POST /v1/partners").key(form).json(body).send().await?;
     Ok(desk.done(&home(&partner.partner_id), "The partner was made. It needs a key to order by itself."))
 }
 
