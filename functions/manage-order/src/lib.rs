@@ -3,10 +3,12 @@
 use lambda_http::http::StatusCode;
 use lambda_http::{Body, Request, Response};
 use simdock_api::{
-    Fields, Problem, authenticate, handle, json, json_object, manager, not_installed, optional_idempotency_key, order_num, postal_address, refused, replayed, route,
-    show,
+    Fields, Problem, authenticate, handle, json, json_object, manager, not_installed, optional_idempotency_key, order_num,
+    postal_address, refused, replayed, route, show,
 };
-use simdock_domain::{Asked, Command, EmailAddress, Iccid, LineState, MailKind, Recipient, Rejected, Shipment, Timestamp, decide_by, short_hash};
+use simdock_domain::{
+    Asked, Command, EmailAddress, Iccid, LineState, MailKind, Recipient, Rejected, Shipment, Timestamp, decide_by, short_hash,
+};
 use simdock_runtime::{Config, ConfigError};
 use simdock_store::{Facts, Store};
 

@@ -5,6 +5,7 @@ mod auth;
 mod fields;
 mod gifts;
 mod handler;
+mod plans;
 mod problem;
 mod refused;
 mod request;
@@ -19,6 +20,7 @@ pub use auth::{Session, authenticate, card_visible_to, manager, partner_id, visi
 pub use fields::Fields;
 pub use gifts::eligible;
 pub use handler::handle;
+pub use plans::{PlanQuery, plans_for};
 pub use problem::Problem;
 pub use refused::{Cancellation, misfit, not_installed, refused, subscription_to_renew, want_service};
 pub use request::{

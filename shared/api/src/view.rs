@@ -457,9 +457,10 @@ fn paid_through(provider: Provider) -> &'static str {
 
 /// Who gave money back, or did not, of what stands first in the note: the balance, if all refunds of so much are of what came from it.
 fn gave_back(order: &Order, note: &str) -> &'static str {
-    let mut through = order.refunds.iter().filter(|refund| note.starts_with(&refund.amount.to_string())).map(|refund| {
-        order.payments.get(refund.payment).map_or("payment_provider", |payment| paid_through(payment.provider))
-    });
+    let mut through =
+        order.refunds.iter().filter(|refund| note.starts_with(&refund.amount.to_string())).map(|refund| {
+            order.payments.get(refund.payment).map_or("payment_provider", |payment| paid_through(payment.provider))
+        });
     match through.next() {
         Some("balance") if through.all(|by| by == "balance") => "balance",
         Some(_) | None => "payment_provider",

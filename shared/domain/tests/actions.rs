@@ -624,7 +624,10 @@ fn a_mail_that_makes_no_sense_is_not_sent() {
     let quiet = Order { send_email: false, ..place("quiet", draft(1), &one_off(), at(0)) };
     let quiet = provision(&pay(&quiet, 1, at(10)), at(20));
     assert_eq!(quiet.mails, []);
-    assert!(decide(&quiet, Command::SendAgain { kind: MailKind::Qr, to: None, asked: None }, at(90)).is_ok(), "asked for by hand");
+    assert!(
+        decide(&quiet, Command::SendAgain { kind: MailKind::Qr, to: None, asked: None }, at(90)).is_ok(),
+        "asked for by hand"
+    );
 }
 
 #[test]

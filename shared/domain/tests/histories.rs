@@ -658,7 +658,12 @@ impl World {
             match subscription.claim(change) {
                 Ok(next) => self.put(&next, false)?,
                 Err(Rejected::Closed(closed)) => {
-                    return Ok(Some(Command::RevocationRefused { line, provisioned: true, overtaken: true, reason: closed.explain().0.into() }));
+                    return Ok(Some(Command::RevocationRefused {
+                        line,
+                        provisioned: true,
+                        overtaken: true,
+                        reason: closed.explain().0.into(),
+                    }));
                 }
                 Err(_) => {}
             }

@@ -521,8 +521,12 @@ fn a_request_for_the_whole_order_is_about_what_can_be_given_back() {
     assert_eq!(about(&order, 21), [0, 2], "what is asked for again");
     let order = decide(&order, Command::Revoked { line: 0 }, at(22)).unwrap();
     assert_eq!(cancel(&order, about(&order, 23), 23), Err(Rejected::Done));
-    let order =
-        decide(&order, Command::RevocationRefused { line: 2, provisioned: true, overtaken: false, reason: "installed".into() }, at(24)).unwrap();
+    let order = decide(
+        &order,
+        Command::RevocationRefused { line: 2, provisioned: true, overtaken: false, reason: "installed".into() },
+        at(24),
+    )
+    .unwrap();
     assert!(order.attention().contains(&Attention::CancellationRefused), "a person has to know");
     let noted = decide(&order, Command::Note("told the subscriber".into()), at(25)).unwrap();
     assert!(!noted.attention().contains(&Attention::CancellationRefused));
@@ -605,7 +609,8 @@ fn codes_of_cancelled_cards_are_not_mailed_any_more() {
 #[test]
 fn a_carrier_that_refuses_makes_the_card_live_again() {
     let order = cancel(&live(1), vec![0], 20).unwrap();
-    let refused = Command::RevocationRefused { line: 0, provisioned: true, overtaken: false, reason: "installed meanwhile".into() };
+    let refused =
+        Command::RevocationRefused { line: 0, provisioned: true, overtaken: false, reason: "installed meanwhile".into() };
     let order = decide(&order, refused, at(21)).unwrap();
     assert_eq!(order.status(at(21)), Status::Normal);
     assert_eq!(order.owed(), []);

@@ -232,7 +232,10 @@ fn commands(order: &Order) -> Vec<(&'static str, Command)> {
         plain(Command::CorrectShipment { corrects: "1".into(), carrier: "Correios".into(), number: "2".into(), at: None }),
         what("the name", recipient(Recipient { name: Some("Bea".into()), ..Recipient::default() })),
         what("the postal address", recipient(Recipient { address: Some(address("Porto")), ..Recipient::default() })),
-        what("the confirmation", Command::SendAgain { kind: MailKind::Confirmation, to: Some("b@example.com".parse().unwrap()), asked: None }),
+        what(
+            "the confirmation",
+            Command::SendAgain { kind: MailKind::Confirmation, to: Some("b@example.com".parse().unwrap()), asked: None },
+        ),
         what("the QR code", Command::SendAgain { kind: MailKind::Qr, to: Some("b@example.com".parse().unwrap()), asked: None }),
         plain(Command::Retry),
         plain(Command::Note("called".into())),

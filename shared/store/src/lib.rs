@@ -33,7 +33,7 @@ mod sweep;
 mod transaction;
 mod write;
 
-pub use api_keys::{EndKey, Key, KeyMade, Principal, StoredKey};
+pub use api_keys::{EndKey, Key, KeyMade, KeyPosition, Principal, StoredKey};
 pub use attention::Waiting;
 pub use audit::{ADMINISTRATOR, Act, AuditEntry, AuditPosition, AuditQuery};
 pub use error::{Conflict, StoreError};

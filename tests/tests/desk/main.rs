@@ -11,6 +11,7 @@ mod browser;
 mod door;
 mod driver;
 mod lines;
+mod markup;
 mod orders;
 mod pictures;
 mod settings;

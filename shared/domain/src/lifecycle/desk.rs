@@ -2,8 +2,8 @@
 
 use super::Rejected;
 use crate::order::{
-    Asked, Attempts, Entry, Event, LineState, Mail, MailKind, MailState, Order, OrderType, PostalAddress, Refund, RefundState, ReturnReason,
-    Shipment,
+    Asked, Attempts, Entry, Event, LineState, Mail, MailKind, MailState, Order, OrderType, PostalAddress, Refund, RefundState,
+    ReturnReason, Shipment,
 };
 use crate::{EmailAddress, FormFactor, Timestamp};
 

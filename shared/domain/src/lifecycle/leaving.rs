@@ -44,13 +44,7 @@ pub(super) fn revoked(order: &Order, next: &mut Order, line: usize, now: Timesta
     Ok(())
 }
 
-pub(super) fn not_revoked(
-    order: &Order,
-    next: &mut Order,
-    line: usize,
-    provisioned: bool,
-    why: Entry,
-) -> Result<(), Rejected> {
+pub(super) fn not_revoked(order: &Order, next: &mut Order, line: usize, provisioned: bool, why: Entry) -> Result<(), Rejected> {
     order.expect_cancelling(line)?;
     next.lines[line].state = if provisioned { LineState::Live } else { LineState::Pending };
     let Entry { at, event, note, .. } = why;

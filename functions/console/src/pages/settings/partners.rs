@@ -6,7 +6,7 @@ use crate::api::Refusal;
 use crate::forms::{Attempt, Fields};
 use crate::frame::{Section, order_link, pager};
 use crate::http::{Form, encoded};
-use crate::model::{Balance, Key, LedgerEntry, Page, Partner};
+use crate::model::{Balance, LedgerEntry, Page, Partner};
 use crate::pages::order::fact;
 use crate::words::{Time, none, state, text, words};
 use lambda_http::{Body, Response};
@@ -75,7 +75,7 @@ fn home(id: &str) -> String {
 /// A partner.
 pub async fn show(desk: &Desk<'_>, id: &str, attempt: Option<Attempt<'_>>) -> Result<Response<Body>, Refusal> {
     let partner: Partner = desk.api.call("GET /v1/partners/{partnerId}").path("partnerId", id).send().await?;
-    let keys: Page<Key> = desk.api.call("GET /v1/keys").query("partnerId", id).send().await?;
+    let keys = keys::read(desk, id).await?;
     let ledger = desk.api.call("GET /v1/partners/{partnerId}/ledger").path("partnerId", id).query("limit", "20");
     let ledger: Page<LedgerEntry> = ledger.query("cursor", desk.visit.query.text("cursor")).send().await?;
     let content = html! {
@@ -101,7 +101,7 @@ pub async fn show(desk: &Desk<'_>, id: &str, attempt: Option<Attempt<'_>>) -> Re
                     (entries(&ledger.items))
                     (pager(desk.visit, &home(id), ledger.next_cursor.as_ref()))
                 }
-                (keys::section(desk, &keys.items, id, attempt))
+                (keys::section(desk, &keys, id, attempt))
             }
             section aria-labelledby="acts" {
                 h2 #acts { "Actions" }
