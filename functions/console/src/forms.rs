@@ -77,6 +77,11 @@ impl<'a> Fields<'a> {
         self.attempt.is_some()
     }
 
+    /// Whether it was refused for a reason that has this code.
+    pub fn was_refused_as(&self, code: &str) -> bool {
+        self.attempt.is_some_and(|attempt| attempt.refusal.code == code)
+    }
+
     /// What was typed into a field before, if the form was refused.
     pub fn typed(&self, name: &str) -> Option<&'a str> {
         self.attempt.map(|attempt| attempt.values.raw(name))

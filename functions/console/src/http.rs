@@ -49,6 +49,11 @@ impl Form {
         self.raw(name).trim()
     }
 
+    /// The same, if there is anything in it.
+    pub fn given(&self, name: &str) -> Option<&str> {
+        Some(self.text(name)).filter(|text| !text.is_empty())
+    }
+
     /// A field's first value as it came.
     pub fn raw(&self, name: &str) -> &str {
         self.0.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)

@@ -393,6 +393,8 @@ pub struct Sim {
     /// Of a card by its number only: whether it can be archived and restored.
     #[serde(default)]
     pub actions: Vec<Action>,
+    pub edition: u64,
+    pub suspendable: bool,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]

@@ -55,6 +55,7 @@ fn tone(name: &str) -> Tone {
         | "provisioning_failed"
         | "refund_failed"
         | "cancellation_refused"
+        | "cancellation_overtaken"
         | "disputed"
         | "mail_failed"
         | "mail_undelivered"

@@ -3,10 +3,12 @@
 use lambda_http::http::StatusCode;
 use lambda_http::{Body, Request, Response};
 use simdock_api::{
-    Fields, Problem, authenticate, handle, json, json_object, manager, not_installed, order_num, postal_address, refused, route,
-    show,
+    Fields, Problem, authenticate, handle, json, json_object, manager, not_installed, optional_idempotency_key, order_num,
+    postal_address, refused, replayed, route, show,
 };
-use simdock_domain::{Command, EmailAddress, Iccid, LineState, MailKind, Recipient, Rejected, Shipment, Timestamp, decide_by};
+use simdock_domain::{
+    Asked, Command, EmailAddress, Iccid, LineState, MailKind, Recipient, Rejected, Shipment, Timestamp, decide_by, short_hash,
+};
 use simdock_runtime::{Config, ConfigError};
 use simdock_store::{Facts, Store};
 
@@ -37,12 +39,12 @@ impl App {
         let name = manager(&principal)?;
         let num = order_num(request)?;
         tracing::Span::current().record("orderNum", num.as_str());
-        let (mut fields, _) = json_object(request)?;
+        let (mut fields, canonical) = json_object(request)?;
         let now = self.store.clock().now();
         let (command, phone) = match route(request).as_str() {
             "POST /v1/orders/{orderNum}/shipment" => (shipment(&mut fields, now)?, Phone::Any),
             "PATCH /v1/orders/{orderNum}/recipient" => (recipient(&mut fields)?, Phone::Any),
-            "POST /v1/orders/{orderNum}/emails" => email(&mut fields)?,
+            "POST /v1/orders/{orderNum}/emails" => email(&mut fields, asked(request, name, &canonical)?)?,
             "POST /v1/orders/{orderNum}/retry" => (Command::Retry, Phone::Any),
             "POST /v1/orders/{orderNum}/notes" => (Command::Note(fields.text("note", 150)?), Phone::Any),
             _ => return Err(Problem::not_found("resource")),
@@ -50,6 +52,14 @@ impl App {
         fields.finish()?;
         for _ in 0..DECISIONS {
             let order = self.store.order(&num).await?.ok_or_else(|| Problem::not_found("order"))?;
+            if let Command::SendAgain { asked: Some(asked), .. } = &command
+                && let Some(before) = order.asked(&asked.key)
+            {
+                if before != asked {
+                    return Err(Problem::idempotency_key_reused());
+                }
+                return Ok(replayed(json(StatusCode::OK, &show(&self.store, &principal, &order).await?)));
+            }
             if phone == Phone::Unknown {
                 not_installed(&self.store, &order).await?;
             }
@@ -109,12 +119,18 @@ fn recipient(fields: &mut Fields) -> Result<Command, Problem> {
     Ok(Command::EditRecipient(recipient))
 }
 
-fn email(fields: &mut Fields) -> Result<(Command, Phone), Problem> {
+/// The request, if it came with a key by which it can be told from others.
+fn asked(request: &Request, by: &str, canonical: &str) -> Result<Option<Asked>, Problem> {
+    let key = optional_idempotency_key(request)?;
+    Ok(key.map(|key| Asked { key: short_hash(&["email", by, key]), fingerprint: short_hash(&[canonical]) }))
+}
+
+fn email(fields: &mut Fields, asked: Option<Asked>) -> Result<(Command, Phone), Problem> {
     let kind = fields.choice("kind", &["qr", "confirmation", "shipment"], MailKind::from_name)?;
     let kind = kind.ok_or_else(|| Problem::missing_field("kind"))?;
     let same_phone = fields.flag("samePhone", false)?;
     let phone = if kind == MailKind::Qr && !same_phone { Phone::Unknown } else { Phone::Any };
-    Ok((Command::SendAgain { kind, to: address(fields, "to")? }, phone))
+    Ok((Command::SendAgain { kind, to: address(fields, "to")?, asked }, phone))
 }
 
 fn address(fields: &mut Fields, name: &str) -> Result<Option<EmailAddress>, Problem> {

@@ -3,9 +3,9 @@
 use crate::App;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use lambda_http::http::{HeaderValue, StatusCode};
+use lambda_http::http::StatusCode;
 use lambda_http::{Body, Request, Response};
-use simdock_api::{KeyView, Problem, idempotency_key, is_id, json, json_object, path_parameter};
+use simdock_api::{KeyView, Problem, is_id, json, json_object, optional_idempotency_key, path_parameter, replayed};
 use simdock_domain::{Timestamp, short_hash};
 use simdock_store::{ADMINISTRATOR, EndKey, KeyMade, Principal};
 
@@ -14,7 +14,7 @@ const LONGEST_OVERLAP: i64 = 30 * 86_400;
 
 impl App {
     pub(crate) async fn create_key(&self, by: &str, request: &Request) -> Result<Response<Body>, Problem> {
-        let once = request.headers().contains_key("Idempotency-Key").then(|| idempotency_key(request)).transpose()?;
+        let once = optional_idempotency_key(request)?;
         let (mut fields, _) = json_object(request)?;
         let role = fields.choice("role", &["partner", "manager"], |name| Some(name == "manager"))?;
         let for_manager = role.ok_or_else(|| Problem::missing_field("role"))?;
@@ -51,9 +51,7 @@ impl App {
             KeyMade::Now(stored) => Ok(json(StatusCode::CREATED, &KeyView::new(stored, Some(key), now))),
             // Nobody has that key any more but who got the answer to the first request.
             KeyMade::Before(stored) if (&stored.key.principal, &stored.key.label) == (&principal, &label) => {
-                let mut response = json(StatusCode::OK, &KeyView::new(stored, None, now));
-                response.headers_mut().insert("Idempotency-Replayed", HeaderValue::from_static("true"));
-                Ok(response)
+                Ok(replayed(json(StatusCode::OK, &KeyView::new(stored, None, now))))
             }
             KeyMade::Before(_) => Err(Problem::idempotency_key_reused()),
         }

@@ -1,11 +1,13 @@
 //! Partners and their balances.
 
 use crate::App;
-use lambda_http::http::{HeaderValue, StatusCode};
+use lambda_http::http::StatusCode;
 use lambda_http::{Body, Request, Response};
-use simdock_api::{CreditView, Fields, PartnerView, Problem, idempotency_key, json, json_object, partner_id};
-use simdock_domain::{Money, short_hash};
-use simdock_store::{Credit, Credited, Partner, PartnerChange, Principal};
+use simdock_api::{
+    CreditView, Fields, PartnerView, Problem, idempotency_key, json, json_object, optional_idempotency_key, partner_id, replayed,
+};
+use simdock_domain::{Asked, Money, short_hash};
+use simdock_store::{Credit, Credited, Partner, PartnerChange, PartnerMade, Principal};
 
 /// The most that a credit or an alarm level can be, in minor units: far from where sums overflow.
 const MOST_MONEY: i64 = 1_000_000_000_000;
@@ -16,7 +18,8 @@ const MOST_LEVELS: usize = 20;
 
 impl App {
     pub(crate) async fn create_partner(&self, by: &str, request: &Request) -> Result<Response<Body>, Problem> {
-        let (mut fields, _) = json_object(request)?;
+        let key = optional_idempotency_key(request)?;
+        let (mut fields, canonical) = json_object(request)?;
         let partner_id = fields.text("partnerId", 32)?;
         // It becomes a part of keys, and stands in paths.
         let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_';
@@ -27,10 +30,20 @@ impl App {
         let gift_quota = fields.optional_whole("giftQuota", 0, MOST_GIFTS)?.unwrap_or(0);
         fields.finish()?;
         let partner = Partner { partner_id, display, gift_quota, gifts: 0 };
-        if !self.store.put_partner(&partner, by).await? {
-            return Err(Problem::not_possible("partner_exists", "There is a partner with this partnerId already."));
+        let made = match key {
+            Some(key) => {
+                let asked = Asked { key: short_hash(&["partner", by, key]), fingerprint: short_hash(&[&canonical]) };
+                self.store.put_partner_once(&asked, &partner, by).await?
+            }
+            None if self.store.put_partner(&partner, by).await? => PartnerMade::Now,
+            None => PartnerMade::Taken,
+        };
+        match made {
+            PartnerMade::Now => self.shown(StatusCode::CREATED, &partner.partner_id).await,
+            PartnerMade::Before(id) => Ok(replayed(self.shown(StatusCode::OK, &id).await?)),
+            PartnerMade::KeyReused => Err(Problem::idempotency_key_reused()),
+            PartnerMade::Taken => Err(Problem::not_possible("partner_exists", "There is a partner with this partnerId already.")),
         }
-        self.shown(StatusCode::CREATED, &partner.partner_id).await
     }
 
     pub(crate) async fn change_partner(
@@ -76,7 +89,7 @@ impl App {
         }
         let reference = format!("credit#{}", short_hash(&["credit", by, key]));
         let credit = Credit::new(&id, amount, &reference).by(by, &note);
-        let replayed = match self.store.credit(&credit).await? {
+        let before = match self.store.credit(&credit).await? {
             Credited::Now => false,
             Credited::Before(before) if before.amount == amount && before.note.as_ref() == Some(&note) => true,
             Credited::Before(_) => return Err(Problem::idempotency_key_reused()),
@@ -85,12 +98,8 @@ impl App {
             }
         };
         let balance = self.store.balance(&id, amount.currency).await?;
-        let status = if replayed { StatusCode::OK } else { StatusCode::CREATED };
-        let mut response = json(status, &CreditView { reference, balance });
-        if replayed {
-            response.headers_mut().insert("Idempotency-Replayed", HeaderValue::from_static("true"));
-        }
-        Ok(response)
+        let credit = CreditView { reference, balance };
+        Ok(if before { replayed(json(StatusCode::OK, &credit)) } else { json(StatusCode::CREATED, &credit) })
     }
 }
 

@@ -23,7 +23,8 @@ pub struct App {
 
 /// What a manager asks for.
 enum Wish {
-    Edit(Vec<SimEdit>),
+    /// Of this edition of what is noted, or of whichever there is.
+    Edit(Vec<SimEdit>, Option<u32>),
     Archive,
     Restore,
 }
@@ -43,7 +44,7 @@ impl App {
         let principal = authenticate(&self.store, request).await?;
         let name = manager(&principal)?;
         let wish = match route(request).as_str() {
-            "PATCH /v1/sims/{iccid}" => Wish::Edit(edits(request)?),
+            "PATCH /v1/sims/{iccid}" => edits(request)?,
             "POST /v1/sims/{iccid}/archive" => Wish::Archive,
             "POST /v1/sims/{iccid}/restore" => Wish::Restore,
             _ => return Err(Problem::not_found("resource")),
@@ -61,7 +62,16 @@ impl App {
 
     async fn carry_out(&self, wish: &Wish, sim: &Sim, by: &str) -> Result<Result<(), Conflict>, Problem> {
         Ok(match wish {
-            Wish::Edit(edits) => self.store.edit_sim(sim, edits, by).await?,
+            Wish::Edit(edits, based_on) => {
+                if based_on.is_some_and(|edition| edition != sim.edition) {
+                    return Err(Problem::edition_conflict(sim.edition));
+                }
+                let suspends = |edit: &SimEdit| matches!(edit, SimEdit::Rules(rules) if rules.suspend_at_month_mb.is_some());
+                if edits.iter().any(suspends) && !self.takes_requests(sim).await? {
+                    return Err(Problem::preloaded());
+                }
+                self.store.edit_sim(sim, edits, by).await?
+            }
             Wish::Archive => {
                 let subscription = match &sim.subscription {
                     None => None,
@@ -72,11 +82,16 @@ impl App {
             Wish::Restore => self.store.restore_sim(sim, sim.restoring(self.store.clock().now()).map_err(kept)?, by).await?,
         })
     }
+
+    async fn takes_requests(&self, sim: &Sim) -> Result<bool, Problem> {
+        Ok(self.store.operator(&sim.pool.operator).await?.is_some_and(|operator| operator.takes_requests()))
+    }
 }
 
 /// What is to be changed: the fields that are there, those that are null to nothing.
-fn edits(request: &Request) -> Result<Vec<SimEdit>, Problem> {
+fn edits(request: &Request) -> Result<Wish, Problem> {
     let (mut fields, _) = json_object(request)?;
+    let based_on = fields.optional_whole("basedOn", 0, u32::MAX)?;
     let mut edits = Vec::new();
     if fields.is_null("note") {
         edits.push(SimEdit::Note(None));
@@ -99,7 +114,7 @@ fn edits(request: &Request) -> Result<Vec<SimEdit>, Problem> {
         edits.push(SimEdit::Rules(read_rules(rules)?));
     }
     fields.finish()?;
-    if edits.is_empty() { Err(Problem::missing_field("note, labels or rules")) } else { Ok(edits) }
+    if edits.is_empty() { Err(Problem::missing_field("note, labels or rules")) } else { Ok(Wish::Edit(edits, based_on)) }
 }
 
 fn read_rules(mut rules: Fields) -> Result<SimRules, Problem> {

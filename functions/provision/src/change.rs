@@ -97,7 +97,7 @@ fn command(job: Job, outcome: &Result<(), CarrierError>) -> Command {
     match (job, outcome) {
         (Job::Revoke, Ok(())) => Command::Revoked { line: 0 },
         (Job::Revoke, Err(CarrierError::Final { reason })) => {
-            Command::RevocationRefused { line: 0, provisioned: true, reason: reason.clone() }
+            Command::RevocationRefused { line: 0, provisioned: true, overtaken: false, reason: reason.clone() }
         }
         (Job::Revoke, Err(CarrierError::Retryable { retry_after, .. })) => {
             Command::RevocationDelayed { retry_after: *retry_after }

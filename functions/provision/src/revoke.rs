@@ -18,9 +18,14 @@ struct Answer {
     line: usize,
     sim: Sim,
     outcome: Result<(), CarrierError>,
-    /// Whether it was not asked, since another change of the subscription was first.
+    /// Whether another change of the subscription was first, and may come to its end.
     refused: bool,
+    /// Whether it was not asked, since something else was first.
+    overtaken: bool,
 }
+
+/// A swap came to its end first.
+const SWAPPED: &str = "The SIM was swapped first: another card carries the line, and it is installed on a phone.";
 
 /// Whether a line's subscription waits for it.
 enum Claim {
@@ -58,8 +63,11 @@ impl App {
         }
         let asked = asked.into_iter().map(async |(line, sim, claim)| {
             let refused = matches!(claim, Claim::Refused(_));
-            let outcome = self.revoke_card(&order, &sim, claim, now).await?;
-            Ok::<_, JobFailed>(Answer { line, sim, outcome, refused })
+            if let Some(reason) = overtaken(&order, &sim, &claim) {
+                return Ok(Answer { line, sim, outcome: Err(CarrierError::Final { reason }), refused, overtaken: true });
+            }
+            let outcome = self.revoke_card(&order, &sim, &claim, now).await?;
+            Ok::<_, JobFailed>(Answer { line, sim, outcome, refused, overtaken: false })
         });
         let answers = join_all(asked).await.into_iter().collect::<Result<Vec<_>, _>>()?;
         self.record_revoked(order, answers).await
@@ -69,24 +77,12 @@ impl App {
         &self,
         order: &Order,
         sim: &Sim,
-        claim: Claim,
+        claim: &Claim,
         now: Timestamp,
     ) -> Result<Result<(), CarrierError>, JobFailed> {
-        match claim {
-            // An app may have told of an install that the operator will not hear of. Once it was asked, it is the operator that knows.
-            Claim::Ours(_)
-                if order.kind == OrderType::ActivateSubscription
-                    && sim.profile.installed_at.is_some()
-                    && order.revoking.is_some_and(|attempts| attempts.failed == 0) =>
-            {
-                return Ok(Err(CarrierError::Final { reason: NotRefundable::Installed.explain().1.to_owned() }));
-            }
-            Claim::Ours(_) => {}
-            Claim::Ended { begun } if begun || sim.profile.installed_at.is_some() => {
-                return Ok(Err(CarrierError::Final { reason: Closed::Ended.explain().1.to_owned() }));
-            }
-            Claim::Ended { .. } => return Ok(Ok(())),
-            Claim::Refused(reason) => return Ok(Err(CarrierError::Final { reason })),
+        // Its card was stopped with the subscription.
+        if matches!(claim, Claim::Ended { .. }) {
+            return Ok(Ok(()));
         }
         if let Err(error) = self.reach(&sim.pool.operator).await? {
             return Ok(Err(error));
@@ -108,7 +104,7 @@ impl App {
             };
             // The cancellation was asked for, and a swap came to its end first: another card carries it, and somebody has installed that.
             if subscription.ended.is_none() && order.lines[line].iccid.as_ref() != Some(&subscription.iccid) {
-                return Ok(Claim::Refused(NotRefundable::Installed.explain().1.to_owned()));
+                return Ok(Claim::Refused(SWAPPED.to_owned()));
             }
             let open = subscription.plans.iter().filter(|run| run.is_open());
             let others = open.map(|run| usize::from(run.order != order.num) + run.extras.len()).sum();
@@ -173,6 +169,21 @@ impl App {
     }
 }
 
+/// What came before a line's card could be revoked, so that its carrier is not asked.
+fn overtaken(order: &Order, sim: &Sim, claim: &Claim) -> Option<String> {
+    let installed = sim.profile.installed_at.is_some();
+    match claim {
+        // An app may have told of an install that the operator will not hear of. Once it was asked, it is the operator that knows.
+        Claim::Ours(_) => {
+            let not_asked = order.revoking.is_some_and(|attempts| attempts.failed == 0);
+            let stays = order.kind == OrderType::ActivateSubscription && installed && not_asked;
+            stays.then(|| NotRefundable::Installed.explain().1.to_owned())
+        }
+        Claim::Ended { begun } => (*begun || installed).then(|| Closed::Ended.explain().1.to_owned()),
+        Claim::Refused(reason) => Some(reason.clone()),
+    }
+}
+
 fn commands(answers: &[Answer]) -> Vec<Command> {
     let mut delayed: Option<Option<u32>> = None;
     let mut commands: Vec<Command> = Vec::new();
@@ -181,7 +192,12 @@ fn commands(answers: &[Answer]) -> Vec<Command> {
             Ok(()) => commands.push(Command::Revoked { line: answer.line }),
             Err(CarrierError::Final { reason }) => {
                 let provisioned = answer.sim.subscription.is_some();
-                commands.push(Command::RevocationRefused { line: answer.line, provisioned, reason: reason.clone() });
+                commands.push(Command::RevocationRefused {
+                    line: answer.line,
+                    provisioned,
+                    overtaken: answer.overtaken,
+                    reason: reason.clone(),
+                });
             }
             Err(CarrierError::Retryable { reason, retry_after }) => {
                 tracing::warn!(reason, "revocation is put off");

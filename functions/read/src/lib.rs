@@ -9,8 +9,8 @@ use lambda_http::http::StatusCode;
 use lambda_http::{Body, Request, Response};
 use simdock_api::{
     ImportView, InventoryView, ListView, PlanView, Problem, SimView, WaitingView, authenticate, card_visible_to, handle, is_id,
-    json, list_entry, manager, order_actions, order_num, path_parameter, query_parameters, route, show_sim, show_subscription,
-    show_with, subscription_actions, subscription_of, visible_to, write_cursor,
+    json, list_entry, manager, order_actions, order_num, path_parameter, plans_for, query_parameters, route, show_sim,
+    show_subscription, show_with, subscription_actions, subscription_of, visible_to, write_cursor,
 };
 use simdock_domain::Iccid;
 use simdock_runtime::{Config, ConfigError};
@@ -137,13 +137,18 @@ impl App {
     }
 
     async fn plans(&self, principal: &Principal, request: &Request) -> Result<Response<Body>, Problem> {
-        query_parameters(request, &[])?;
-        let plans = self.store.plans().await?;
-        let sold = plans.iter().filter(|plan| match principal {
-            Principal::Manager { .. } => true,
-            Principal::Partner { partner_id } => plan.sold_by(partner_id),
-        });
-        let items = sold.map(|plan| PlanView::from(plan.as_ref())).collect();
+        let (mut query, subscription) = query::plans(principal, request)?;
+        if let Some(id) = subscription {
+            query.subscription = Some(subscription_of(&self.store, principal, &id).await?);
+        }
+        let named = principal.is_manager().then_some(query.partner_id.as_ref()).flatten();
+        if let Some(partner) = named
+            && self.store.partner(partner).await?.is_none()
+        {
+            return Err(Problem::invalid_field("partnerId", "is no partner"));
+        }
+        let plans = plans_for(&self.store, principal, &query).await?;
+        let items = plans.iter().map(|plan| PlanView::from(plan.as_ref())).collect();
         Ok(json(StatusCode::OK, &ListView { items, next_cursor: None }))
     }
 

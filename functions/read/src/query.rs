@@ -1,10 +1,10 @@
 //! What lists are asked for.
 
 use lambda_http::Request;
-use simdock_api::{Codes, Problem, cursor, flag_parameter, query_parameters};
+use simdock_api::{Codes, PlanQuery, Problem, cursor, flag_parameter, query_parameters};
 use simdock_domain::{CurrencyError, EmailAddress, EmailAddressError, Iccid, OrderType, PoolId, SimType, Status, Timestamp};
 use simdock_store::{
-    AuditQuery, Bounds, ImportPosition, InSession, LedgerQuery, LineQuery, ListQuery, Principal, SimQuery, SimStatus,
+    AuditQuery, Bounds, ImportPosition, InSession, KeyPosition, LedgerQuery, LineQuery, ListQuery, Principal, SimQuery, SimStatus,
 };
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -84,7 +84,7 @@ pub fn orders(principal: &Principal, request: &Request) -> Result<ListQuery, Pro
     let partner_id = parameters.partner(principal)?;
     let email = parameters.email()?;
     let types: Vec<&str> = OrderType::ALL.iter().map(|kind| kind.name()).collect();
-    let query = ListQuery {
+    Ok(ListQuery {
         partner_id,
         limit: parameters.limit()?,
         after: parameters.cursor()?,
@@ -98,11 +98,7 @@ pub fn orders(principal: &Principal, request: &Request) -> Result<ListQuery, Pro
         needs_attention: parameters.take("needsAttention", "can only be true", |text| (text == "true").then_some(()))?.is_some(),
         other_order_id: parameters.short("otherOrderId")?,
         other_item_id: parameters.short("otherItemId")?,
-    };
-    if query.other_item_id.is_some() && query.other_order_id.is_none() {
-        return Err(Problem::invalid_field("otherItemId", "can be asked for together with otherOrderId only"));
-    }
-    Ok(query)
+    })
 }
 
 /// Which codes of an order's cards are asked for.
@@ -185,6 +181,18 @@ pub fn sims(request: &Request) -> Result<SimQuery, Problem> {
     if query.goes_on() { Ok(query) } else { Err(Problem::invalid_cursor()) }
 }
 
+/// Which plans are asked for, apart from the subscription, whose id stands beside them. A partner sees those that it may sell; a
+/// manager those of the partner that it names, or all.
+pub fn plans(principal: &Principal, request: &Request) -> Result<(PlanQuery, Option<String>), Problem> {
+    let mut parameters = Parameters(query_parameters(request, &["partnerId", "subscriptionId", "payment"])?);
+    let (partner_id, subscription) = (parameters.partner(principal)?, parameters.short("subscriptionId")?);
+    let by_balance = parameters.take("payment", "can only be balance", |text| (text == "balance").then_some(()))?.is_some();
+    if by_balance && partner_id.is_none() && subscription.is_none() {
+        return Err(Problem::invalid_field("payment", "can be asked for together with partnerId or subscriptionId only"));
+    }
+    Ok((PlanQuery { partner_id, subscription: None, by_balance }, subscription))
+}
+
 /// Which partners are asked for: so many, behind this one, and whether with their balances.
 pub fn partners(request: &Request) -> Result<(usize, Option<String>, bool), Problem> {
     let mut parameters = Parameters(query_parameters(request, &["limit", "cursor", "balances"])?);
@@ -219,9 +227,10 @@ pub fn plan_version(request: &Request) -> Result<Option<u32>, Problem> {
     parameters.take("version", "must be a whole number from 1", |text| text.parse().ok().filter(|version| *version > 0))
 }
 
-/// Whose keys are asked for: this partner's, or else the managers'.
-pub fn keys(request: &Request) -> Result<Option<String>, Problem> {
-    Parameters(query_parameters(request, &["partnerId"])?).short("partnerId")
+/// Whose keys are asked for, this partner's or else the managers': so many, behind this one.
+pub fn keys(request: &Request) -> Result<(Option<String>, usize, Option<KeyPosition>), Problem> {
+    let mut parameters = Parameters(query_parameters(request, &["limit", "cursor", "partnerId"])?);
+    Ok((parameters.short("partnerId")?, parameters.limit()?, parameters.cursor()?))
 }
 
 /// What of the log is asked for.

@@ -43,11 +43,11 @@ impl App {
 
     pub(crate) async fn keys(&self, principal: &Principal, request: &Request) -> Result<Response<Body>, Problem> {
         manager(principal)?;
-        let partner = query::keys(request)?;
+        let (partner, limit, after) = query::keys(request)?;
         let now = self.store.clock().now();
-        let keys = self.store.keys_of(partner.as_deref()).await?;
-        let items = keys.into_iter().map(|key| KeyView::new(key, None, now)).collect();
-        Ok(json(StatusCode::OK, &ListView { items, next_cursor: None }))
+        let page = self.store.keys_page(partner.as_deref(), limit, after.as_ref()).await?;
+        let items = page.items.into_iter().map(|key| KeyView::new(key, None, now)).collect();
+        Ok(json(StatusCode::OK, &ListView { items, next_cursor: Some(page.next.as_ref().map(write_cursor)) }))
     }
 
     pub(crate) async fn audit(&self, principal: &Principal, request: &Request) -> Result<Response<Body>, Problem> {

@@ -123,7 +123,7 @@ mod tests {
         let (_, paid) = orders();
         let [qr, confirmation] = [MailKind::Qr, MailKind::Confirmation];
         let sent = |kind| [Command::ClaimMail(kind), Command::MailSent(kind)];
-        let again = [Command::SendAgain { kind: qr, to: None }];
+        let again = [Command::SendAgain { kind: qr, to: None, asked: None }];
         let all =
             [Command::Provisioned(vec![0])].into_iter().chain(sent(confirmation)).chain(sent(qr)).chain(again).chain(sent(qr));
         assert_eq!(measured(&paid, all.collect()), [Measured::new(Metric::PaymentToMail, 300)]);

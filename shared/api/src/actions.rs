@@ -39,7 +39,7 @@ pub async fn order_actions(store: &Store, principal: &Principal, order: &Order) 
         return Ok(vec![refund, renew, top_up, swap_sim]);
     }
     let command = |action, command: Command| view(action, carried_out(order, &command, now));
-    let mail = |action, kind| command(action, Command::SendAgain { kind, to: None });
+    let mail = |action, kind| command(action, Command::SendAgain { kind, to: None, asked: None });
     let mut qr = mail("resend_qr", MailKind::Qr)?;
     if qr.allowed
         && let Err(problem) = not_installed(store, order).await

@@ -5,6 +5,7 @@ mod auth;
 mod fields;
 mod gifts;
 mod handler;
+mod plans;
 mod problem;
 mod refused;
 mod request;
@@ -19,11 +20,12 @@ pub use auth::{Session, authenticate, card_visible_to, manager, partner_id, visi
 pub use fields::Fields;
 pub use gifts::eligible;
 pub use handler::handle;
+pub use plans::{PlanQuery, plans_for};
 pub use problem::Problem;
 pub use refused::{Cancellation, kept, misfit, not_delivered, not_installed, refused, subscription_of_line, want_service};
 pub use request::{
-    MAX_BODY, body_of, cursor, flag_parameter, header, idempotency_key, is_id, json_object, order_num, path_parameter,
-    query_parameters, route, write_cursor,
+    MAX_BODY, body_of, cursor, flag_parameter, header, idempotency_key, is_id, json_object, optional_idempotency_key, order_num,
+    path_parameter, query_parameters, replayed, route, write_cursor,
 };
 pub use serve::{answer, serve};
 pub use settings::{

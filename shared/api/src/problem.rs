@@ -167,6 +167,20 @@ impl Problem {
         Self::new(StatusCode::CONFLICT, "version_conflict", "Version conflict", detail).about("basedOn")
     }
 
+    /// Somebody changed what is noted about the card since the edition that was to be changed.
+    pub fn edition_conflict(edition: u32) -> Self {
+        let detail = format!(
+            "Somebody else changed what is noted about the card: its edition is {edition} by now. Read it, and put your change on that."
+        );
+        Self::new(StatusCode::CONFLICT, "version_conflict", "Version conflict", detail).about("basedOn")
+    }
+
+    /// Nobody can keep the card out of the network.
+    pub fn preloaded() -> Self {
+        let detail = "The operator of this card takes no requests about it, so that nobody can suspend it.";
+        Self::not_possible("preloaded", detail)
+    }
+
     /// The card is bound to another phone.
     pub fn other_device(detail: &str) -> Self {
         Self::new(StatusCode::CONFLICT, "other_device", "Bound to another phone", detail)

@@ -97,8 +97,7 @@ pub async fn want_service(
         Err(rejected) => return Err(service_refused(rejected)),
     };
     if !on && store.is_preloaded(&subscription.pool.operator).await? {
-        let detail = "The operator of this card takes no requests about it, so that nobody can suspend it.";
-        return Err(Problem::not_possible("preloaded", detail));
+        return Err(Problem::preloaded());
     }
     Ok(Some(next))
 }

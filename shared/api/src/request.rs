@@ -1,8 +1,8 @@
 use crate::{Fields, Problem};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use lambda_http::http::header;
-use lambda_http::{Request, RequestExt};
+use lambda_http::http::{HeaderValue, header};
+use lambda_http::{Body, Request, RequestExt, Response};
 use serde::de::{Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
@@ -135,6 +135,17 @@ pub fn idempotency_key(request: &Request) -> Result<&str, Problem> {
         return Err(invalid());
     }
     if key.trim().is_empty() { Err(Problem::idempotency_key_missing()) } else { Ok(key) }
+}
+
+/// The `Idempotency-Key` header where it may be left out.
+pub fn optional_idempotency_key(request: &Request) -> Result<Option<&str>, Problem> {
+    request.headers().contains_key("Idempotency-Key").then(|| idempotency_key(request)).transpose()
+}
+
+/// The answer to a request that came before, which says so.
+pub fn replayed(mut response: Response<Body>) -> Response<Body> {
+    response.headers_mut().insert("Idempotency-Replayed", HeaderValue::from_static("true"));
+    response
 }
 
 /// A parameter of the path.

@@ -1,6 +1,6 @@
-use crate::request::{idempotency_key, is_id};
+use crate::request::{idempotency_key, is_id, replayed};
 use crate::{Fields, Problem, authenticate, json, misfit, show, visible_to};
-use lambda_http::http::{HeaderValue, StatusCode};
+use lambda_http::http::StatusCode;
 use lambda_http::{Body, Request, Response};
 use simdock_domain::{
     ChangeDraft, Channel, Iccid, MAX_COUNT, Order, OrderNum, PaymentMethod, PlaceError, Plan, PostalAddress, Provider,
@@ -28,21 +28,18 @@ pub async fn submit(store: &Store, principal: &Principal, order: Order) -> Resul
         Principal::Partner { .. } => order,
         Principal::Manager { name } => order.by_manager(name, 0),
     };
-    let (order, replayed) = match store.create_order(&order).await? {
+    let (order, before) = match store.create_order(&order).await? {
         Created::New => (order, false),
         Created::Before(before) => (*before, true),
         Created::KeyReused => return Err(Problem::idempotency_key_reused()),
     };
-    answer(store, principal, order, replayed).await
+    answer(store, principal, order, before).await
 }
 
-async fn answer(store: &Store, principal: &Principal, order: Order, replayed: bool) -> Result<Response<Body>, Problem> {
+async fn answer(store: &Store, principal: &Principal, order: Order, before: bool) -> Result<Response<Body>, Problem> {
     let order = pay_at_once(store, order).await?;
-    let mut response = json(if replayed { StatusCode::OK } else { StatusCode::CREATED }, &show(store, principal, &order).await?);
-    if replayed {
-        response.headers_mut().insert("Idempotency-Replayed", HeaderValue::from_static("true"));
-    }
-    Ok(response)
+    let shown = show(store, principal, &order).await?;
+    Ok(if before { replayed(json(StatusCode::OK, &shown)) } else { json(StatusCode::CREATED, &shown) })
 }
 
 /// Pays an order that costs nothing or is paid from the balance, as a webhook would.

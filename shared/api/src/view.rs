@@ -5,8 +5,8 @@ use lambda_http::http::{StatusCode, header};
 use lambda_http::{Body, Response};
 use serde::Serialize;
 use simdock_domain::{
-    Attention, FormFactor, LineState, MailState, Money, NotRefundable, Order, OrderNum, OrderType, Plan, PlanRun, PoolId,
-    Refundable, ReturnReason, RunState, ServiceAsker, ServiceEntry, Subscription, Timestamp, Used, Via, VoidReason,
+    Attention, FormFactor, LineState, MailState, Money, Order, OrderNum, OrderType, Plan, PlanRun, PoolId, Provider, Refundable,
+    ReturnReason, RunState, ServiceAsker, ServiceEntry, Subscription, Timestamp, Used, Via, VoidReason,
 };
 use simdock_store::{Import, ImportError, ImportStatus, InSession, Level, Principal, Sim, SimReport, Waiting, used};
 use std::collections::BTreeMap;
@@ -475,8 +475,10 @@ fn history(order: &Order, for_manager: bool) -> Vec<EntryView> {
         by: match entry.event {
             Event::Created | Event::CancellationRequested if entry.is_by_manager() => "manager",
             Event::Created | Event::CancellationRequested => "partner",
-            Event::Paid | Event::PaymentReturned | Event::Refunded | Event::RefundFailed | Event::Disputed => "payment_provider",
-            Event::Voided | Event::Renewed => "system",
+            Event::Paid => order.paid_by().map_or("payment_provider", |payment| paid_through(order.payments[payment].provider)),
+            Event::Refunded | Event::RefundFailed => gave_back(order, entry.note.as_deref().unwrap_or_default()),
+            Event::PaymentReturned | Event::Disputed => "payment_provider",
+            Event::Voided | Event::Renewed | Event::CancellationOvertaken => "system",
             Event::Shipped
             | Event::ShipmentCorrected
             | Event::RecipientChanged
@@ -500,13 +502,33 @@ fn history(order: &Order, for_manager: bool) -> Vec<EntryView> {
     order.history.iter().filter(|entry| for_manager || entry.event != Event::Noted).map(view).collect()
 }
 
+fn paid_through(provider: Provider) -> &'static str {
+    match provider {
+        Provider::Stripe | Provider::Standard => "payment_provider",
+        Provider::Balance => "balance",
+        Provider::Free => "system",
+    }
+}
+
+/// Who gave money back, or did not, of what stands first in the note: the balance, if all refunds of so much are of what came from it.
+fn gave_back(order: &Order, note: &str) -> &'static str {
+    let mut through =
+        order.refunds.iter().filter(|refund| note.starts_with(&refund.amount.to_string())).map(|refund| {
+            order.payments.get(refund.payment).map_or("payment_provider", |payment| paid_through(payment.provider))
+        });
+    match through.next() {
+        Some("balance") if through.all(|by| by == "balance") => "balance",
+        Some(_) | None => "payment_provider",
+    }
+}
+
 fn attention(attention: Attention) -> AttentionView {
     let detail = match attention {
         Attention::ProvisioningFailed => "What was ordered could not be provisioned.",
         Attention::MoneyOwed => "Money is owed back.",
         Attention::RefundFailed => "The payment provider will not give money back: somebody has to.",
         Attention::CancellationRefused => {
-            "The carrier did not take a card back: ask again or tell the subscriber, then write a note."
+            "A card was not taken back, as the history says: ask again or tell the subscriber, then write a note."
         }
         Attention::Disputed => "The payer disputes a payment. Answer it at the provider, then write a note.",
         Attention::MailFailed => "A mail could not be sent.",
@@ -551,12 +573,12 @@ pub fn card_view(
     let downloads = order.kind.takes_cards() && sim.pool.form_factor == FormFactor::Esim;
     let code = ours.and_then(|sim| sim.activation_code.as_ref()).filter(|_| usable && downloads);
     let used = subscription.map_or_else(Used::default, |subscription| used(order, subscription, sim));
-    let refundable = match order.refundable(line, plan.refund_policy, used, now) {
-        Refundable::Yes(amount) => RefundableView { eligible: "yes", code: None, reason: None, amount: Some(amount) },
-        Refundable::No(why) => {
-            let (code, reason) = NotRefundable::explain(why);
-            RefundableView { eligible: "no", code: Some(code), reason: Some(reason), amount: None }
-        }
+    let closed = subscription.and_then(|subscription| subscription.closed_by_others(&order.num));
+    let not_eligible = |(code, reason)| RefundableView { eligible: "no", code: Some(code), reason: Some(reason), amount: None };
+    let refundable = match (order.refundable(line, plan.refund_policy, used, now), closed) {
+        (Refundable::Yes(amount), None) => RefundableView { eligible: "yes", code: None, reason: None, amount: Some(amount) },
+        (Refundable::Yes(_), Some(closed)) => not_eligible(closed.explain()),
+        (Refundable::No(why), _) => not_eligible(why.explain()),
     };
     CardView {
         iccid: sim.iccid.to_string(),
@@ -758,13 +780,15 @@ pub struct SimView {
     rules: RulesView,
     #[serde(skip_serializing_if = "Option::is_none")]
     actions: Option<Vec<ActionView>>,
+    edition: u32,
+    suspendable: bool,
 }
 
 impl SimView {
     /// What partners see of it: what managers wrote about a card, and may do with it, is for managers.
     #[must_use]
     pub fn for_partner(self) -> Self {
-        Self { note: None, labels: Vec::new(), rules: RulesView { suspend_at_month_mb: None }, actions: None, ..self }
+        Self { note: None, labels: Vec::new(), rules: RulesView { suspend_at_month_mb: None }, actions: None, edition: 0, ..self }
     }
 
     /// The same with what can be done with it.
@@ -800,7 +824,7 @@ impl SimView {
         let (partner_id, end_user) =
             (order.map(|order| order.partner_id.clone()), order.map(|order| order.subscriber.email.as_str().to_owned()));
         let plan = plan.map(|plan| plan.display.clone());
-        let SimReport { sim, status, .. } = report;
+        let SimReport { sim, status, suspendable, .. } = report;
         Self {
             iccid: sim.iccid.to_string(),
             status: status.name(),
@@ -832,6 +856,8 @@ impl SimView {
             labels: sim.labels,
             rules: RulesView { suspend_at_month_mb: sim.rules.suspend_at_month_mb },
             actions: None,
+            edition: sim.edition,
+            suspendable,
         }
     }
 }

@@ -59,7 +59,7 @@ pub use crate::money::{Currency, CurrencyError, Money};
 pub use crate::msisdn::{Msisdn, MsisdnError};
 use crate::order::is_zero;
 pub use crate::order::{
-    Attempts, Attention, Channel, Entry, Event, Fulfilment, Gift, Line, LineCounts, LineState, MAX_COUNT, Mail, MailKind,
+    Asked, Attempts, Attention, Channel, Entry, Event, Fulfilment, Gift, Line, LineCounts, LineState, MAX_COUNT, Mail, MailKind,
     MailReport, MailState, Order, OrderType, Payment, PaymentMethod, PostalAddress, Provider, Refund, RefundState, ReturnReason,
     Shipment, Status, Subject, Subscriber, VoidReason,
 };

@@ -54,8 +54,9 @@ pub fn decide(order: &Order, command: Command, now: Timestamp) -> Result<Order, 
         Command::ProvisioningFailed { line, reason } => cards::provisioning_failed(order, &mut next, line, &reason, now)?,
         Command::Cancel { lines, policy, note } => leaving::cancel(&mut next, lines, policy, &note, now)?,
         Command::Revoked { line } => leaving::revoked(order, &mut next, line, now)?,
-        Command::RevocationRefused { line, provisioned, reason } => {
-            leaving::revocation_refused(order, &mut next, line, provisioned, reason, now)?;
+        Command::RevocationRefused { line, provisioned, overtaken, reason } => {
+            let event = if overtaken { Event::CancellationOvertaken } else { Event::CancellationRefused };
+            leaving::not_revoked(order, &mut next, line, provisioned, Entry::new(now, event, Some(reason)))?;
         }
         Command::RevocationDelayed { retry_after } => leaving::revocation_delayed(order, &mut next, retry_after, now)?,
         Command::Abandon => swap::abandon(order, &mut next, now)?,
@@ -71,7 +72,7 @@ pub fn decide(order: &Order, command: Command, now: Timestamp) -> Result<Order, 
             next.correct_shipment(&corrects, carrier, number, at, now)?;
         }
         Command::EditRecipient(recipient) => next.edit_recipient(recipient, now)?,
-        Command::SendAgain { kind, to } => next.send_again(kind, to, now)?,
+        Command::SendAgain { kind, to, asked } => next.send_again(kind, to, asked, now)?,
         Command::Retry => next.retry(now)?,
         Command::CallAgain => next.call_again(now)?,
         Command::Note(text) => next.write_note(text, now)?,

@@ -8,7 +8,7 @@ mod mail;
 mod money;
 mod status;
 
-pub use history::{Entry, Event};
+pub use history::{Asked, Entry, Event};
 pub use mail::{Mail, MailKind, MailReport, MailState};
 pub use money::{Payment, Provider, Refund, RefundState, ReturnReason};
 pub use status::{Attention, Fulfilment, LineCounts, Status};

@@ -182,6 +182,11 @@ impl Subscription {
         }
     }
 
+    /// What keeps it from being cancelled by an order: a change that another one makes.
+    pub fn closed_by_others(&self, order: &OrderNum) -> Option<Closed> {
+        self.open_change.as_ref().filter(|change| change.order != *order).map(|change| Closed::Changing(change.kind))
+    }
+
     /// Whether something can be bought for it or changed on it now.
     pub fn open(&self) -> Result<(), Closed> {
         match (&self.ended, &self.open_change) {

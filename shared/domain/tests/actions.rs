@@ -573,19 +573,40 @@ fn a_mail_is_sent_again_to_the_stored_or_another_address() {
     let order = sent(&sent(&begun(&one_off(), at(0)).0, MailKind::Qr, 30), MailKind::Confirmation, 30);
     for kind in [MailKind::Qr, MailKind::Confirmation] {
         for to in [None, Some("bea@example.com".parse::<EmailAddress>().unwrap())] {
-            let again = decide(&order, Command::SendAgain { kind, to: to.clone() }, at(40)).unwrap();
+            let again = decide(&order, Command::SendAgain { kind, to: to.clone(), asked: None }, at(40)).unwrap();
             assert_eq!(again.mail(kind).unwrap().to, to);
             assert_eq!((jobs(&again, 40), mails(&again, 40)), (vec![Job::Mail], vec![kind]));
-            assert_eq!(decide(&again, Command::SendAgain { kind, to }, at(41)), Err(Rejected::Done));
+            assert_eq!(decide(&again, Command::SendAgain { kind, to, asked: None }, at(41)), Err(Rejected::Done));
             assert_eq!(again.subscriber, order.subscriber, "the address is for this once");
         }
     }
 }
 
 #[test]
+fn a_request_with_a_key_is_one_mail_however_late_it_comes_again() {
+    let ask = |key: &str| {
+        let asked = Asked { key: key.to_owned(), fingerprint: "what".to_owned() };
+        Command::SendAgain { kind: MailKind::Qr, to: None, asked: Some(asked) }
+    };
+    let order = sent(&sent(&begun(&one_off(), at(0)).0, MailKind::Qr, 30), MailKind::Confirmation, 30);
+    let again = decide(&order, ask("one"), at(40)).unwrap();
+    assert_eq!(mails(&again, 40), vec![MailKind::Qr]);
+    assert_eq!(again.asked("one").map(|asked| asked.fingerprint.as_str()), Some("what"));
+    for order in [again.clone(), sent(&again, MailKind::Qr, 50)] {
+        assert_eq!(decide(&order, ask("one"), at(60)), Err(Rejected::Done));
+    }
+    // Another request for a mail that is being sent anyway gets that one, and no other when it comes again.
+    let joined = decide(&again, ask("two"), at(41)).unwrap();
+    assert_eq!(joined.mails, again.mails);
+    let after = sent(&joined, MailKind::Qr, 50);
+    assert_eq!(decide(&after, ask("two"), at(60)), Err(Rejected::Done));
+    assert_eq!(mails(&decide(&after, ask("three"), at(60)).unwrap(), 60), vec![MailKind::Qr]);
+}
+
+#[test]
 fn a_corrected_address_reaches_a_mail_that_waits() {
     let order = begun(&one_off(), at(0)).0;
-    let to = |address: &str| Command::SendAgain { kind: MailKind::Qr, to: Some(address.parse().unwrap()) };
+    let to = |address: &str| Command::SendAgain { kind: MailKind::Qr, to: Some(address.parse().unwrap()), asked: None };
     let waits = decide(&order, to("bea@example.com"), at(40)).unwrap();
     assert_eq!(waits.mail(MailKind::Qr).unwrap().to, Some("bea@example.com".parse().unwrap()));
     let sending = decide(&waits, Command::ClaimMail(MailKind::Qr), at(41)).unwrap();
@@ -595,7 +616,7 @@ fn a_corrected_address_reaches_a_mail_that_waits() {
 
 #[test]
 fn a_mail_that_makes_no_sense_is_not_sent() {
-    let refused = |order: &Order, kind| decide(order, Command::SendAgain { kind, to: None }, at(90)).unwrap_err();
+    let refused = |order: &Order, kind| decide(order, Command::SendAgain { kind, to: None, asked: None }, at(90)).unwrap_err();
     let esim = begun(&one_off(), at(0)).0;
     assert_eq!(refused(&esim, MailKind::Manager), Rejected::NotAllowed);
     assert_eq!(refused(&provision(&to_ship(1), at(20)), MailKind::Qr), Rejected::NotAllowed, "a physical card has no code");
@@ -605,13 +626,16 @@ fn a_mail_that_makes_no_sense_is_not_sent() {
     let quiet = Order { send_email: false, ..place("quiet", draft(1), &one_off(), at(0)) };
     let quiet = provision(&pay(&quiet, 1, at(10)), at(20));
     assert_eq!(quiet.mails, []);
-    assert!(decide(&quiet, Command::SendAgain { kind: MailKind::Qr, to: None }, at(90)).is_ok(), "asked for by hand");
+    assert!(
+        decide(&quiet, Command::SendAgain { kind: MailKind::Qr, to: None, asked: None }, at(90)).is_ok(),
+        "asked for by hand"
+    );
 }
 
 #[test]
 fn whoever_sent_the_mail_before_does_not_mark_the_next_as_sent() {
     let order = sent(&begun(&one_off(), at(0)).0, MailKind::Qr, 30);
-    let again = decide(&order, Command::SendAgain { kind: MailKind::Qr, to: None }, at(40)).unwrap();
+    let again = decide(&order, Command::SendAgain { kind: MailKind::Qr, to: None, asked: None }, at(40)).unwrap();
     assert_eq!(decide(&again, Command::MailSent(MailKind::Qr), at(41)), Err(Rejected::Done), "told twice");
     let refused = Command::MailRefused { kind: MailKind::Qr, reason: "MessageRejected".into() };
     assert_eq!(decide(&again, refused, at(41)), Err(Rejected::Done));

@@ -647,7 +647,7 @@ impl World {
     fn revoke(&mut self, index: usize, line: usize, luck: Luck) -> Result<Option<Command>, TestCaseError> {
         let order = self.orders[index].clone();
         let provisioned = self.were_live.contains(&(index, line));
-        let refused = Command::RevocationRefused { line, provisioned, reason: "installed meanwhile".into() };
+        let refused = Command::RevocationRefused { line, provisioned, overtaken: false, reason: "installed meanwhile".into() };
         if luck == Luck::Delay {
             return Ok(Some(Command::RevocationDelayed { retry_after: None }));
         }
@@ -659,7 +659,12 @@ impl World {
             match subscription.claim(change) {
                 Ok(next) => self.put(&next, false)?,
                 Err(Rejected::Closed(closed)) => {
-                    return Ok(Some(Command::RevocationRefused { line, provisioned: true, reason: closed.explain().0.into() }));
+                    return Ok(Some(Command::RevocationRefused {
+                        line,
+                        provisioned: true,
+                        overtaken: true,
+                        reason: closed.explain().0.into(),
+                    }));
                 }
                 Err(_) => {}
             }
@@ -834,7 +839,7 @@ impl World {
         let command = match b % 9 {
             0 => Command::Ship(Shipment { at: self.at(), carrier: "Correios".into(), number: "1".into() }),
             1 => Command::EditRecipient(Recipient { name: Some(format!("Ana {}", c % 2)), ..Recipient::default() }),
-            2 => Command::SendAgain { kind, to },
+            2 => Command::SendAgain { kind, to, asked: None },
             3 | 4 => Command::Retry,
             5 => Command::Note(format!("note {}", c % 3)),
             6 => Command::MailReported { kind, report: *pick(MailReport::ALL, c).unwrap() },

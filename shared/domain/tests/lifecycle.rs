@@ -521,8 +521,12 @@ fn a_request_for_the_whole_order_is_about_what_can_be_given_back() {
     assert_eq!(about(&order, 21), [0, 2], "what is asked for again");
     let order = decide(&order, Command::Revoked { line: 0 }, at(22)).unwrap();
     assert_eq!(cancel(&order, about(&order, 23), 23), Err(Rejected::Done));
-    let order =
-        decide(&order, Command::RevocationRefused { line: 2, provisioned: true, reason: "installed".into() }, at(24)).unwrap();
+    let order = decide(
+        &order,
+        Command::RevocationRefused { line: 2, provisioned: true, overtaken: false, reason: "installed".into() },
+        at(24),
+    )
+    .unwrap();
     assert!(order.attention().contains(&Attention::CancellationRefused), "a person has to know");
     let noted = decide(&order, Command::Note("told the subscriber".into()), at(25)).unwrap();
     assert!(!noted.attention().contains(&Attention::CancellationRefused));
@@ -588,7 +592,7 @@ fn codes_of_cancelled_cards_are_not_mailed_any_more() {
     let order = cancel(&live(2), vec![0, 1], 12).unwrap();
     assert!(!mails(&order, 1_000_000).contains(&MailKind::Qr));
     assert_eq!(decide(&order, Command::ClaimMail(MailKind::Qr), at(13)), Err(Rejected::NotDue));
-    let refused = Command::RevocationRefused { line: 1, provisioned: true, reason: "installed".into() };
+    let refused = Command::RevocationRefused { line: 1, provisioned: true, overtaken: false, reason: "installed".into() };
     assert!(mails(&decide(&order, refused, at(13)).unwrap(), 13).contains(&MailKind::Qr));
     let order = decide(&order, Command::Revoked { line: 0 }, at(13)).unwrap();
     assert!(order.mail(MailKind::Qr).is_some(), "the other one may still live");
@@ -605,7 +609,8 @@ fn codes_of_cancelled_cards_are_not_mailed_any_more() {
 #[test]
 fn a_carrier_that_refuses_makes_the_card_live_again() {
     let order = cancel(&live(1), vec![0], 20).unwrap();
-    let refused = Command::RevocationRefused { line: 0, provisioned: true, reason: "installed meanwhile".into() };
+    let refused =
+        Command::RevocationRefused { line: 0, provisioned: true, overtaken: false, reason: "installed meanwhile".into() };
     let order = decide(&order, refused, at(21)).unwrap();
     assert_eq!(order.status(at(21)), Status::Normal);
     assert_eq!(order.owed(), []);
@@ -617,7 +622,7 @@ fn a_carrier_that_refuses_makes_the_card_live_again() {
 fn a_card_that_was_not_activated_yet_is_so_when_the_carrier_refuses_to_revoke_it() {
     let order = cancel(&paid(1), vec![0], 11).unwrap();
     assert!(!jobs(&order, 11).contains(&Job::Provision));
-    let refused = Command::RevocationRefused { line: 0, provisioned: false, reason: "unknown order".into() };
+    let refused = Command::RevocationRefused { line: 0, provisioned: false, overtaken: false, reason: "unknown order".into() };
     let order = decide(&order, refused, at(12)).unwrap();
     assert_eq!((order.lines[0].state, order.status(at(12))), (LineState::Pending, Status::Normal));
     assert!(jobs(&order, 12).contains(&Job::Provision) && order.mail(MailKind::Qr).is_none());

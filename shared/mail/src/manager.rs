@@ -111,10 +111,20 @@ fn to_do(order: &Order) -> Vec<String> {
                     )
                 }));
             }
-            Attention::CancellationRefused => to_do.extend(order.unanswered(Event::CancellationRefused).map(|entry| {
-                let why = entry.note.as_deref().unwrap_or("no reason given");
-                format!("The operator did not take a card back ({why}): ask again or tell the subscriber, then write a note on the order.")
-            })),
+            Attention::CancellationRefused => {
+                let kept = [
+                    (Event::CancellationRefused, "The operator did not take a card back"),
+                    (Event::CancellationOvertaken, "Something came before a card could be taken back"),
+                ];
+                to_do.extend(
+                    kept.into_iter().flat_map(|(event, what)| order.unanswered(event).map(move |entry| (what, entry))).map(
+                        |(what, entry)| {
+                            let why = entry.note.as_deref().unwrap_or("no reason given");
+                            format!("{what} ({why}): ask again or tell the subscriber, then write a note on the order.")
+                        },
+                    ),
+                );
+            }
             Attention::Disputed => to_do.extend(order.unanswered(Event::Disputed).map(|entry| {
                 let what = entry.note.as_deref().unwrap_or("payment");
                 format!("Answer the dispute at the provider, then write a note on the order: {what}.")
@@ -181,6 +191,7 @@ fn is_trouble(entry: &Entry) -> bool {
     match entry.event {
         Event::ProvisioningFailed
         | Event::CancellationRefused
+        | Event::CancellationOvertaken
         | Event::Refunded
         | Event::RefundFailed
         | Event::Disputed

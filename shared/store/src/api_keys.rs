@@ -5,10 +5,13 @@ use crate::item::{Item, from_item, number, text, text_of, to_item};
 use crate::stock::built;
 use crate::transaction::Transaction;
 use crate::write::TransactError;
-use crate::{Store, StoreError, keys};
+use crate::{Page, PositionError, Store, StoreError, keys};
 use aws_sdk_dynamodb::types::{Put, TransactWriteItem, Update};
 use serde::{Deserialize, Serialize};
 use simdock_domain::{Action, Timestamp};
+use std::cmp::Reverse;
+use std::fmt;
+use std::str::FromStr;
 
 /// How often it is decided anew because somebody else changed the key.
 const DECISIONS: u32 = 5;
@@ -64,6 +67,41 @@ pub struct StoredKey {
     pub id: String,
     /// What is kept of it.
     pub key: Key,
+}
+
+/// A place behind a key in a list of keys. As text it is what a client hands back.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct KeyPosition {
+    ended: bool,
+    created_at: Reverse<Timestamp>,
+    id: String,
+}
+
+impl KeyPosition {
+    fn of(StoredKey { id, key }: &StoredKey, now: Timestamp) -> Self {
+        Self { ended: !key.is_good(now), created_at: Reverse(key.created_at), id: id.clone() }
+    }
+}
+
+impl FromStr for KeyPosition {
+    type Err = PositionError;
+
+    fn from_str(text: &str) -> Result<Self, PositionError> {
+        let (state, rest) = text.split_once('#').ok_or(PositionError)?;
+        let (at, id) = rest.split_once('#').filter(|(_, id)| !id.is_empty()).ok_or(PositionError)?;
+        let ended = match state {
+            "good" => false,
+            "ended" => true,
+            _ => return Err(PositionError),
+        };
+        Ok(Self { ended, created_at: Reverse(at.parse().map_err(|_| PositionError)?), id: id.to_owned() })
+    }
+}
+
+impl fmt::Display for KeyPosition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}#{}#{}", if self.ended { "ended" } else { "good" }, self.created_at.0, self.id)
+    }
 }
 
 /// What became of the wish to make a key.
@@ -219,6 +257,24 @@ impl Store {
             write.push(TransactWriteItem::builder().update(built(count.build())?).build());
         }
         Ok(())
+    }
+
+    /// A page of the keys of a partner, or else of the managers: those that are good, the newest first, and behind them those that ended.
+    /// One that ends meanwhile may come twice.
+    pub async fn keys_page(
+        &self,
+        partner: Option<&str>,
+        limit: usize,
+        after: Option<&KeyPosition>,
+    ) -> Result<Page<StoredKey, KeyPosition>, StoreError> {
+        let now = self.clock.now();
+        let keys = self.keys_of(partner).await?.into_iter().map(|key| (KeyPosition::of(&key, now), key));
+        let mut keys: Vec<_> = keys.filter(|(place, _)| after.is_none_or(|after| place > after)).collect();
+        keys.sort_by(|(one, _), (other, _)| one.cmp(other));
+        let more = keys.len() > limit;
+        keys.truncate(limit);
+        let next = keys.last().filter(|_| more).map(|(place, _)| place.clone());
+        Ok(Page { items: keys.into_iter().map(|(_, key)| key).collect(), next })
     }
 
     /// The keys of a partner, or else of the managers, the newest first.

@@ -207,15 +207,8 @@ impl Store {
             let sim = sims.iter().find(|sim| Some(&sim.iccid) == line.iccid.as_ref());
             let id = order.subscription_of(index);
             let subscription = subscriptions.iter().find(|subscription| subscription.id == id);
-            let others = |subscription: &Subscription| {
-                subscription
-                    .open_change
-                    .as_ref()
-                    .filter(|change| change.order != order.num)
-                    .map(|change| Closed::Changing(change.kind))
-            };
             let used = sim.zip(subscription).map_or_else(Used::default, |(sim, subscription)| used(order, subscription, sim));
-            (used, subscription.and_then(others))
+            (used, subscription.and_then(|subscription| subscription.closed_by_others(&order.num)))
         };
         Ok(order.lines.iter().enumerate().map(line).collect())
     }

@@ -213,6 +213,11 @@ pub fn key_request(request: &str) -> Item {
     pair(format!("key#request#{request}"), "request")
 }
 
+/// Table `partners`: that a request made a partner. `request` is a hash of who asked and of the idempotency key.
+pub fn partner_request(request: &str) -> Item {
+    pair(format!("partner#request#{request}"), "request")
+}
+
 /// Table `partners`: how many managers' keys have no end.
 pub fn managers() -> Item {
     pair("managers", "counter")
@@ -406,6 +411,7 @@ mod tests {
             ("partner in the registry", partner_entry("acme")),
             ("API key in the registry", key_entry(&key_id(&hashed("example")))),
             ("request for an API key", key_request("01J9Z3M6T8V0W2XY")),
+            ("request for a partner", partner_request("01J9Z3M6T8V0W2XY")),
             ("counter of managers' keys", managers()),
             ("audit entry", audit_entry("2026-11-22T10:30:00Z".parse().unwrap(), 1_234, 0x00c0_ffee)),
             ("ledger entry", ledger_entry("acme", "EP0123456789ABCDEF#payment")),

@@ -34,7 +34,7 @@ mod sweep;
 mod transaction;
 mod write;
 
-pub use api_keys::{EndKey, Key, KeyMade, Principal, StoredKey};
+pub use api_keys::{EndKey, Key, KeyMade, KeyPosition, Principal, StoredKey};
 pub use attention::Waiting;
 pub use audit::{ADMINISTRATOR, Act, AuditEntry, AuditPosition, AuditQuery};
 pub use codes::{Codes, Taken};
@@ -48,7 +48,7 @@ pub use levels::{Level, PoolDay};
 pub use lines::{LinePosition, LineQuery};
 pub use list::{ListQuery, Page, Position, PositionError};
 pub use orders::{Change, Created, order_in_image};
-pub use partners::{Account, Balance, LowBalance, Partner, PartnerChange};
+pub use partners::{Account, Balance, LowBalance, Partner, PartnerChange, PartnerMade};
 pub use pay::{Paid, Receipt};
 pub use plans::{Operator, Provisioning};
 pub use recover::Recovered;

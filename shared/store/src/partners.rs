@@ -3,12 +3,13 @@
 use crate::audit::Act;
 use crate::item::{Item, from_item, number, number_of, text, text_of, to_item};
 use crate::stock::built;
+use crate::transaction::Transaction;
 use crate::write::{SendError, Twice, send};
 use crate::{Page, Store, StoreError, keys};
 use aws_sdk_dynamodb::types::{Put, TransactWriteItem, Update};
 use futures_util::future::{join_all, try_join};
 use serde::{Deserialize, Serialize};
-use simdock_domain::{Action, Currency, Money, OrderNum};
+use simdock_domain::{Action, Asked, Currency, Money, OrderNum};
 use std::collections::BTreeMap;
 
 /// How many partners are read at once.
@@ -59,6 +60,19 @@ pub struct PartnerChange {
     pub alarm_levels: Vec<Money>,
 }
 
+/// What became of the wish to make a partner.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PartnerMade {
+    /// It is there.
+    Now,
+    /// The same request came before, and made the partner of this id; nothing was written.
+    Before(String),
+    /// The request's key came with another one before; nothing was written.
+    KeyReused,
+    /// There was a partner of this id; it is left as it is.
+    Taken,
+}
+
 impl Balance {
     /// Whether it is below its alarm level.
     pub fn is_low(&self) -> bool {
@@ -81,6 +95,39 @@ impl Store {
     /// Makes a partner exist; answers whether it is new. One that is there already is left as it is, except that the registry learns
     /// of it.
     pub async fn put_partner(&self, partner: &Partner, by: &str) -> Result<bool, StoreError> {
+        let new = self.partner_put(partner, by)?.commit().await?.is_ok();
+        if !new {
+            self.adopt_partner(&partner.partner_id).await?;
+        }
+        Ok(new)
+    }
+
+    /// As [`Self::put_partner`], once for a request that may come twice.
+    pub async fn put_partner_once(&self, asked: &Asked, partner: &Partner, by: &str) -> Result<PartnerMade, StoreError> {
+        let mut write = self.partner_put(partner, by)?;
+        let mut request = keys::partner_request(&asked.key);
+        request.insert("fingerprint".to_owned(), text(&asked.fingerprint));
+        request.insert("partnerId".to_owned(), text(&partner.partner_id));
+        let request = Put::builder().table_name(&self.tables.partners).set_item(Some(request));
+        let request = request.condition_expression("attribute_not_exists(pk)");
+        write.push(TransactWriteItem::builder().put(built(request.build())?).build());
+        if write.commit().await?.is_ok() {
+            return Ok(PartnerMade::Now);
+        }
+        match self.partner_item(keys::partner_request(&asked.key)).await? {
+            Some(before) if text_of(&before, "fingerprint")? == asked.fingerprint => {
+                Ok(PartnerMade::Before(text_of(&before, "partnerId")?.to_owned()))
+            }
+            Some(_) => Ok(PartnerMade::KeyReused),
+            None => {
+                self.adopt_partner(&partner.partner_id).await?;
+                Ok(PartnerMade::Taken)
+            }
+        }
+    }
+
+    /// The transaction that makes a partner.
+    fn partner_put(&self, partner: &Partner, by: &str) -> Result<Transaction<'_>, StoreError> {
         let id = &partner.partner_id;
         let mut item = to_item(partner)?;
         item.extend(keys::partner(id));
@@ -92,11 +139,7 @@ impl Store {
         write.push(TransactWriteItem::builder().put(built(put.build())?).build());
         write.push(TransactWriteItem::builder().put(built(entry.build())?).build());
         write.push(self.audit_put(&Act { by, action: Action::PartnerCreated, target: id, details })?);
-        let new = write.commit().await?.is_ok();
-        if !new {
-            self.adopt_partner(id).await?;
-        }
-        Ok(new)
+        Ok(write)
     }
 
     /// Lets the registry know of a partner that was made before there was one.

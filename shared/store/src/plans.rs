@@ -30,6 +30,16 @@ pub enum Provisioning {
     Http,
 }
 
+impl Operator {
+    /// Whether it can be asked anything about its cards, such as to keep one out of its network.
+    pub fn takes_requests(&self) -> bool {
+        match self.provisioning {
+            Provisioning::Preloaded => false,
+            Provisioning::Http => true,
+        }
+    }
+}
+
 impl Store {
     /// A version of a plan that an order holds. Versions never change, so one read is enough for a function's life.
     pub async fn plan_version(&self, id: &str, version: u32) -> Result<Arc<Plan>, StoreError> {
@@ -115,7 +125,7 @@ impl Store {
 
     /// Whether an operator's cards work as they come, so that nobody can ask it anything about them. As it was at most a minute ago.
     pub async fn is_preloaded(&self, operator: &str) -> Result<bool, StoreError> {
-        Ok(self.operator(operator).await?.is_some_and(|operator| operator.provisioning == Provisioning::Preloaded))
+        Ok(self.operator(operator).await?.is_some_and(|operator| !operator.takes_requests()))
     }
 
     /// Writes an operator, whether it was there or not.

@@ -115,10 +115,10 @@ fn act<'a>(by: &'a str, action: Action, sim: &'a Sim, details: Option<String>) -
 }
 
 impl Store {
-    /// Changes what managers noted about a card, the last of two at once being the one that counts.
+    /// Changes what managers noted about a card; refused if somebody else did since it was read.
     pub async fn edit_sim(&self, sim: &Sim, edits: &[SimEdit], by: &str) -> Result<Result<(), Conflict>, StoreError> {
         let mut write = self.transaction();
-        write.edited(&sim.iccid, edits)?;
+        write.edited(sim, edits)?;
         let details = edits.iter().map(SimEdit::to_string).collect::<Vec<_>>().join("; ");
         write.push(self.audit_put(&act(by, Action::SimEdited, sim, Some(details)))?);
         write.commit().await

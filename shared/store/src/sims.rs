@@ -48,6 +48,9 @@ pub struct Sim {
     /// What is to be done with it by itself.
     #[serde(default, skip_serializing_if = "SimRules::is_none")]
     pub rules: SimRules,
+    /// How often its note, labels and rules were changed.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub edition: u32,
     /// When a manager archived it.
     #[serde(rename = "archived", default, skip_serializing_if = "Option::is_none")]
     pub archived_at: Option<Timestamp>,
@@ -110,6 +113,8 @@ pub struct SimReport {
     pub plan: Option<Arc<Plan>>,
     /// Where it stands.
     pub status: SimStatus,
+    /// Whether its operator takes requests about it, so that somebody can suspend it.
+    pub suspendable: bool,
 }
 
 impl SimReport {
@@ -127,6 +132,11 @@ impl SimReport {
     pub(crate) fn order_num(&self) -> Option<&OrderNum> {
         self.subscription.as_ref().map(|subscription| &subscription.main_order).or(self.sim.order_num.as_ref())
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_first(edition: &u32) -> bool {
+    *edition == 0
 }
 
 fn is_unknown(profile: &Profile) -> bool {
@@ -159,9 +169,10 @@ impl Store {
         for sim in sims {
             let carried = |subscription: &&Subscription| sim.subscription.as_ref() == Some(&subscription.id);
             let subscription = subscriptions.iter().find(carried).cloned();
-            let integrated = self.operator(&sim.pool.operator).await?.is_some();
-            let status = sim.status(subscription.as_ref(), integrated);
-            reports.push(SimReport { sim, subscription, order: None, plan: None, status });
+            let operator = self.operator(&sim.pool.operator).await?;
+            let status = sim.status(subscription.as_ref(), operator.is_some());
+            let suspendable = operator.is_some_and(|operator| operator.takes_requests());
+            reports.push(SimReport { sim, subscription, order: None, plan: None, status, suspendable });
         }
         let nums: BTreeSet<OrderNum> = reports.iter().filter_map(SimReport::order_num).cloned().collect();
         let mut orders = Vec::with_capacity(nums.len());

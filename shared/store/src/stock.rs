@@ -342,6 +342,7 @@ impl Store {
             note: None,
             labels: Vec::new(),
             rules: SimRules::default(),
+            edition: 0,
             archived_at: None,
             disclosed_at: None,
         };

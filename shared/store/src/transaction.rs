@@ -256,8 +256,9 @@ impl Transaction<'_> {
             .expression_attribute_values(":active", text("active"))
             .expression_attribute_values(":subscription", text(subscription));
         if rules != SimRules::default() {
-            set.push_str(", #rules = if_not_exists(#rules, :rules)");
+            set.push_str(", #rules = if_not_exists(#rules, :rules) ADD edition :one");
             update = update
+                .expression_attribute_values(":one", number(1))
                 .expression_attribute_names("#rules", "rules")
                 .expression_attribute_values(":rules", serde_dynamo::to_attribute_value(rules)?);
         }
@@ -266,8 +267,14 @@ impl Transaction<'_> {
     }
 
     /// What managers noted about a card.
-    pub fn edited(&mut self, iccid: &Iccid, edits: &[SimEdit]) -> Result<&mut Self, StoreError> {
-        let mut update = Update::builder().table_name(&self.store.tables.sims).set_key(Some(keys::sim(iccid)));
+    pub fn edited(&mut self, sim: &Sim, edits: &[SimEdit]) -> Result<&mut Self, StoreError> {
+        let update = Update::builder().table_name(&self.store.tables.sims).set_key(Some(keys::sim(&sim.iccid)));
+        let mut update = match sim.edition {
+            0 => update.condition_expression("attribute_exists(iccid) AND attribute_not_exists(edition)"),
+            edition => update
+                .condition_expression("attribute_exists(iccid) AND edition = :edition")
+                .expression_attribute_values(":edition", number(edition)),
+        };
         let (mut set, mut remove) = (Vec::new(), Vec::new());
         for edit in edits {
             let (name, value) = match edit {
@@ -288,8 +295,9 @@ impl Transaction<'_> {
             }
         }
         let clauses = [("SET", set), ("REMOVE", remove)].into_iter().filter(|(_, parts)| !parts.is_empty());
-        let expression: Vec<String> = clauses.map(|(word, parts)| format!("{word} {}", parts.join(", "))).collect();
-        self.update(update.update_expression(expression.join(" ")).condition_expression("attribute_exists(iccid)"))
+        let mut expression: Vec<String> = clauses.map(|(word, parts)| format!("{word} {}", parts.join(", "))).collect();
+        expression.push("ADD edition :one".to_owned());
+        self.update(update.update_expression(expression.join(" ")).expression_attribute_values(":one", number(1)))
     }
 
     /// A card that a manager archived, as it stands.

@@ -1,6 +1,6 @@
 //! Who comes in, how, and what is refused to anybody else.
 
-use crate::api::{Answer, By, Site};
+use crate::api::{Answer, By, Site, eventually, num};
 use crate::browser::{Browser, is_here};
 use crate::shop::{apart, at_the_desk};
 use hyper::Method;
@@ -297,5 +297,37 @@ fn everything_works_without_a_script() {
         browser.shows("Quinn").await;
         browser.stop().await;
         site.stop().await;
+    });
+}
+
+#[test]
+fn a_form_that_is_sent_twice_does_one_thing() {
+    at_the_desk(async |desk| {
+        let site = &desk.site;
+        let (cookie, token) = session(site).await;
+        let send = async |path: &str, fields: &str| {
+            let form = site.post(path).header("cookie", &cookie).header("origin", site.stack.base_url());
+            form.body("application/x-www-form-urlencoded", format!("token={token}&{fields}")).send().await
+        };
+        // A partner: both lead to it.
+        for _ in 0..2 {
+            let made = send("/console/settings/partners", "key=one-form&partnerId=twice-travel&display=Twice").await;
+            assert_eq!((made.status, made.header("location")), (303, Some("/console/settings/partners/twice-travel")));
+        }
+        let another = send("/console/settings/partners", "key=other-form&partnerId=twice-travel&display=Twice").await;
+        assert!(another.status == 422 && another.text().contains("There is a partner with this partnerId already."));
+        // A mail, sent again after it went out.
+        let (order, _) = desk.line("twice@example.com").await;
+        let path = format!("/console/orders/{}/resend_qr", num(&order));
+        let sent = async |count: usize| {
+            eventually("the mail", async || (site.mails(&order, "qr").await.len() == count).then_some(())).await;
+            site.settled(&order).await
+        };
+        for (form, mails) in [("form-1", 2), ("form-1", 2), ("form-2", 3), ("form-1", 3)] {
+            assert_eq!(send(&path, &format!("key={form}&to=eva%40example.com")).await.status, 303);
+            sent(mails).await;
+        }
+        let history = site.read(&order).await["history"].clone();
+        assert_eq!(history.as_array().unwrap().iter().filter(|entry| entry["event"] == "mail_requested").count(), 2);
     });
 }

@@ -2,6 +2,7 @@
 
 use crate::api::{By, num};
 use crate::shop::{Desk, at_the_desk, by_post};
+use hyper::Method;
 use serde_json::{Value, json};
 
 impl Desk {
@@ -107,6 +108,69 @@ fn a_card_is_swapped_suspended_and_resumed() {
             let id = if page == "lines" { "subscriptionId" } else { "iccid" };
             desk.open(&format!("/console/{page}/{}", preloaded["cards"][0][id].as_str().unwrap())).await;
             browser.shows("so that nobody can suspend it").await;
+        }
+    });
+}
+
+#[test]
+fn only_plans_that_the_partner_can_order_are_offered() {
+    at_the_desk(async |desk| {
+        let browser = &desk.browser;
+        for (id, changes) in [
+            ("not-theirs", json!({"partners": ["other-travel"]})),
+            ("in-dollars", json!({"price": {"amount": 700, "currency": "USD"}})),
+            ("other-operator", json!({"profiles": [{"operator": "meridian", "imsiProfile": "1", "cost": 1}]})),
+        ] {
+            let mut plan = json!({
+                "basedOn": 0, "display": id, "price": {"amount": 700, "currency": "EUR"}, "days": 7, "flowType": 0, "countries": ["ES"],
+                "refundPolicy": {"kind": "none"}, "formFactors": ["esim"], "apn": "internet",
+                "profiles": [{"operator": "sandbox", "imsiProfile": "1", "cost": 1}],
+            });
+            plan.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+            let put = desk.site.call(Method::PUT, format!("/v1/plans/{id}")).by(By::Manager).json(&plan);
+            put.send().await.expect(201);
+        }
+        let offered = async |form: &str, plan: &str| browser.has(&format!("#{form} option[value='{plan}']")).await;
+        let (_, line) = desk.line("offer@example.com").await;
+        desk.open(&format!("/console/lines/{line}")).await;
+        browser.unfold("add-plan").await;
+        assert!(offered("add-plan", "sandbox-1gb-7d").await);
+        for plan in ["not-theirs", "in-dollars", "other-operator", "eu-5gb-30d"] {
+            assert!(!offered("add-plan", plan).await, "{plan}");
+        }
+        browser.picture("line-offer-1280").await;
+        // In another currency it is paid by card; on another card it takes another line.
+        desk.open(&format!("/console/lines/{line}?payment=card&planId=in-dollars")).await;
+        assert_eq!(browser.find("#add-plan [name=planId]").await.value().await.unwrap(), "in-dollars");
+        browser.press("#add-plan button[type=submit]").await;
+        browser.shows("The top-up waits for its payment.").await;
+        desk.open(&format!("/console/lines/{line}")).await;
+        browser.unfold("add-plan").await;
+        assert!(browser.has("#add-plan a[href*='planId=other-operator']").await);
+        assert!(browser.has("#add-plan a[href*='payment=card'][href*='planId=in-dollars']").await);
+        assert!(!browser.has("#add-plan a[href*='planId=not-theirs']").await);
+
+        for (form, page) in
+            [("create", "/console/orders/new?"), ("add-line", "/console/subscribers/line?email=offer%40example.com&")]
+        {
+            desk.open(&format!("{page}partnerId=demo-travel")).await;
+            assert!(
+                offered(form, "other-operator").await && !offered(form, "not-theirs").await && !offered(form, "in-dollars").await
+            );
+            // Paid otherwise there are more; another partner has others; and what was chosen is chosen still.
+            browser.fill(&format!("#{form}"), "planId", "eu-5gb-30d").await;
+            browser.fill(&format!("#{form}"), "payment", "card").await;
+            browser.find(&format!("#{form} option[value='in-dollars']")).await;
+            assert!(!offered(form, "not-theirs").await);
+            browser.fill(&format!("#{form}"), "partnerId", "other-travel").await;
+            browser.find(&format!("#{form} option[value='not-theirs']")).await;
+            assert_eq!(browser.find(&format!("#{form} [name=planId]")).await.value().await.unwrap(), "eu-5gb-30d");
+            assert!(!browser.url().await.contains("token"));
+            desk.open(&format!("{page}partnerId=demo-travel&payment=card&planId=in-dollars")).await;
+            assert_eq!(browser.find(&format!("#{form} [name=planId]")).await.value().await.unwrap(), "in-dollars");
+            desk.open(&format!("{page}partnerId=demo-travel&planId=not-theirs")).await;
+            browser.shows("not on sale for this partner").await;
+            browser.picture(&format!("{form}-offer-1280")).await;
         }
     });
 }

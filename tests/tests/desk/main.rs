@@ -11,6 +11,7 @@ mod browser;
 mod door;
 mod driver;
 mod lines;
+mod markup;
 mod nonsense;
 mod orders;
 mod pictures;

@@ -3,6 +3,7 @@
 use crate::api;
 use crate::driver::By;
 use crate::shop::at_the_desk;
+use serde_json::json;
 
 #[test]
 fn a_key_is_shown_once_rotated_and_ended() {
@@ -62,7 +63,7 @@ fn a_balance_is_credited_and_a_plan_changed() {
 fn a_card_is_labelled_set_aside_and_restored() {
     at_the_desk(async |desk| {
         let browser = &desk.browser;
-        desk.open("/console/sims?poolId=sandbox.1.physical").await;
+        desk.open("/console/sims?poolId=sandbox.1.physical&status=blank").await;
         browser.press("tbody a").await;
         let card = browser.find("h1").await.text().await.unwrap();
         browser.send("edit", &[("note", "scratched"), ("labels", "shelf 3, check")]).await;
@@ -81,5 +82,39 @@ fn a_card_is_labelled_set_aside_and_restored() {
         browser.send("alarm", &[("alarmLevel", "50")]).await;
         browser.shows("Saved.").await;
         browser.shows("Low").await;
+    });
+}
+
+#[test]
+fn a_page_of_a_partner_with_many_keys_stays_small() {
+    at_the_desk(async |desk| {
+        let browser = &desk.browser;
+        let manager = |path: &str, body: serde_json::Value| desk.site.post(path).by(api::By::Manager).json(&body);
+        let partner = json!({"partnerId": "many-keys", "display": "Many Keys"});
+        manager("/v1/partners", partner).send().await.expect(201);
+        for number in 0..130 {
+            let body =
+                json!({"role": "partner", "partnerId": "many-keys", "name": format!("a rather long name of till {number}")});
+            let key = manager("/v1/keys", body).send().await.expect(201);
+            if number > 3 {
+                let path = format!("/v1/keys/{}/revocation", key["keyId"].as_str().unwrap());
+                manager(&path, json!({})).send().await.expect(200);
+            }
+        }
+        let home = "/console/settings/partners/many-keys";
+        let page = desk.fetch(home, "").await;
+        assert!(page.status == 200 && page.body.len() < 100 * 1024, "{} bytes", page.body.len());
+        desk.open(home).await;
+        // Those that are good stand first.
+        let rows = browser.find("[aria-labelledby=keys] tbody").await.text().await.unwrap();
+        for (place, row) in rows.lines().filter(|line| line.contains("long name")).take(5).enumerate() {
+            assert_eq!(row.contains("Good"), place < 4, "{row}");
+        }
+        browser.picture("partner-keys-1280").await;
+        for _ in 0..6 {
+            browser.press("nav.pager a[href*='keys=']:last-child").await;
+        }
+        browser.shows("First keys").await;
+        assert!(!browser.text().await.contains("More keys"), "the last page");
     });
 }

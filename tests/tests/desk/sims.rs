@@ -200,3 +200,52 @@ fn what_a_card_offers_fits_where_it_stands() {
         desk.site.post(format!("/v1/sims/{blank}/restore")).by(By::Manager).send().await.expect(200);
     });
 }
+
+#[test]
+fn who_saves_over_somebody_elses_note_sees_it_first() {
+    at_the_desk(async |desk| {
+        let browser = &desk.browser;
+        let (order, _) = desk.line("note@example.com").await;
+        let iccid = order["cards"][0]["iccid"].as_str().unwrap();
+        desk.open(&format!("/console/sims/{iccid}")).await;
+        browser.unfold("edit").await;
+        // Meanwhile, elsewhere.
+        let theirs = json!({"note": "Theirs <b>", "labels": ["vip"], "rules": {"suspendAtMonthMb": 900}});
+        desk.site.call(Method::PATCH, format!("/v1/sims/{iccid}")).by(By::Manager).json(&theirs).send().await.expect(200);
+        browser.send("edit", &[("note", "Mine"), ("labels", "spain")]).await;
+        browser.shows("Somebody else saved this meanwhile.").await;
+        let others = browser.find("#others").await.text().await.unwrap();
+        assert!(["Theirs <b>", "vip", "suspend at 900 MB"].iter().all(|text| others.contains(text)), "{others}");
+        for (name, value) in [("note", "Mine"), ("labels", "spain"), ("rules.suspendAtMonthMb", "")] {
+            assert_eq!(browser.find(&format!("#edit [name='{name}']")).await.value().await.unwrap(), value, "{name}");
+        }
+        let read = async || desk.site.get(format!("/v1/sims/{iccid}")).by(By::Manager).send().await.expect(200);
+        assert_eq!((&read().await["note"], &read().await["labels"]), (&theirs["note"], &theirs["labels"]));
+        browser.picture("sim-note-conflict-1280").await;
+        browser.width(390).await;
+        browser.picture("sim-note-conflict-390").await;
+        browser.width(1280).await;
+        browser.send("edit", &[("labels", "spain, vip"), ("rules.suspendAtMonthMb", "900")]).await;
+        browser.shows("Saved.").await;
+        let saved = read().await;
+        assert_eq!(
+            (&saved["note"], &saved["labels"], &saved["rules"]),
+            (&json!("Mine"), &json!(["spain", "vip"]), &theirs["rules"])
+        );
+    });
+}
+
+#[test]
+fn a_rule_that_would_have_no_effect_is_not_offered() {
+    at_the_desk(async |desk| {
+        let browser = &desk.browser;
+        desk.open("/console/sims?poolId=meridian.7.esim&status=blank").await;
+        browser.press("tbody a").await;
+        assert!(!browser.has("[name='rules.suspendAtMonthMb']").await);
+        browser.shows("nobody can suspend it").await;
+        browser.picture("sim-preloaded-1280").await;
+        browser.send("edit", &[("note", "kept for Ana")]).await;
+        browser.shows("Saved.").await;
+        browser.shows("kept for Ana").await;
+    });
+}

@@ -46,7 +46,7 @@ async fn what_is_noted_stays_with_the_card_and_changes_nothing_else() {
     let edited =
         editing(&site, iccid, &json!({"note": "Ana's second phone", "labels": ["vip", "a", "vip"]})).send().await.expect(200);
     let mut expected = before.clone();
-    (expected["note"], expected["labels"]) = (json!("Ana's second phone"), json!(["a", "vip"]));
+    (expected["note"], expected["labels"], expected["edition"]) = (json!("Ana's second phone"), json!(["a", "vip"]), json!(1));
     assert_eq!(edited, expected);
     // Two at once change each what they name.
     let calls = [json!({"note": "moved"}), json!({"rules": {"suspendAtMonthMb": 500}}), json!({"labels": []})];
@@ -54,12 +54,71 @@ async fn what_is_noted_stays_with_the_card_and_changes_nothing_else() {
         answer.expect(200);
     }
     (expected["note"], expected["labels"], expected["rules"]) = (json!("moved"), json!([]), json!({"suspendAtMonthMb": 500}));
+    expected["edition"] = json!(4);
     assert_eq!(stands(&site, iccid).await, expected);
     editing(&site, iccid, &json!({"note": null, "rules": {"suspendAtMonthMb": null}})).send().await.expect(200);
-    assert_eq!(stands(&site, iccid).await, before);
+    let mut gone = before.clone();
+    gone["edition"] = json!(5);
+    assert_eq!(stands(&site, iccid).await, gone);
     let stored = sim(&site, iccid).await;
     assert_eq!((stored.note, stored.labels.len(), stored.rules.suspend_at_month_mb), (None, 0, None));
     audit(&site).await;
+    site.stop().await;
+}
+
+#[tokio::test]
+async fn of_two_who_change_the_same_edition_one_is_told_and_nothing_is_overwritten() {
+    let site = Site::start().await;
+    let order = delivered(&site, &by_balance(PLAN)).await;
+    let iccid = card(&order);
+    let read = stands(&site, iccid).await;
+    let listed = site.get(format!("/v1/sims?iccid={iccid}")).by(By::Manager).send().await.expect(200);
+    assert_eq!((&read["edition"], &listed["items"][0]["edition"]), (&json!(0), &json!(0)));
+    for edition in 0..3 {
+        let edits = ["mine", "yours", "theirs"].map(|note| json!({"basedOn": edition, "note": note}));
+        let calls = edits.iter().map(|edit| editing(&site, iccid, edit)).collect();
+        let answers = crate::acts::at_once(calls, edition).await;
+        let (kept, told): (Vec<_>, Vec<_>) = answers.into_iter().partition(|answer| answer.status == 200);
+        assert_eq!((kept.len(), told.len()), (1, 2));
+        for answer in told {
+            answer.problem(409, "version_conflict", Some("basedOn"));
+        }
+        let kept = kept[0].expect(200);
+        assert_eq!((&kept["edition"], &kept), (&json!(edition + 1), &stands(&site, iccid).await));
+    }
+    editing(&site, iccid, &json!({"basedOn": 2, "labels": ["late"]})).send().await.problem(
+        409,
+        "version_conflict",
+        Some("basedOn"),
+    );
+    // An edition that is yet to come is none that anybody read.
+    editing(&site, iccid, &json!({"basedOn": 4, "note": null})).send().await.problem(409, "version_conflict", Some("basedOn"));
+    // Whoever names none changes what is there, and what is sold or used does not count.
+    editing(&site, iccid, &json!({"labels": ["late"]})).send().await.expect(200);
+    used(&site, iccid).await;
+    editing(&site, iccid, &json!({"basedOn": 4, "note": null})).send().await.expect(200);
+    let partners = site.get(format!("/v1/sims/{iccid}")).by(By::Partner).send().await.expect(200);
+    assert_eq!((&partners["edition"], &partners["labels"]), (&json!(0), &json!([])));
+    audit(&site).await;
+    site.stop().await;
+}
+
+#[tokio::test]
+async fn a_rule_that_could_not_be_carried_out_is_refused() {
+    let site = Site::start().await;
+    let rule = json!({"rules": {"suspendAtMonthMb": 500}, "note": "not this either"});
+    let preloaded = site.get("/v1/sims?poolId=meridian.7.esim&limit=1").by(By::Manager).send().await.expect(200);
+    let before = preloaded["items"][0].clone();
+    let iccid = before["iccid"].as_str().unwrap();
+    assert_eq!(before["suspendable"], false);
+    let problem = editing(&site, iccid, &rule).send().await.problem(409, "not_possible", None);
+    assert_eq!((&problem["reason"], &stands(&site, iccid).await), (&json!("preloaded"), &before));
+    // There is nothing to say against taking one away, or against all else.
+    editing(&site, iccid, &json!({"rules": null, "note": "fine"})).send().await.expect(200);
+    editing(&site, iccid, &json!({"rules": {"suspendAtMonthMb": null}})).send().await.expect(200);
+    let order = delivered(&site, &by_balance(PLAN)).await;
+    assert_eq!(stands(&site, card(&order)).await["suspendable"], true);
+    editing(&site, card(&order), &rule).send().await.expect(200);
     site.stop().await;
 }
 
@@ -120,7 +179,8 @@ async fn a_swap_hands_the_rule_on() {
     let swap = changing(&site, &subscription, "sim-swap", &json!({})).send().await.expect(201);
     let swap = site.until(&swap, "ready", |swap| swap["cards"][0]["status"] == "ready").await;
     assert_eq!(tell(&site, card(&swap), json!({"type": "installed", "eid": OTHER_EID, "via": "qr"})).await, "recorded");
-    assert_eq!(stands(&site, card(&swap)).await["rules"], json!({"suspendAtMonthMb": 100}));
+    let new = stands(&site, card(&swap)).await;
+    assert_eq!((&new["rules"], &new["edition"]), (&json!({"suspendAtMonthMb": 100}), &json!(1)), "nobody overwrites it unread");
     assert_eq!(tell(&site, card(&swap), json!({"type": "usage", "usedMb": 101, "country": "ES"})).await, "recorded");
     until(&site, &subscription, "suspended", |subscription| subscription["status"] == "suspended").await;
     // The old card carries nothing any more.

@@ -306,6 +306,44 @@ async fn the_code_of_a_card_that_was_replaced_is_not_sent_again() {
 }
 
 #[tokio::test]
+async fn a_request_with_a_key_is_one_mail() {
+    let site = Site::start().await;
+    let order = delivered(&site, &by_balance(PLAN)).await;
+    let to = |address: &str| json!({"kind": "qr", "to": address});
+    let ask = |key: &str, body: &Value| managing(&site, &order, "emails", body).header("Idempotency-Key", key);
+    // Sent at once from many windows it is one, and sent again when the mail has long gone out, too.
+    let calls = (0..5).map(|_| ask("form 1", &to("eva@example.com"))).collect();
+    let answers = crate::acts::at_once(calls, 0).await;
+    let said = |answer: &crate::api::Answer| answer.header("idempotency-replayed").map(str::to_owned);
+    assert_eq!(answers.iter().filter(|answer| answer.status == 200 && said(answer).is_none()).count(), 1);
+    sent_to(&site, &order, "qr", 2).await;
+    let settled = site.settled(&order).await;
+    let late = ask("form 1", &to("eva@example.com")).send().await;
+    assert_eq!((said(&late).as_deref(), &late.expect(200)["version"]), (Some("true"), &settled["version"]));
+    ask("form 1", &to("bea@example.com")).send().await.problem(422, "idempotency_key_reused", Some("Idempotency-Key"));
+    ask("a,b", &to("eva@example.com")).send().await.problem(400, "invalid_field", Some("Idempotency-Key"));
+    // It is remembered behind others, and of each who asks; and an order of its own has a request of its own.
+    ask("form 2", &to("bea@example.com")).send().await.expect(200);
+    sent_to(&site, &order, "qr", 3).await;
+    site.settled(&order).await;
+    for (key, address) in [("form 1", "eva@example.com"), ("form 2", "bea@example.com")] {
+        assert_eq!(said(&ask(key, &to(address)).send().await).as_deref(), Some("true"));
+    }
+    let other = delivered(&site, &by_balance(PLAN)).await;
+    let asked = managing(&site, &other, "emails", &to("eva@example.com")).header("Idempotency-Key", "form 1").send().await;
+    assert_eq!((asked.status, said(&asked)), (200, None));
+    sent_to(&site, &other, "qr", 2).await;
+    // What was asked for stands, whatever became of the card since.
+    assert_eq!(tell(&site, card(&order), json!({"type": "installed", "eid": EID})).await, "recorded");
+    assert_eq!(said(&ask("form 2", &to("bea@example.com")).send().await).as_deref(), Some("true"));
+    ask("form 3", &to("bea@example.com")).send().await.problem(409, "other_device", None);
+    drained(&site).await;
+    assert_eq!(sent_to(&site, &order, "qr", 3).await.len(), 3);
+    audit(&site).await;
+    site.stop().await;
+}
+
+#[tokio::test]
 async fn a_mail_that_was_given_up_is_tried_again() {
     let site = Site::start().await;
     let mut throttled = by_balance(PLAN);

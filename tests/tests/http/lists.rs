@@ -2,6 +2,7 @@
 
 use crate::acts::{PLAN, by_balance, delivered, managing};
 use crate::api::{By, Site, draft, list, num};
+use hyper::Method;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -63,6 +64,10 @@ async fn pages_hold_every_order_once_and_the_newest_first() {
     assert_eq!(lengths.iter().sum::<usize>(), 12);
     let nums = all(&site, "otherOrderId=shop-1&otherItemId=2&limit=2").await.0;
     assert_eq!(nums, own(&|order| order["otherOrderId"] == "shop-1" && order["otherItemId"] == "2"));
+    let nums = all(&site, "otherItemId=2&limit=3").await.0;
+    assert_eq!(nums, own(&|order| order["otherItemId"] == "2"), "alone, too");
+    let managers = site.get("/v1/orders?otherItemId=2&limit=100").by(By::Manager).send().await.expect(200);
+    assert_eq!(list(&managers, "items").iter().map(num).collect::<Vec<_>>(), nums);
     assert_eq!(all(&site, "otherOrderId=shop-2").await.0, Vec::<String>::new());
     assert_eq!(all(&site, "otherOrderId=shop").await.0, Vec::<String>::new());
 
@@ -92,7 +97,7 @@ async fn pages_hold_every_order_once_and_the_newest_first() {
         ("cursor=", "invalid_cursor", "cursor"),
         ("cursor=%20", "invalid_cursor", "cursor"),
         ("cursor=bm9uc2Vuc2U", "invalid_cursor", "cursor"),
-        ("otherItemId=1", "invalid_field", "otherItemId"),
+        ("otherItemId=", "invalid_field", "otherItemId"),
         ("page=2", "unknown_field", "page"),
     ] {
         site.get(format!("/v1/orders?{query}")).by(By::Partner).send().await.problem(400, code, Some(field));
@@ -142,5 +147,74 @@ async fn what_waits_for_a_manager_is_found_however_old_it_is() {
     managing(&site, &order, "shipment", &json!({"carrier": "Correos", "number": "PX1"})).send().await.expect(200);
     assert_eq!(waiting().await, json!({"total": 0, "more": false, "oldestAt": null, "codes": {}}));
     assert_eq!(found("needsAttention=true").await, [""; 0]);
+    site.stop().await;
+}
+
+/// A plan like those of the sandbox operator, with some fields changed.
+pub fn plan_like(changes: &Value) -> Value {
+    let mut plan = json!({
+        "basedOn": 0, "display": "Like", "price": {"amount": 700, "currency": "EUR"}, "dataMb": 1024, "days": 7, "flowType": 0,
+        "refundPolicy": {"kind": "until_activation"}, "formFactors": ["esim"], "apn": "internet", "countries": ["ES"],
+        "profiles": [{"operator": "sandbox", "imsiProfile": "1", "cost": 120}],
+    });
+    plan.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+    plan
+}
+
+#[tokio::test]
+async fn plans_are_listed_that_can_be_sold_paid_for_and_added() {
+    let site = Site::start().await;
+    for (id, changes) in [
+        ("not-theirs", json!({"partners": ["other-travel"]})),
+        ("in-dollars", json!({"price": {"amount": 700, "currency": "USD"}})),
+        ("for-nothing", json!({"price": {"amount": 0, "currency": "USD"}})),
+        // The same number of a profile, of another operator.
+        ("other-operator", json!({"profiles": [{"operator": "meridian", "imsiProfile": "1", "cost": 120}]})),
+    ] {
+        let put = site.call(Method::PUT, format!("/v1/plans/{id}")).by(By::Manager).json(&plan_like(&changes));
+        put.send().await.expect(201);
+    }
+    let order = site.settled(&site.paid(&draft("sandbox-1gb-7d")).await).await;
+    let line = order["cards"][0]["subscriptionId"].as_str().unwrap();
+    let listed = async |query: &str, by: By<'_>| {
+        let plans = site.get(format!("/v1/plans?{query}")).by(by).send().await.expect(200);
+        list(&plans, "items").iter().map(|plan| plan["planId"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let all = ["not-theirs", "in-dollars", "for-nothing", "other-operator", "sandbox-5gb-30d", "eu-5gb-30d"];
+    let has = async |query: &str, by: By<'_>, expected: &[&str]| {
+        let listed = listed(query, by).await;
+        let found: Vec<&str> = all.into_iter().filter(|plan| listed.iter().any(|found| found == plan)).collect();
+        let mut expected = expected.to_vec();
+        expected.sort_by_key(|plan| all.iter().position(|known| known == plan));
+        assert_eq!(found, expected, "{query} {by:?}");
+    };
+    let mine = &all[1..];
+    has("", By::Manager, &all).await;
+    has("", By::Partner, mine).await;
+    has("partnerId=demo-travel", By::Manager, mine).await;
+    has("partnerId=other-travel", By::Manager, &all).await;
+    let paid = ["for-nothing", "other-operator", "sandbox-5gb-30d", "eu-5gb-30d"];
+    has("partnerId=demo-travel&payment=balance", By::Manager, &paid).await;
+    has("payment=balance", By::Partner, &paid).await;
+    for by in [By::Manager, By::Partner] {
+        has(&format!("subscriptionId={line}"), by, &["in-dollars", "for-nothing", "sandbox-5gb-30d"]).await;
+        has(&format!("subscriptionId={line}&payment=balance"), by, &["for-nothing", "sandbox-5gb-30d"]).await;
+    }
+    // What is listed can be asked for, and what is not is refused.
+    for plan in all {
+        let asked = site.changing(line, "top-ups", &json!({"planId": plan, "payment": "card"})).send().await;
+        let fits = listed(&format!("subscriptionId={line}"), By::Partner).await.iter().any(|fits| fits == plan);
+        assert_eq!(asked.status == 201, fits, "{plan}: {}", asked.text());
+    }
+    // A line that takes nothing is offered nothing.
+    let swap = site.changing(line, "sim-swap", &json!({"payment": "balance"})).send().await.expect(201);
+    has(&format!("subscriptionId={line}"), By::Manager, &[]).await;
+    site.settled(&swap).await;
+    site.get(format!("/v1/plans?subscriptionId={line}")).by(By::OtherPartner).send().await.problem(404, "not_found", None);
+    site.get("/v1/plans?subscriptionId=SU0").by(By::Manager).send().await.problem(404, "not_found", None);
+    site.get("/v1/plans?partnerId=demo-travel").by(By::Partner).send().await.problem(403, "forbidden", None);
+    for (query, field) in [("partnerId=nobody", "partnerId"), ("payment=balance", "payment"), ("payment=card", "payment")] {
+        site.get(format!("/v1/plans?{query}")).by(By::Manager).send().await.problem(400, "invalid_field", Some(field));
+    }
     site.stop().await;
 }

@@ -340,9 +340,66 @@ async fn a_card_that_was_installed_while_its_refund_waited_stays() {
         crate::acts::pause(&site, "provision", false).await;
         let stays = site.until(&order, "back where it was", |order| order["status"] == 0).await;
         assert_eq!((&stays["cards"][0]["status"], &stays["refunds"]), (&json!("installed"), &json!([])));
-        assert!(note(&stays, "cancellation_refused").contains("installed"), "{stays:#}");
+        assert!(note(&stays, "cancellation_overtaken").contains("installed"), "{stays:#}");
+        assert_eq!(list(&stays, "history").last().unwrap()["by"], "system", "no carrier was asked");
         site.stop().await;
     }
+}
+
+#[tokio::test]
+async fn a_refund_that_a_swap_was_before_says_so_and_so_does_the_card() {
+    let site = Site::start().await;
+    for plan in ["world-2gb-30d", "sandbox-5gb-30d"] {
+        let order = site.settled(&site.paid(&draft(plan)).await).await;
+        let subscription = order["cards"][0]["subscriptionId"].as_str().unwrap();
+        crate::acts::pause(&site, "provision", true).await;
+        site.refunding(&order, None).send().await.expect(202);
+        let swap = site.changing(subscription, "sim-swap", &json!({"payment": "balance"})).send().await.expect(201);
+        crate::acts::pause(&site, "provision", false).await;
+        let stays = site.until(&order, "back where it was", |order| order["status"] == 0).await;
+        let entry = list(&stays, "history").iter().rfind(|entry| entry["event"] == "cancellation_overtaken").unwrap();
+        assert_eq!(entry["by"], "system");
+        assert!(entry["note"].as_str().unwrap().contains("is being swapped"), "{entry}");
+        assert!(attention(&stays).contains(&"cancellation_refused"), "a person has to know");
+        // What the card says and what a refund answers is the same, while the swap is under way and when it is over.
+        let agree = async |code: &str, reason: &str| {
+            let shown = site.read(&order).await["cards"][0]["refundable"].clone();
+            let answer = site.refunding(&order, None).send().await.problem(409, code, None);
+            assert_eq!((&shown["eligible"], &shown["code"]), (&json!("no"), &json!(reason)));
+            assert_eq!((&shown["code"], &shown["reason"]), (&answer["reason"], &answer["detail"]));
+        };
+        agree("subscription_closed", "swap").await;
+        let swap = site.settled(&swap).await;
+        let installed = json!({"type": "installed", "at": order["createdAt"], "via": "ios_api"});
+        let path = format!("/v1/sims/{}/events", iccid(&swap, 0));
+        assert_eq!(site.post(path).by(By::Partner).json(&installed).send().await.expect(200)["result"], "recorded");
+        site.until(&swap, "swapped", |swap| events(swap).contains(&"swapped")).await;
+        agree("not_refundable", "installed").await;
+    }
+    site.stop().await;
+}
+
+#[tokio::test]
+async fn the_history_says_whose_money_moved() {
+    let site = Site::start().await;
+    let by = |order: &Value, event: &str| {
+        list(order, "history").iter().rfind(|entry| entry["event"] == event).unwrap()["by"].as_str().unwrap().to_owned()
+    };
+    let mut own = draft("eu-5gb-30d");
+    own["payment"] = "balance".into();
+    for (order, whose) in [(site.order(&own).await, "balance"), (site.paid(&draft("eu-5gb-30d")).await, "payment_provider")] {
+        let order = site.settled(&order).await;
+        site.refunding(&order, None).send().await.expect(202);
+        let back = until(&site, &order, &["succeeded"]).await;
+        assert_eq!((by(&back, "paid").as_str(), by(&back, "refunded").as_str()), (whose, whose));
+        // A second payment of it through the provider goes back there.
+        assert_eq!(site.pay(&order).await, "owed_back");
+        let twice = until(&site, &order, &["succeeded", "succeeded"]).await;
+        let refunded: Vec<&Value> =
+            list(&twice, "history").iter().filter(|entry| entry["event"] == "refunded").map(|entry| &entry["by"]).collect();
+        assert_eq!((refunded.len(), by(&twice, "payment_returned").as_str()), (2, "payment_provider"));
+    }
+    site.stop().await;
 }
 
 #[tokio::test]

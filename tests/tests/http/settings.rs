@@ -35,6 +35,48 @@ async fn a_key_is_replaced_while_both_are_good() {
 }
 
 #[tokio::test]
+async fn keys_come_in_pages_and_those_that_ended_last() {
+    let site = Site::still().await;
+    let mut made = Vec::new();
+    for number in 0..7 {
+        let body = json!({"role": "partner", "partnerId": "other-travel", "name": format!("till {number}")});
+        let key = asking(&site, Method::POST, "/v1/keys", &body).send().await.expect(201);
+        made.push(key["keyId"].as_str().unwrap().to_owned());
+        if number % 2 == 0 {
+            let revocation = format!("/v1/keys/{}/revocation", made[number]);
+            asking(&site, Method::POST, &revocation, &json!({})).send().await.expect(200);
+        }
+        site.stack.clock().advance(std::time::Duration::from_secs(1));
+    }
+    let read = async |query: &str| {
+        let (mut keys, mut cursor, mut pages) = (Vec::new(), String::new(), 0);
+        loop {
+            let page =
+                site.get(format!("/v1/keys?partnerId=other-travel&{query}{cursor}")).by(By::Manager).send().await.expect(200);
+            keys.extend(list(&page, "items").to_vec());
+            pages += 1;
+            match page["nextCursor"].as_str() {
+                Some(next) => cursor = format!("&cursor={next}"),
+                None => return (keys, pages),
+            }
+        }
+    };
+    let (keys, pages) = read("limit=3").await;
+    assert_eq!((keys.len(), pages), (8, 3), "one came with the partner");
+    assert_eq!((&keys, 1), (&read("limit=100").await.0, read("").await.1));
+    let found: Vec<&str> =
+        keys.iter().map(|key| key["keyId"].as_str().unwrap()).filter(|id| made.iter().any(|made| made == id)).collect();
+    assert_eq!(found, [5, 3, 1, 6, 4, 2, 0].map(|number| made[number].as_str()));
+    let ended: Vec<bool> = keys.iter().map(|key| key["status"] == "ended").collect();
+    assert!(ended.is_sorted(), "{ended:?}");
+    for cursor in ["x", "Z29vZCMyMDI2", ""] {
+        let refused = site.get(format!("/v1/keys?cursor={cursor}")).by(By::Manager).send().await;
+        refused.problem(400, "invalid_cursor", Some("cursor"));
+    }
+    site.stop().await;
+}
+
+#[tokio::test]
 async fn a_request_for_a_key_makes_one_however_often_it_is_sent_at_once() {
     let site = Site::still().await;
     let body = json!({"role": "partner", "partnerId": PARTNER, "name": "shop"});
@@ -50,6 +92,36 @@ async fn a_request_for_a_key_makes_one_however_often_it_is_sent_at_once() {
     let after = site.get(format!("/v1/keys?partnerId={PARTNER}")).by(By::Manager).send().await.expect(200);
     assert_eq!(list(&after, "items").len(), list(&before, "items").len() + 1);
     site.get("/v1/plans").by(By::Key(made["key"].as_str().unwrap())).send().await.expect(200);
+    site.stop().await;
+}
+
+#[tokio::test]
+async fn a_request_for_a_partner_makes_one_however_often_it_is_sent_at_once() {
+    let site = Site::still().await;
+    let ask = |key: &str, body: &Value| asking(&site, Method::POST, "/v1/partners", body).header("Idempotency-Key", key);
+    let body = json!({"partnerId": "acme", "display": "Acme", "giftQuota": 2});
+    let sent = join_all((0..10).map(|_| ask("once", &body).send())).await;
+    let made: Vec<Value> = sent.iter().filter(|answer| answer.status == 201).map(|answer| answer.expect(201)).collect();
+    assert_eq!((made.len(), made[0]["partnerId"].as_str()), (1, Some("acme")));
+    for again in sent.iter().filter(|answer| answer.status != 201) {
+        assert_eq!((again.expect(200), again.header("idempotency-replayed")), (made[0].clone(), Some("true")));
+    }
+    // Much later it is shown as it is then; another request for the same id is another.
+    let change = asking(&site, Method::PATCH, "/v1/partners/acme", &json!({"display": "Acme Travel"}));
+    let changed = change.send().await.expect(200);
+    assert_eq!(ask("once", &body).send().await.expect(200), changed);
+    let taken = ask("twice", &body).send().await;
+    assert_eq!(taken.problem(409, "not_possible", None)["reason"], "partner_exists");
+    let taken = ask("", &body).without("Idempotency-Key").send().await;
+    assert_eq!(taken.problem(409, "not_possible", None)["reason"], "partner_exists");
+    let other = json!({"partnerId": "beta", "display": "Beta"});
+    ask("once", &other).send().await.problem(422, "idempotency_key_reused", Some("Idempotency-Key"));
+    site.get("/v1/partners/beta").by(By::Manager).send().await.problem(404, "not_found", None);
+    let log = site.get("/v1/audit").by(By::Manager).send().await.expect(200);
+    assert_eq!(
+        list(&log, "items").iter().filter(|entry| entry["action"] == "partner_created" && entry["target"] == "acme").count(),
+        1
+    );
     site.stop().await;
 }
 

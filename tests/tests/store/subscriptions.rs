@@ -93,7 +93,8 @@ async fn refund(store: &Store, num: &OrderNum) -> bool {
             }
             // If that one comes to its end meanwhile, it is looked at again.
             Err(_) => {
-                let command = Command::RevocationRefused { line: 0, provisioned: true, reason: "not now".to_owned() };
+                let command =
+                    Command::RevocationRefused { line: 0, provisioned: true, overtaken: false, reason: "not now".to_owned() };
                 let (order, now) = (read().await, store.clock().now());
                 let next = decide(&order, command, now).expect("it is being cancelled");
                 if eventually(async || store.write_in_step(&order, &next, Facts::default(), now).await).await.is_ok() {

@@ -1,5 +1,6 @@
 //! A line: what of its plans runs on which card, and what can be changed.
 
+use super::offer::{options, without};
 use super::order::{fact, history};
 use super::order_acts::{made, payments};
 use crate::Desk;
@@ -9,7 +10,7 @@ use crate::frame::{Section, order_link, order_path, sim_link, subscriber_link};
 use crate::http::encoded;
 use crate::model::{Action, Line, Order, Page, Plan};
 use crate::words::{Time, data, none, state, text, time, words};
-use futures_util::future::try_join3;
+use futures_util::future::{try_join, try_join4};
 use lambda_http::{Body, Response};
 use maud::{Markup, html};
 use serde_json::{Map, Value};
@@ -17,9 +18,9 @@ use serde_json::{Map, Value};
 /// The page.
 pub async fn show(desk: &Desk<'_>, id: &str, attempt: Option<Attempt<'_>>) -> Result<Response<Body>, Refusal> {
     let line = desk.api.call("GET /v1/subscriptions/{subscriptionId}").path("subscriptionId", id).send::<Line>();
-    let plans = desk.api.call("GET /v1/plans").send::<Page<Plan>>();
-    let (line, actions, plans) = try_join3(line, actions(desk, id), plans).await?;
+    let (line, actions) = try_join(line, actions(desk, id)).await?;
     let main = super::order::read(desk, &line.order_num).await?;
+    let offer = Offered::to(desk, &line, attempt).await?;
     let title = main.line_name.clone().unwrap_or_else(|| main.display.clone());
     let content = html! {
         div.head {
@@ -30,13 +31,13 @@ pub async fn show(desk: &Desk<'_>, id: &str, attempt: Option<Attempt<'_>>) -> Re
         div.columns {
             div {
                 (facts(&line, &main))
-                (runs(&line, &plans.items))
+                (runs(&line, &offer.all))
                 (past(&line))
             }
             div {
                 section aria-labelledby="acts" {
                     h2 #acts { "Actions" }
-                    (acts(desk, &line, &main, &actions, &plans.items, attempt))
+                    (acts(desk, &line, &main, &actions, &offer, attempt))
                 }
                 @if !line.service_history.is_empty() { (history("Suspensions", &line.service_history)) }
             }
@@ -128,9 +129,40 @@ fn past(line: &Line) -> Markup {
     }
 }
 
-/// Whether a plan runs on the line's card, as far as the list of plans tells; the API has the last word.
-fn fits(plan: &Plan, line: &Line) -> bool {
-    plan.imsi_profiles.contains(&line.imsi_profile)
+/// The plans that can be added to a line, as the API decides it, and why the others of its partner cannot.
+struct Offered {
+    all: Vec<Plan>,
+    /// What can be added and paid for: from the balance, or if it is to be by card, whatever the currency.
+    fitting: Vec<Plan>,
+    /// What fits, in a currency that the partner has no balance in.
+    unpaid: Vec<Plan>,
+    /// What the partner sells and this card does not carry.
+    misfits: Vec<Plan>,
+    by_card: bool,
+}
+
+impl Offered {
+    async fn to(desk: &Desk<'_>, line: &Line, attempt: Option<Attempt<'_>>) -> Result<Self, Refusal> {
+        let chosen = Fields::new("add-plan", attempt).typed("payment").unwrap_or(desk.visit.query.text("payment"));
+        let by_card = chosen == "card";
+        let plans = || desk.api.call("GET /v1/plans");
+        let fitting = || plans().query("subscriptionId", &line.subscription_id);
+        let (all, sold, fits, paid) = try_join4(
+            plans().send::<Page<Plan>>(),
+            plans().query("partnerId", &line.partner_id).send::<Page<Plan>>(),
+            fitting().send::<Page<Plan>>(),
+            fitting().query("payment", "balance").send::<Page<Plan>>(),
+        )
+        .await?;
+        let misfits = without(sold.items, &fits.items);
+        let (fitting, unpaid) = if by_card {
+            (fits.items, Vec::new())
+        } else {
+            let unpaid = without(fits.items, &paid.items);
+            (paid.items, unpaid)
+        };
+        Ok(Self { all: all.items, fitting, unpaid, misfits, by_card })
+    }
 }
 
 /// Where a new line with a plan is ordered for the same subscriber.
@@ -145,7 +177,7 @@ fn add_line(main: &Order, plan: &str) -> String {
     )
 }
 
-fn acts(desk: &Desk<'_>, line: &Line, main: &Order, actions: &[Action], plans: &[Plan], attempt: Option<Attempt<'_>>) -> Markup {
+fn acts(desk: &Desk<'_>, line: &Line, main: &Order, actions: &[Action], offer: &Offered, attempt: Option<Attempt<'_>>) -> Markup {
     let allowed = |name: &str| actions.iter().find(|action| action.action == name);
     let path = format!("/console/lines/{}", encoded(&line.subscription_id));
     let act = |form: &'static str, action: &str, title: &str, button: &str, inputs: &dyn Fn(&Fields<'_>) -> Markup| {
@@ -153,7 +185,7 @@ fn acts(desk: &Desk<'_>, line: &Line, main: &Order, actions: &[Action], plans: &
         let Some(action) = allowed(action) else { return html! {} };
         html! {
             @if action.allowed || fields.was_refused() {
-                details.act open[fields.was_refused()] {
+                details.act open[fields.was_refused() || (form == "add-plan" && offer.by_card)] {
                     summary { (title) }
                     (fields.form(desk, &format!("{path}/{form}"), &inputs(&fields), button))
                 }
@@ -164,26 +196,42 @@ fn acts(desk: &Desk<'_>, line: &Line, main: &Order, actions: &[Action], plans: &
     };
     let names = Fields::address_names("postalAddress");
     let running = line.plans.iter().find(|run| run.status != "over").map(|run| run.plan_id.as_str());
-    let add_ons =
-        plans.iter().find(|plan| Some(plan.plan_id.as_str()) == running).map(|plan| plan.add_ons.as_slice()).unwrap_or_default();
-    let (fitting, others): (Vec<&Plan>, Vec<&Plan>) = plans.iter().partition(|plan| fits(plan, line));
+    let add_ons = offer
+        .all
+        .iter()
+        .find(|plan| Some(plan.plan_id.as_str()) == running)
+        .map(|plan| plan.add_ons.as_slice())
+        .unwrap_or_default();
     html! {
         div.acts {
             (act("add-plan", "top_up", "Add plan", "Add plan", &|fields| html! {
                 @if let Some(attempt) = attempt && attempt.refusal.code == "profile_mismatch" {
                     p { a.button href=(add_line(main, attempt.values.text("planId"))) { "Add line with this plan" } }
                 }
-                (fields.choice("planId", "Plan", fitting.iter().map(|plan| (plan.plan_id.clone(), format!("{} · {}", plan.display, plan.price)))))
-                (fields.choice("payment", "Payment", payments()))
-                @if !others.is_empty() {
+                @if offer.fitting.is_empty() { p.hint { "No plan that the partner sells runs on this card and can be paid for in this way." } }
+                (fields.choice("planId", "Plan", options(&offer.fitting)).value(desk.visit.query.text("planId")))
+                @if offer.by_card {
+                    input type="hidden" name="payment" value="card";
+                    p.hint { "By card, at the payment provider. " a href=(path) { "From the balance" } }
+                } @else {
+                    (fields.choice("payment", "Payment", payments()))
+                }
+                @if !offer.unpaid.is_empty() {
+                    details {
+                        summary { "Plans in a currency without a balance" }
+                        ul { @for plan in &offer.unpaid {
+                            li { (plan.display) " costs " (plan.price) ", and the partner has no balance in " (plan.price.currency.as_str()) ". "
+                                a href={ (path) "?payment=card&planId=" (encoded(&plan.plan_id)) } { "By card" } }
+                        } }
+                    }
+                }
+                @if !offer.misfits.is_empty() {
                     details {
                         summary { "Plans that need another card" }
-                        ul {
-                            @for plan in &others {
-                                li { (plan.display) " runs on profile " (plan.imsi_profiles.join(", ")) ", this card has " (line.imsi_profile) ". "
-                                    a href=(add_line(main, &plan.plan_id)) { "Add line" } }
-                            }
-                        }
+                        p.hint { "They do not run on " (line.operator) " " (line.imsi_profile) ", which this card has." }
+                        ul { @for plan in &offer.misfits {
+                            li { (plan.display) " " a href=(add_line(main, &plan.plan_id)) { "Add line" } }
+                        } }
                     }
                 }
             }))
@@ -209,7 +257,7 @@ fn acts(desk: &Desk<'_>, line: &Line, main: &Order, actions: &[Action], plans: &
             (act("cancel", "cancel", "Cancel the line", "Cancel the line", &|_| html! {
                 p.hint { "The card is revoked; what can be refunded is." }
             }))
-            (gift(allowed("complimentary"), main, line, plans))
+            (gift(allowed("complimentary"), main, line, &offer.all))
         }
     }
 }

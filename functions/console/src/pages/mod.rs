@@ -7,6 +7,7 @@ mod import;
 mod inventory;
 mod lines;
 mod new_order;
+mod offer;
 mod order;
 mod order_acts;
 mod order_cards;

@@ -1,5 +1,6 @@
 //! Creating an order, in the name of a partner.
 
+use super::offer::{Offer, whose};
 use super::order_acts::made;
 use super::who;
 use crate::Desk;
@@ -7,7 +8,7 @@ use crate::api::Refusal;
 use crate::forms::{Attempt, Fields};
 use crate::frame::{Section, order_path};
 use crate::http::Form;
-use crate::model::{Order, Page, Plan};
+use crate::model::Order;
 use crate::words::words;
 use lambda_http::{Body, Response};
 use maud::html;
@@ -17,17 +18,31 @@ const CHANNELS: [&str; 5] = ["admin", "web", "mobile_app", "partner", "other"];
 
 /// The form.
 pub async fn show(desk: &Desk<'_>, attempt: Option<Attempt<'_>>) -> Result<Response<Body>, Refusal> {
-    let plans: Page<Plan> = desk.api.call("GET /v1/plans").send().await?;
     let fields = Fields::new("create", attempt);
-    let named = |names: &[&str]| names.iter().map(|name| ((*name).to_owned(), words(name))).collect::<Vec<_>>();
-    let of_plans = plans.items.iter().map(|plan| (plan.plan_id.clone(), format!("{} · {}", plan.display, plan.price)));
-    let parts = Fields::address_names("subscriber.postalAddress");
     let query = &desk.visit.query;
+    let partner = fields.typed("partnerId").unwrap_or(query.text("partnerId"));
+    let payment = fields.typed("payment").unwrap_or(query.text("payment"));
+    let offer = Offer::of(desk, partner, payment).await?;
+    let named = |names: &[&str]| names.iter().map(|name| ((*name).to_owned(), words(name))).collect::<Vec<_>>();
+    let parts = Fields::address_names("subscriber.postalAddress");
     let content = html! {
         fieldset {
-            legend { "What" }
+            legend { "Whose, and how it is paid" }
+            (whose("/console/orders/new", &html! {
+                (who::field(&fields, "Partner", partner, true))
+                (fields.choice("payment", "Payment", named(&["balance", "card", "complimentary"])).value(payment))
+            }))
             div.fields {
-                (fields.choice("planId", "Plan", of_plans).value(query.text("planId")).width("long"))
+                (fields.text("eligibleSubscriptionId", "Entitled by line").value(query.text("eligibleSubscriptionId")).hint("complimentary orders only: the line whose plan entitles to it"))
+                (fields.choice("channel", "Channel", named(&CHANNELS)))
+                (fields.text("otherOrderId", "Own order id"))
+                (fields.text("otherItemId", "Own item id"))
+            }
+        }
+        fieldset {
+            legend { "What" }
+            (offer.choice(&fields, "Plan", query.text("planId"), "/console/orders/new?"))
+            div.fields {
                 (fields.input("number", "count", "Cards").value("1").required().hint("1 to 50").width("short"))
                 (fields.choice("formFactor", "Form factor", named(&["esim", "physical"])))
                 (fields.text("addOnIds", "Add-ons").hint("ids as the plan has them, with spaces between"))
@@ -47,18 +62,7 @@ pub async fn show(desk: &Desk<'_>, attempt: Option<Attempt<'_>>) -> Result<Respo
                 (fields.address("subscriber.postalAddress", &parts, None))
             }
         }
-        fieldset {
-            legend { "Whose, and how it is paid" }
-            div.fields {
-                (who::field(&fields, "Partner", query.text("partnerId"), true))
-                (fields.choice("payment", "Payment", named(&["balance", "card", "complimentary"])))
-                (fields.text("eligibleSubscriptionId", "Entitled by line").value(query.text("eligibleSubscriptionId")).hint("complimentary orders only: the line whose plan entitles to it"))
-                (fields.choice("channel", "Channel", named(&CHANNELS)))
-                (fields.text("otherOrderId", "Own order id"))
-                (fields.text("otherItemId", "Own item id"))
-            }
-            (fields.tick("sendEmail", "true", &html! { "Send the mails" }, true))
-        }
+        (fields.tick("sendEmail", "true", &html! { "Send the mails" }, true))
     };
     let content = html! {
         div.head { h1 { "Create order" } }

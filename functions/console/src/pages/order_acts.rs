@@ -215,7 +215,7 @@ async fn ask(desk: &Desk<'_>, num: &str, action: &str) -> Result<Response<Body>,
         }
         _ => return Err(Refusal::not_found()),
     };
-    let _: Value = desk.api.call(route).path("orderNum", num).json(body).send().await?;
+    let _: Value = desk.api.call(route).path("orderNum", num).key(form).json(body).send().await?;
     Ok(desk.done(&order_path(num), said))
 }
 

@@ -131,7 +131,7 @@ fn filters(query: &Form, refusal: Option<&Refusal>) -> Markup {
                     (days::fields(&fields, query))
                     (fields.text("iccid", "ICCID").value(query.text("iccid")))
                     (fields.text("otherOrderId", "Own order id").value(query.text("otherOrderId")).hint("of the last 31 days, unless a partner is chosen"))
-                    (fields.text("otherItemId", "Own item id").value(query.text("otherItemId")).hint("only together with an own order id"))
+                    (fields.text("otherItemId", "Own item id").value(query.text("otherItemId")).hint("found at once together with a partner and an own order id; else looked for, page by page"))
                 }
             }
             div.buttons {

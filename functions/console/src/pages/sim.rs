@@ -35,13 +35,7 @@ pub async fn whole(
         None => Vec::new(),
     };
     let path = format!("/console/sims/{}", encoded(&sim.iccid));
-    let fields = Fields::new("edit", attempt);
-    let limit = sim.rules.suspend_at_month_mb.map(|mb| mb.to_string()).unwrap_or_default();
-    let edit = html! {
-        (fields.text("note", "Note").value(sim.note.as_deref().unwrap_or_default()).width("long"))
-        (fields.text("labels", "Labels").value(&sim.labels.join(", ")).hint("up to ten, with commas between"))
-        (fields.input("number", "rules.suspendAtMonthMb", "Suspend at MB a month").value(&limit))
-    };
+    let edit = edit(sim, &Fields::new("edit", attempt));
     let content = html! {
         div.head {
             p.crumb { a href="/console/sims" { "SIMs" } }
@@ -56,7 +50,7 @@ pub async fn whole(
             section aria-labelledby="acts" {
                 h2 #acts { "Actions" }
                 div.acts {
-                    details.act open { summary { "Note, labels and rules" } (fields.form(desk, &format!("{path}/edit"), &edit, "Save")) }
+                    details.act open { summary { "Note, labels and rules" } (Fields::new("edit", attempt).form(desk, &format!("{path}/edit"), &edit, "Save")) }
                     @for (name, title) in [("suspend", "Suspend"), ("resume", "Resume")] {
                         @if let Some(action) = service.iter().find(|action| action.action == name) && let Some(id) = &sim.subscription_id {
                             @if action.allowed {
@@ -91,6 +85,41 @@ pub async fn whole(
         }
     };
     Ok(desk.page_of(attempt, Section::Sims, &sim.iccid, content).await)
+}
+
+/// What managers note about the card. Where somebody else did meanwhile, that stands beside what was typed; sent again, that goes over it.
+fn edit(sim: &Sim, fields: &Fields<'_>) -> Markup {
+    let limit = sim.rules.suspend_at_month_mb.map(|mb| mb.to_string()).unwrap_or_default();
+    html! {
+        @if fields.was_refused_as("version_conflict") {
+            div.beside #others role="group" aria-label="What stands there now" {
+                p { "Somebody else saved this meanwhile. Yours is below, as you typed it: take over what should stay, and save it again." }
+                dl.facts {
+                    (fact("Note", text(sim.note.as_deref())))
+                    (fact("Labels", labels(&sim.labels)))
+                    (fact("Rules", rules(sim)))
+                }
+            }
+        }
+        input type="hidden" name="basedOn" value=(sim.edition);
+        (fields.text("note", "Note").value(sim.note.as_deref().unwrap_or_default()).width("long"))
+        (fields.text("labels", "Labels").value(&sim.labels.join(", ")).hint("up to ten, with commas between"))
+        @if sim.suspendable {
+            (fields.input("number", "rules.suspendAtMonthMb", "Suspend at MB a month").value(&limit))
+        } @else {
+            div.act.off {
+                span aria-disabled="true" { "Suspend at MB a month" }
+                p.hint {
+                    "The operator of this card takes no requests about it, so that nobody can suspend it."
+                    @if sim.rules.suspend_at_month_mb.is_some() { " Saving takes away the rule that it has." }
+                }
+            }
+        }
+    }
+}
+
+fn rules(sim: &Sim) -> Markup {
+    html! { @match sim.rules.suspend_at_month_mb { Some(mb) => { "suspend at " (mb) " MB a month" }, None => (none()) } }
 }
 
 fn facts(desk: &Desk<'_>, sim: &Sim, with_code: bool) -> Markup {
@@ -128,7 +157,7 @@ fn facts(desk: &Desk<'_>, sim: &Sim, with_code: bool) -> Markup {
                 } }))
                 (fact("Note", text(sim.note.as_deref())))
                 (fact("Labels", labels(&sim.labels)))
-                (fact("Rules", html! { @match sim.rules.suspend_at_month_mb { Some(mb) => { "suspend at " (mb) " MB a month" }, None => (none()) } }))
+                (fact("Rules", rules(sim)))
             }
         }
     }
@@ -144,6 +173,7 @@ async fn ask(desk: &Desk<'_>, iccid: &str, action: &str) -> Result<Response<Body
     let mut body = Map::new();
     let (route, said) = match action {
         "edit" => {
+            form.put_number(&mut body, "basedOn");
             let note = form.text("note");
             body.insert("note".to_owned(), if note.is_empty() { Value::Null } else { note.into() });
             let labels: Vec<&str> = form.text("labels").split(',').map(str::trim).filter(|label| !label.is_empty()).collect();

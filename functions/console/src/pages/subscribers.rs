@@ -2,6 +2,7 @@
 
 use super::lines::{actions, eligible};
 use super::new_order::wanted;
+use super::offer::{Offer, whose};
 use super::order_acts::made;
 use super::who;
 use crate::Desk;
@@ -9,7 +10,7 @@ use crate::api::Refusal;
 use crate::forms::{Attempt, Fields, not_shown};
 use crate::frame::{Section, line_link, order_link, order_path, pager, sim_link};
 use crate::http::encoded;
-use crate::model::{Line, Order, Page, Plan};
+use crate::model::{Line, Order, Page};
 use crate::words::{Time, count, none, state, text, words};
 use futures_util::future::{join_all, try_join};
 use lambda_http::http::StatusCode;
@@ -134,18 +135,19 @@ fn latest(email: &str, orders: &[Order]) -> Markup {
 
 /// The form for one line more.
 pub async fn show_add_line(desk: &Desk<'_>, attempt: Option<Attempt<'_>>) -> Result<Response<Body>, Refusal> {
-    let plans: Page<Plan> = desk.api.call("GET /v1/plans").send().await?;
     let fields = Fields::new("add-line", attempt);
     let query = &desk.visit.query;
-    let of_plans = plans.items.iter().filter(|plan| plan.form_factors.iter().any(|form| form == "esim"));
-    let of_plans = of_plans.map(|plan| (plan.plan_id.clone(), format!("{} · {}", plan.display, plan.price)));
+    let partner = fields.typed("partnerId").unwrap_or(query.text("partnerId"));
+    let payment = fields.typed("payment").unwrap_or(query.text("payment"));
+    let offer = Offer::of(desk, partner, payment).await?.on("esim");
     let methods = ["balance", "card", "complimentary"].map(|name| (name.to_owned(), words(name)));
     let given = query.text("eligibleSubscriptionId");
+    let page = format!("/console/subscribers/line?{}&", query.with(&[("partnerId", ""), ("payment", ""), ("planId", "")]));
     let content = html! {
         fieldset {
             legend { "The line" }
+            (offer.choice(&fields, "Destination plan", query.text("planId"), &page))
             div.fields {
-                (fields.choice("planId", "Destination plan", of_plans).value(query.text("planId")).width("long"))
                 (fields.text("lineName", "Name").required().hint("the country, or the plan for several"))
             }
             p.hint { "The system picks a card in stock on the cheapest profile that carries the plan, and says which." }
@@ -156,8 +158,12 @@ pub async fn show_add_line(desk: &Desk<'_>, attempt: Option<Attempt<'_>>) -> Res
                 (fields.input("email", "subscriber.email", "Mail").value(query.text("email")).required())
                 (fields.text("subscriber.name", "Subscriber’s name").value(query.text("name")).required())
                 (fields.text("subscriber.language", "Language").value("en").width("short"))
-                (who::field(&fields, "Partner", query.text("partnerId"), true))
-                (fields.choice("payment", "Payment", methods).value(query.text("payment")))
+            }
+            (whose("/console/subscribers/line", &html! {
+                (who::field(&fields, "Partner", partner, true))
+                (fields.choice("payment", "Payment", methods).value(payment))
+            }))
+            div.fields {
                 (fields.text("eligibleSubscriptionId", "Entitled by line").value(given).hint("if it is complimentary"))
             }
         }

@@ -1,7 +1,7 @@
 //! What can be done to an order.
 
 use super::Recipient;
-use crate::order::{MailKind, MailReport, Provider, ReturnReason, Shipment, VoidReason};
+use crate::order::{Asked, MailKind, MailReport, Provider, ReturnReason, Shipment, VoidReason};
 use crate::{Closed, EmailAddress, Iccid, Money, NotRefundable, OverReason, RefundPolicy, Timestamp, Used};
 
 /// Something that wants to change an order.
@@ -52,12 +52,14 @@ pub enum Command {
         /// The line's place in the order.
         line: usize,
     },
-    /// The carrier will not revoke the card of this line.
+    /// The card of this line is not revoked: the carrier will not, or was not asked.
     RevocationRefused {
         /// The line's place in the order.
         line: usize,
         /// Whether the card had been activated before; else it still has to be.
         provisioned: bool,
+        /// Whether something else came first, so that the carrier was not asked.
+        overtaken: bool,
         /// Why, for a person.
         reason: String,
     },
@@ -114,6 +116,8 @@ pub enum Command {
         kind: MailKind,
         /// Where to, if not to the subscriber.
         to: Option<EmailAddress>,
+        /// The request for it, if it can be told from others: sent once more, it is done.
+        asked: Option<Asked>,
     },
     /// What was given up or put off is to be tried again now.
     Retry,

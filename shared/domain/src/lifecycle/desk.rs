@@ -2,8 +2,8 @@
 
 use super::Rejected;
 use crate::order::{
-    Attempts, Event, LineState, Mail, MailKind, MailState, Order, OrderType, PostalAddress, Refund, RefundState, ReturnReason,
-    Shipment,
+    Asked, Attempts, Entry, Event, LineState, Mail, MailKind, MailState, Order, OrderType, PostalAddress, Refund, RefundState,
+    ReturnReason, Shipment,
 };
 use crate::{EmailAddress, FormFactor, Timestamp};
 
@@ -124,8 +124,18 @@ impl Order {
         Ok(())
     }
 
-    /// A mail is sent again, to the subscriber or to an address given for this once.
-    pub(super) fn send_again(&mut self, kind: MailKind, to: Option<EmailAddress>, now: Timestamp) -> Result<(), Rejected> {
+    /// A mail is sent again, to the subscriber or to an address given for this once. A request that can be told from others asks for one
+    /// mail, however often it comes: where that is the one that is being sent anyway, the history remembers the request all the same.
+    pub(super) fn send_again(
+        &mut self,
+        kind: MailKind,
+        to: Option<EmailAddress>,
+        asked: Option<Asked>,
+        now: Timestamp,
+    ) -> Result<(), Rejected> {
+        if asked.as_ref().is_some_and(|asked| self.asked(&asked.key).is_some()) {
+            return Err(Rejected::Done);
+        }
         let live = self.lines.iter().any(|line| line.state == LineState::Live);
         let makes_sense = match kind {
             // What ends is no order to confirm.
@@ -141,14 +151,17 @@ impl Order {
             Some(Mail { state: MailState::Pending(_) | MailState::Sending(_), to: known, .. })
                 if to.is_none() || to == *known =>
             {
-                return Err(Rejected::Done);
+                if asked.is_none() {
+                    return Err(Rejected::Done);
+                }
             }
             // Whoever is sending it has another address; until they are done nobody else may begin.
             Some(Mail { state: MailState::Sending(_), .. }) => return Err(Rejected::NotDue),
             Some(mail) => *mail = Mail { to, ..Mail::pending(kind, now) },
             None => self.mails.push(Mail { to, ..Mail::pending(kind, now) }),
         }
-        self.note(now, Event::MailRequested, Some(kind.name().to_owned()));
+        let requested = Entry::new(now, Event::MailRequested, Some(kind.name().to_owned()));
+        self.history.push(Entry { asked, ..requested });
         Ok(())
     }
 

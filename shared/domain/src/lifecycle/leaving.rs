@@ -1,7 +1,7 @@
 //! How lines come to an end: cancelled on request, or over with their plan or subscription.
 
 use super::Rejected;
-use crate::order::{Attempts, Event, LineState, Order, ReturnReason};
+use crate::order::{Attempts, Entry, Event, LineState, Order, ReturnReason};
 use crate::{Money, NotRefundable, OverReason, RefundPolicy, Refundable, Timestamp, Used};
 
 pub(super) fn cancel(
@@ -44,18 +44,12 @@ pub(super) fn revoked(order: &Order, next: &mut Order, line: usize, now: Timesta
     Ok(())
 }
 
-pub(super) fn revocation_refused(
-    order: &Order,
-    next: &mut Order,
-    line: usize,
-    provisioned: bool,
-    reason: String,
-    now: Timestamp,
-) -> Result<(), Rejected> {
+pub(super) fn not_revoked(order: &Order, next: &mut Order, line: usize, provisioned: bool, why: Entry) -> Result<(), Rejected> {
     order.expect_cancelling(line)?;
     next.lines[line].state = if provisioned { LineState::Live } else { LineState::Pending };
-    next.note(now, Event::CancellationRefused, Some(reason));
-    next.qr_mail_falls_due(now);
+    let Entry { at, event, note, .. } = why;
+    next.note(at, event, note);
+    next.qr_mail_falls_due(at);
     Ok(())
 }
 

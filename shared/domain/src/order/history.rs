@@ -18,15 +18,29 @@ pub struct Entry {
     /// The manager who did it; `None` where it was anybody or anything else.
     #[serde(rename = "w", default, skip_serializing_if = "Option::is_none")]
     pub manager: Option<String>,
+    /// The request that made it, where that came with a key.
+    #[serde(rename = "q", default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Asked>,
     /// Whether it was a manager whose name was not kept, in entries of an earlier version.
     #[serde(rename = "m", default, skip_serializing_if = "std::ops::Not::not")]
     pub unnamed_manager: bool,
 }
 
+/// A request that came with a key of its client's, by which it is known when it comes again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    /// A hash of who asked and of the key.
+    #[serde(rename = "k")]
+    pub key: String,
+    /// A hash of what was asked for.
+    #[serde(rename = "f")]
+    pub fingerprint: String,
+}
+
 impl Entry {
     /// Something that nobody of the managers did.
     pub fn new(at: Timestamp, event: Event, note: Option<String>) -> Self {
-        Self { at, event, note, manager: None, unnamed_manager: false }
+        Self { at, event, note, manager: None, asked: None, unnamed_manager: false }
     }
 
     /// Whether a manager did it, also where the partner could have.
@@ -68,6 +82,9 @@ pub enum Event {
     /// The carrier did not let a card be cancelled.
     #[serde(rename = "cn")]
     CancellationRefused,
+    /// A card was not cancelled, since something else came first: another change of its line, or its installation.
+    #[serde(rename = "co")]
+    CancellationOvertaken,
     /// Money was given back.
     #[serde(rename = "rs")]
     Refunded,
@@ -129,6 +146,7 @@ wire_names!(Event {
     CancellationRequested => "cancellation_requested",
     Cancelled => "cancelled",
     CancellationRefused => "cancellation_refused",
+    CancellationOvertaken => "cancellation_overtaken",
     Refunded => "refunded",
     RefundFailed => "refund_failed",
     Disputed => "disputed",

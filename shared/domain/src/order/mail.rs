@@ -1,6 +1,6 @@
 //! The mails that an order calls for.
 
-use super::{Entry, Event, Order, is_zero};
+use super::{Asked, Entry, Event, Order, is_zero};
 use crate::{EmailAddress, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -95,6 +95,11 @@ impl Order {
     /// The mail of a kind, if the order calls for it.
     pub fn mail(&self, kind: MailKind) -> Option<&Mail> {
         self.mails.iter().find(|mail| mail.kind == kind)
+    }
+
+    /// The request with this key that a mail was sent again for, if there was one.
+    pub fn asked(&self, key: &str) -> Option<&Asked> {
+        self.history.iter().filter_map(|entry| entry.asked.as_ref()).find(|asked| asked.key == key)
     }
 
     /// Whether a manager once had this mail sent again, whatever it still tells.

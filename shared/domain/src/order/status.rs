@@ -205,7 +205,8 @@ impl Order {
         if self.refunds.iter().any(|refund| refund.state == RefundState::Failed && self.is_owed(refund)) {
             all.push(Attention::RefundFailed);
         }
-        if self.unanswered(Event::CancellationRefused).next().is_some() {
+        let kept = [Event::CancellationRefused, Event::CancellationOvertaken];
+        if kept.into_iter().any(|event| self.unanswered(event).next().is_some()) {
             all.push(Attention::CancellationRefused);
         }
         if self.unanswered(Event::Disputed).next().is_some() {

@@ -74,13 +74,19 @@ async fn what_managers_may_ask(site: &Site) {
 }
 
 async fn cards_are_archived(site: &Site) {
-    let card = first(site, "poolId=meridian.7.esim&status=blank").await;
+    let preloaded = first(site, "poolId=meridian.7.esim&status=blank").await;
+    let rule = json!({"rules": {"suspendAtMonthMb": 4000}});
+    let rule = editing(site, preloaded["iccid"].as_str().expect("a card"), &rule).send().await;
+    assert_eq!(rule.problem(409, "not_possible", None)["reason"], "preloaded");
+    let card = first(site, "poolId=sandbox.1.esim&status=blank").await;
     let card = card["iccid"].as_str().expect("a card");
     let edit = json!({"note": "Reserved", "labels": ["vip"], "rules": {"suspendAtMonthMb": 4000}});
     let mut edited = editing(site, card, &edit).send().await.expect(200);
     assert_eq!((&edited["note"], &edited["labels"], &edited["rules"]), (&edit["note"], &edit["labels"], &edit["rules"]));
     edited.as_object_mut().expect("a card").remove("actions").expect("what can be done with it, which no list says");
     assert_eq!(first(site, "label=vip").await, edited);
+    let late = editing(site, card, &json!({"note": "Free again", "basedOn": 0})).send().await;
+    late.problem(409, "version_conflict", Some("basedOn"));
     for _ in 0..2 {
         assert_eq!(asking(site, card, "archive").by(By::Manager).send().await.expect(200)["status"], "archived");
     }

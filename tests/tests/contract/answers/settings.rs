@@ -121,6 +121,14 @@ async fn partners_and_money(site: &Site) {
     assert_eq!(made, json!({"partnerId": "acme", "display": "Acme", "giftQuota": 2, "gifts": 0, "balances": []}));
     let again = asking(site, "POST", "/v1/partners", &json!({"partnerId": "acme", "display": "Another"})).send().await;
     assert_eq!(again.problem(409, "not_possible", None)["reason"], "partner_exists");
+    let once = async |display: &str| {
+        let body = json!({"partnerId": "zeta", "display": display});
+        asking(site, "POST", "/v1/partners", &body).header("Idempotency-Key", "one partner").send().await
+    };
+    let first = once("Zeta").await.expect(201);
+    let again = once("Zeta").await;
+    assert_eq!((again.header("idempotency-replayed"), again.expect(200)), (Some("true"), first));
+    once("Omega").await.problem(422, "idempotency_key_reused", Some("Idempotency-Key"));
     let watch =
         json!({"display": "Acme Travel", "alarmLevels": [{"amount": 500, "currency": "EUR"}, {"amount": 9, "currency": "JPY"}]});
     let changed = asking(site, "PATCH", "/v1/partners/acme", &watch).send().await.expect(200);
@@ -154,7 +162,7 @@ async fn partners_and_money(site: &Site) {
     let page = site.get(format!("/v1/partners?cursor={next}")).by(By::Manager).send().await.expect(200);
     assert_eq!(
         list(&page, "items").iter().filter_map(|partner| partner["partnerId"].as_str()).collect::<Vec<_>>(),
-        [PARTNER, "other-travel"]
+        [PARTNER, "other-travel", "zeta"]
     );
 
     // What orders move, as their partner reads it.
@@ -226,6 +234,13 @@ async fn keys(site: &Site) {
     let unknown = end(&json!({"keyId": "KY0123456789ABCDEF"}), json!({})).await;
     unknown.problem(404, "not_found", None);
 
+    site.get("/v1/keys?limit=0").by(By::Manager).send().await.problem(400, "invalid_field", Some("limit"));
+    site.get("/v1/keys?cursor=x").by(By::Manager).send().await.problem(400, "invalid_cursor", Some("cursor"));
+    let page = site.get("/v1/keys?partnerId=acme&limit=2").by(By::Manager).send().await.expect(200);
+    let next = page["nextCursor"].as_str().expect("a cursor");
+    let page = site.get(format!("/v1/keys?partnerId=acme&limit=2&cursor={next}")).by(By::Manager).send().await.expect(200);
+    assert_eq!((list(&page, "items").len(), &page["nextCursor"]), (1, &json!(null)));
+
     let [own] = &listed("").await[..] else { panic!("one manager's key") };
     assert_eq!(end(own, json!({})).await.problem(409, "not_possible", None)["reason"], "last_manager_key");
     let other = make(json!({"role": "manager", "name": "Mia"})).await.expect(201);
@@ -252,6 +267,11 @@ async fn plans(site: &Site) {
     bad["addOns"][0]["kind"] = "voice".into();
     put(&bad).await.problem(400, "invalid_field", Some("addOns[0].kind"));
     asking(site, "PUT", "/v1/plans/IBERIA", &plan(0)).send().await.problem(400, "invalid_field", Some("planId"));
+    let named = site.get("/v1/plans?partnerId=demo-travel&payment=balance").by(By::Manager).send().await.expect(200);
+    assert!(list(&named, "items").iter().any(|plan| plan["planId"] == "iberia"));
+    site.get("/v1/plans?partnerId=demo-travel").by(By::Partner).send().await.problem(403, "forbidden", None);
+    site.get("/v1/plans?partnerId=nobody").by(By::Manager).send().await.problem(400, "invalid_field", Some("partnerId"));
+    site.get("/v1/plans?subscriptionId=SU0").by(By::Manager).send().await.problem(404, "not_found", None);
     // Whoever may sell it does, by its new version.
     eventually("the plan on sale", async || {
         let plans = site.get("/v1/plans").by(By::Partner).send().await.expect(200);

@@ -23,6 +23,7 @@ pub async fn subscriptions(contract: &Arc<Contract>) {
     a_suspension(&site).await;
     // The clock moves from here on.
     a_refund(&site).await;
+    a_swap_before_a_refund(&site).await;
     a_card_that_nobody_installs(&site).await;
     site.stop().await;
 }
@@ -269,6 +270,17 @@ async fn a_swap(site: &Site) {
     site.renewing(&order, &named).send().await.expect(201);
 }
 
+/// A refund is asked for, and a swap comes first.
+async fn a_swap_before_a_refund(site: &Site) {
+    let (order, id) = delivered(site, PLAN).await;
+    hold(site, "provision", true).await;
+    site.refunding(&order, None).send().await.expect(202);
+    site.changing(&id, "sim-swap", &json!({"payment": "balance"})).send().await.expect(201);
+    hold(site, "provision", false).await;
+    let stays = site.until(&order, "overtaken", |order| happened(order, "cancellation_overtaken")).await;
+    assert_eq!(stays["cards"][0]["refundable"]["code"], "swap");
+}
+
 /// A physical SIM for an eSIM, for a price.
 async fn a_card_in_the_post(site: &Site) {
     let (_, id) = delivered(site, PLAN).await;
@@ -299,6 +311,7 @@ async fn an_end(site: &Site) {
     assert_eq!((&end["type"], &end["fulfilment"]), (&json!("cancel_subscription"), &json!("fulfilling")));
     assert_eq!(site.subscription(&id).await["openChange"]["kind"], "cancellation");
     takes_nothing(site, &order, &id, "cancellation").await;
+    assert_eq!(site.read(&order).await["cards"][0]["refundable"]["code"], "cancellation");
     assert_eq!(end["cards"][0]["refundable"]["code"], "not_cancellable");
     let problem = site.refunding(&end, None).send().await.problem(409, "not_refundable", None);
     assert_eq!(problem["reason"], "not_cancellable");
@@ -353,11 +366,14 @@ async fn a_suspension(site: &Site) {
 /// The main order is paid back, which takes the carrier two attempts.
 async fn a_refund(site: &Site) {
     let (order, id) = delivered(site, PLAN).await;
+    let renewal = site.renewing(&order, &json!({"payment": "balance"})).send().await.expect(201);
+    let renewal = site.settled(&renewal).await;
     site.local("operator", json!({"mode": "fail", "times": 1})).await;
     site.refunding(&order, None).send().await.expect(202);
     site.held_back("provision").await;
     assert_eq!(site.subscription(&id).await["openChange"]["kind"], "refund");
     takes_nothing(site, &order, &id, "refund").await;
+    assert_eq!(site.read(&renewal).await["cards"][0]["refundable"]["code"], "refund");
     site.advance("PT35S").await;
     let ended = until(site, &id, "ended", |subscription| subscription["status"] == "ended").await;
     assert_eq!(ended["endReason"], "refunded");

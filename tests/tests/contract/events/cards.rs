@@ -50,7 +50,7 @@ fn bodies_keep_to_the_contract_if_and_only_if_they_are_good() {
 #[tokio::test]
 async fn requests_about_cards() {
     let site = Site::still().await;
-    let stock = site.get("/v1/sims?poolId=meridian.7.esim&limit=1").by(By::Manager).send().await.expect(200);
+    let stock = site.get("/v1/sims?poolId=sandbox.1.esim&limit=1").by(By::Manager).send().await.expect(200);
     let card = stock["items"][0]["iccid"].as_str().unwrap();
     site.refuses_about(REFUSED, &[(CARD, card)], By::Manager).await;
     site.refuses_about(REFUSED_TO_PARTNER, &[(CARD, card)], By::Partner).await;

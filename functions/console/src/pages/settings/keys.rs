@@ -18,24 +18,49 @@ const DAY: i64 = 24 * 60 * 60;
 /// The name of the form that makes one, and of those that end one.
 const NEW: &str = "new-key";
 const END: &str = "end-key";
+/// How many keys one page shows, and what says in its address where it begins.
+const LIMIT: &str = "20";
+const PLACE: &str = "keys";
 /// How many days a key may go on beside the one that follows it.
 const LONGEST_OVERLAP: i64 = 30;
 
 /// The managers' keys.
 pub async fn list(desk: &Desk<'_>, attempt: Option<Attempt<'_>>) -> Result<Response<Body>, Refusal> {
-    let keys: Page<Key> = desk.api.call("GET /v1/keys").send().await?;
+    let keys = read(desk, "").await?;
     let content = html! {
         div.head { h1 { "Settings" } }
         (tabs("keys"))
         p.hint { "A manager’s key opens this desk and all of the API. The name stands in the history of what was done with it." }
-        (section(desk, &keys.items, "", attempt))
+        (section(desk, &keys, "", attempt))
     };
     Ok(desk.page_of(attempt, Section::Settings, "Managers’ keys", content).await)
 }
 
+/// The keys of a partner, or of the managers, so many as one page shows.
+pub async fn read(desk: &Desk<'_>, partner: &str) -> Result<Page<Key>, Refusal> {
+    let call = desk.api.call("GET /v1/keys").query("partnerId", partner).query("limit", LIMIT);
+    call.query("cursor", desk.visit.query.text(PLACE)).send().await
+}
+
+/// Where the other keys are, if they are not all on this page.
+fn others(desk: &Desk<'_>, keys: &Page<Key>, partner: &str) -> Markup {
+    let query = &desk.visit.query;
+    let at = |place: &str| format!("{}?{}#keys", home(partner), query.with(&[(PLACE, place)]));
+    let later = query.given(PLACE).is_some();
+    html! {
+        @if later || keys.next_cursor.is_some() {
+            nav.pager aria-label="Pages of keys" {
+                @if later { a.button href=(at("")) { "First keys" } }
+                @if let Some(next) = &keys.next_cursor { a.button href=(at(next)) { "More keys" } }
+            }
+        }
+    }
+}
+
 /// The keys of a partner, or of the managers, and the form that makes one.
-pub fn section(desk: &Desk<'_>, keys: &[Key], partner: &str, attempt: Option<Attempt<'_>>) -> Markup {
+pub fn section(desk: &Desk<'_>, page: &Page<Key>, partner: &str, attempt: Option<Attempt<'_>>) -> Markup {
     let fields = Fields::new(NEW, attempt);
+    let keys = &page.items;
     let not_ended = attempt.filter(|attempt| attempt.form == END).map(|attempt| attempt.refusal);
     html! {
         section aria-labelledby="keys" {
@@ -60,6 +85,7 @@ pub fn section(desk: &Desk<'_>, keys: &[Key], partner: &str, attempt: Option<Att
                     }
                 }
             }
+            (others(desk, page, partner))
             details.panel open[keys.is_empty() || fields.was_refused()] {
                 summary { "New key" }
                 (fields.form(desk, "/console/settings/keys", &html! {

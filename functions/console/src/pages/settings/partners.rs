@@ -6,7 +6,7 @@ use crate::api::Refusal;
 use crate::forms::{Attempt, Fields};
 use crate::frame::{Section, order_link, pager};
 use crate::http::{Form, encoded};
-use crate::model::{Balance, Key, LedgerEntry, Page, Partner};
+use crate::model::{Balance, LedgerEntry, Page, Partner};
 use crate::pages::order::fact;
 use crate::words::{Time, none, state, text, words};
 use futures_util::future::try_join3;
@@ -65,7 +65,7 @@ async fn ask_new(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
         form.put(&mut body, name);
     }
     form.put_number(&mut body, "giftQuota");
-    let partner: Partner = desk.api.call("POST /v1/partners").json(body).send().await?;
+    let partner: Partner = desk.api.call("POST /v1/partners").key(form).json(body).send().await?;
     Ok(desk.done(&home(&partner.partner_id), "The partner was made. It needs a key to order by itself."))
 }
 
@@ -76,10 +76,9 @@ fn home(id: &str) -> String {
 /// A partner.
 pub async fn show(desk: &Desk<'_>, id: &str, attempt: Option<Attempt<'_>>) -> Result<Response<Body>, Refusal> {
     let partner = desk.api.call("GET /v1/partners/{partnerId}").path("partnerId", id).send::<Partner>();
-    let keys = desk.api.call("GET /v1/keys").query("partnerId", id).send::<Page<Key>>();
     let ledger = desk.api.call("GET /v1/partners/{partnerId}/ledger").path("partnerId", id).query("limit", "20");
     let ledger = ledger.query("cursor", desk.visit.query.text("cursor")).send::<Page<LedgerEntry>>();
-    let (partner, keys, ledger) = try_join3(partner, keys, ledger).await?;
+    let (partner, keys, ledger) = try_join3(partner, keys::read(desk, id), ledger).await?;
     let content = html! {
         div.head { p.crumb { a href="/console/settings/partners" { "Partners" } } h1 { (partner.display) } }
         div.columns {
@@ -103,7 +102,7 @@ pub async fn show(desk: &Desk<'_>, id: &str, attempt: Option<Attempt<'_>>) -> Re
                     (entries(&ledger.items))
                     (pager(desk.visit, &home(id), ledger.next_cursor.as_ref()))
                 }
-                (keys::section(desk, &keys.items, id, attempt))
+                (keys::section(desk, &keys, id, attempt))
             }
             section aria-labelledby="acts" {
                 h2 #acts { "Actions" }

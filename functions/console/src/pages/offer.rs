@@ -1,0 +1,85 @@
+//! The plans that a form offers: those that the partner can order, as the API says, and beside them why others are not among them.
+
+use crate::Desk;
+use crate::api::Refusal;
+use crate::forms::Fields;
+use crate::http::encoded;
+use crate::model::{Page, Plan};
+use futures_util::future::try_join;
+use maud::{Markup, html};
+
+/// What stands in the address for plans that are not paid from a balance.
+const CARD: &str = "card";
+
+/// Plans that a partner can order for a payment.
+pub struct Offer<'a> {
+    partner: &'a str,
+    /// Those that fit.
+    pub plans: Vec<Plan>,
+    /// Those that fit but are in a currency that the partner has no balance in.
+    unpaid: Vec<Plan>,
+}
+
+impl<'a> Offer<'a> {
+    /// Asks what this partner can order, paid in this way: from its balance unless another is named.
+    pub async fn of(desk: &Desk<'_>, partner: &'a str, payment: &str) -> Result<Self, Refusal> {
+        let plans = || desk.api.call("GET /v1/plans").query("partnerId", partner);
+        if partner.is_empty() || !matches!(payment, "" | "balance") {
+            let sold: Page<Plan> = plans().send().await?;
+            return Ok(Self { partner, plans: sold.items, unpaid: Vec::new() });
+        }
+        let paid = plans().query("payment", "balance");
+        let (sold, paid) = try_join(plans().send::<Page<Plan>>(), paid.send::<Page<Plan>>()).await?;
+        Ok(Self { partner, unpaid: without(sold.items, &paid.items), plans: paid.items })
+    }
+
+    /// The same, of those plans alone that come on such cards.
+    pub fn on(mut self, form_factor: &str) -> Self {
+        for plans in [&mut self.plans, &mut self.unpaid] {
+            plans.retain(|plan| plan.form_factors.iter().any(|form| form == form_factor));
+        }
+        self
+    }
+
+    /// The choice, and why a plan that was asked for is not in it.
+    pub fn choice(&self, fields: &Fields<'_>, label: &str, wanted: &str, page: &str) -> Markup {
+        let known = |plans: &[Plan]| plans.iter().any(|plan| plan.plan_id == wanted);
+        html! {
+            div #offer {
+                @if !wanted.is_empty() && !known(&self.plans) && !known(&self.unpaid) {
+                    div.beside role="note" { "Plan " (wanted) " is not on sale for this partner, or not on such cards." }
+                }
+                (fields.choice("planId", label, options(&self.plans)).value(wanted).width("long"))
+                @if self.plans.is_empty() { p.hint { "There is no plan that this partner can order and pay for in this way." } }
+                @if !self.unpaid.is_empty() {
+                    details open[known(&self.unpaid)] {
+                        summary { "Plans in a currency without a balance" }
+                        ul { @for plan in &self.unpaid {
+                            li { (plan.display) " costs " (plan.price) ", and the partner has no balance in " (plan.price.currency.as_str()) ". "
+                                a href={ (page) "partnerId=" (encoded(self.partner)) "&payment=" (CARD) "&planId=" (encoded(&plan.plan_id)) } { "By card" } }
+                        } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The fields that a form's offer goes by: where a script runs, another partner or payment has its plans at once; where none does, what
+/// was chosen and does not fit is refused, and the form comes back with what does.
+pub fn whose(page: &str, fields: &Markup) -> Markup {
+    html! {
+        div.fields hx-get=(page) hx-trigger="change" hx-include="[name=partnerId],[name=payment],[name=planId]"
+            hx-target="#offer" hx-select="#offer" hx-swap="outerHTML" hx-disinherit="*" { (fields) }
+    }
+}
+
+/// Those of the plans that are not among others.
+pub fn without(plans: Vec<Plan>, others: &[Plan]) -> Vec<Plan> {
+    plans.into_iter().filter(|plan| others.iter().all(|other| other.plan_id != plan.plan_id)).collect()
+}
+
+/// Plans to choose from, each with its price.
+pub fn options(plans: &[Plan]) -> impl Iterator<Item = (String, String)> {
+    plans.iter().map(|plan| (plan.plan_id.clone(), format!("{} · {}", plan.display, plan.price)))
+}
