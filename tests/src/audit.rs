@@ -43,7 +43,7 @@ pub enum Promise {
     Refunds,
     /// A card belongs to one order.
     Cards,
-    /// No code that somebody has seen is sold to somebody else, and none stands on two cards.
+    /// No code that somebody has seen is sold to somebody else.
     Codes,
     /// Stock adds up, and nothing is missing from sale.
     Stock,
@@ -167,23 +167,8 @@ impl Books {
         // What may not hold for a while is the only thing that goes by the time.
         let found = books.check_all(Timestamp::from_unix(0));
         let audit = Audit { drawn: found.iter().filter(|finding| finding.rule == Rule::Leaked).count(), ..count(&books) };
-        let found = found.into_iter().filter(|finding| !finding.rule.takes_time()).map(Violation::from);
-        (audit, found.chain(same_codes(&books)).collect())
+        (audit, found.into_iter().filter(|finding| !finding.rule.takes_time()).map(Violation::from).collect())
     }
-}
-
-/// Codes that stand on two cards: one profile that two would buy.
-fn same_codes(books: &simdock_audit::Books) -> Vec<Violation> {
-    let mut cards: BTreeMap<(String, &str), Vec<&str>> = BTreeMap::new();
-    for (_, record) in books.records() {
-        if let Record::Sim(sim) = record
-            && let Some(code) = sim.activation_code.as_ref().filter(|code| !code.matching_id().is_empty())
-        {
-            cards.entry((code.sm_dp_address().to_lowercase(), code.matching_id())).or_default().push(sim.iccid.as_str());
-        }
-    }
-    let twice = cards.values().filter(|cards| cards.len() > 1);
-    twice.map(|cards| Violation { promise: Promise::Codes, found: format!("{cards:?} have the same code") }).collect()
 }
 
 fn count(books: &simdock_audit::Books) -> Audit {
