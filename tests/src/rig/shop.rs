@@ -230,7 +230,9 @@ impl Shop {
             _ => (vec![price], None),
         };
         let standard = self.rng.u8(..10) == 0;
-        act.into_iter().for_each(|act| self.did(act));
+        if let Some(act) = act {
+            self.did(act);
+        }
         let mut told = Vec::new();
         for amount in amounts {
             let id = format!("pi_{}_{}", self.number, self.site.unique());
