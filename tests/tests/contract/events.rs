@@ -127,6 +127,7 @@ const REFUSED_IMPORTS: &[(&str, Outcome)] = &[
     ("import-inventory-bad-form-factor", (400, "invalid_field", "formFactor")),
     ("import-inventory-bad-lines", (422, "invalid_csv", "")),
     ("import-inventory-empty", (422, "invalid_csv", "")),
+    ("import-inventory-known-code", (422, "invalid_csv", "")),
     ("import-inventory-no-api-key", (401, "unauthenticated", "")),
     ("import-inventory-no-header", (422, "invalid_csv", "")),
     ("import-inventory-not-csv", (422, "invalid_csv", "")),
@@ -422,6 +423,9 @@ async fn imports() {
     let complaints: Vec<_> = list(&bad, "errors").iter().map(|error| (error["line"].clone(), error["code"].clone())).collect();
     let expected = [(3, "iccid_luhn"), (4, "duplicate"), (5, "iccid_length"), (6, "code")];
     assert_eq!(complaints, expected.map(|(line, code)| (json!(line), json!(code))));
+
+    let known = site.request("import-inventory-known-code", ORDER, By::Manager).await.expect(422);
+    assert_eq!(known["errors"][0]["code"], "duplicate_code", "a code of the demo's stock");
 
     let store = site.store().await;
     let cards: Vec<Iccid> = ["8934501234567890125", "8934501234567890133"].iter().map(|text| text.parse().unwrap()).collect();

@@ -19,7 +19,7 @@ fn since(error: &ImportError) -> (usize, &str, &str) {
 
 /// Takes the claim of a card's code away, as of a card that came in before there were claims.
 async fn forget(world: &World, card: &NewCard) {
-    let pk = format!("code#{}", card.profile_id().unwrap());
+    let pk = format!("code#{}", card.profile_id().expect("a code"));
     let key = json!({ "pk": { "S": pk }, "sk": { "S": "code" } });
     world.engine.call("DeleteItem", &json!({ "TableName": world.engine.table("PoolsTable"), "Key": key })).await;
 }
@@ -130,7 +130,7 @@ async fn as_one_chunk(world: &World) {
     chunks.sort_by_key(|chunk| chunk["sk"]["S"].to_string());
     let mut cards = Vec::new();
     for chunk in &chunks {
-        cards.extend(chunk["cards"]["L"].as_array().unwrap().iter().cloned());
+        cards.extend(chunk["cards"]["L"].as_array().expect("cards").iter().cloned());
         let key = json!({ "pk": chunk["pk"], "sk": chunk["sk"] });
         world.engine.call("DeleteItem", &json!({ "TableName": world.engine.table("PoolsTable"), "Key": key })).await;
     }
@@ -165,7 +165,7 @@ async fn a_chunk_of_an_earlier_version_goes_in_bit_by_bit() {
 
 /// Has the operator give a sold card a code of its own, and marks the card as on its way back.
 async fn came_back(world: &World, serial: u32, code_of: u32) {
-    let code = card(&pool(), code_of).activation_code.unwrap().to_string();
+    let code = card(&pool(), code_of).activation_code.expect("a code").to_string();
     let key = json!({ "iccid": { "S": iccid(serial).as_str() } });
     let values = json!({ ":s": { "S": "returning" }, ":c": { "S": code } });
     world.engine.update("SimsTable", key, "SET #s = :s, code = :c REMOVE slot", json!({ "#s": "state" }), values).await;
