@@ -151,12 +151,14 @@ async fn a_mail_again(site: &Site) {
     let order = site.settled(&site.paid(&draft("sandbox-1gb-7d")).await).await;
     let asked = managing(site, &order, "emails", &json!({"kind": "qr", "to": "ana@example.org"})).send().await.expect(200);
     assert!(happened(&asked, "mail_requested"));
+    site.settled(&order).await;
+    eventually("the mail", async || (site.mails(&order, "qr").await.len() == 2).then_some(())).await;
+    site.settled(&order).await;
     let once = |to: &str| managing(site, &order, "emails", &json!({"kind": "qr", "to": to})).header("Idempotency-Key", "once");
     once("ana@example.org").send().await.expect(200);
     assert_eq!(once("ana@example.org").send().await.header("idempotency-replayed"), Some("true"));
     once("eva@example.org").send().await.problem(422, "idempotency_key_reused", Some("Idempotency-Key"));
-    site.settled(&order).await;
-    eventually("the mail", async || (site.mails(&order, "qr").await.len() == 2).then_some(())).await;
+    eventually("the mail", async || (site.mails(&order, "qr").await.len() == 3).then_some(())).await;
     site.reporting(iccid(&order, 0), json!({"type": "installed", "eid": EID, "via": "qr"})).send().await.expect(200);
     managing(site, &order, "emails", &json!({"kind": "qr"})).send().await.problem(409, "other_device", None);
     managing(site, &order, "emails", &json!({"kind": "qr", "samePhone": true})).send().await.expect(200);
