@@ -33,7 +33,6 @@ fn no_filter_is_misread() {
             ("orders?from=2026-02-30", "&quot;2026-02-30&quot; is no day"),
             ("orders?iccid=12", "iccid must be an ICCID"),
             ("orders?email=ana", "email is not a mail address"),
-            ("orders?otherItemId=1", "otherItemId can be asked for together with"),
             ("orders?partnerId=nobody", "There is no partner &quot;nobody&quot;."),
             (&format!("orders?partnerId={long}"), "partnerId must have 1 to 64 characters"),
             ("orders?cursor=x", "Begin again with its first page."),

@@ -101,8 +101,8 @@ async fn order_codes(site: &Site, order: &Value) -> Vec<(String, String)> {
             }
         }
     }
-    let with_routes: Vec<Value> = told.iter().filter(|entry| !is_of_lines(entry["action"].as_str().unwrap())).cloned().collect();
-    let mut codes = foretold(&with_routes, async |action| asked(site, &order, action).send().await).await;
+    let routed: Vec<Value> = told.iter().filter(|entry| !is_of_lines(entry["action"].as_str().unwrap())).cloned().collect();
+    let mut codes = foretold(&routed, async |action| asked(site, &order, action).send().await).await;
     let of_lines = told.iter().filter(|entry| is_of_lines(entry["action"].as_str().unwrap()));
     let coded = of_lines.map(|entry| {
         let refused = entry["allowed"] == false;

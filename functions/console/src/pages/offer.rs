@@ -5,11 +5,12 @@ use crate::api::Refusal;
 use crate::forms::Fields;
 use crate::http::encoded;
 use crate::model::{Page, Plan};
-use futures_util::future::try_join;
 use maud::{Markup, html};
 
 /// What stands in the address for plans that are not paid from a balance.
 const CARD: &str = "card";
+/// The field that names a partner, in forms and queries.
+const PARTNER: &str = "partnerId";
 
 /// Plans that a partner can order for a payment.
 pub struct Offer<'a> {
@@ -21,16 +22,19 @@ pub struct Offer<'a> {
 }
 
 impl<'a> Offer<'a> {
-    /// Asks what this partner can order, paid in this way: from its balance unless another is named.
+    /// Asks what this partner can order, paid in this way: from its balance unless another is named. While no partner is named that
+    /// there is, every plan is offered: whoever sends the form hears of the partner.
     pub async fn of(desk: &Desk<'_>, partner: &'a str, payment: &str) -> Result<Self, Refusal> {
-        let plans = || desk.api.call("GET /v1/plans").query("partnerId", partner);
-        if partner.is_empty() || !matches!(payment, "" | "balance") {
-            let sold: Page<Plan> = plans().send().await?;
-            return Ok(Self { partner, plans: sold.items, unpaid: Vec::new() });
-        }
-        let paid = plans().query("payment", "balance");
-        let (sold, paid) = try_join(plans().send::<Page<Plan>>(), paid.send::<Page<Plan>>()).await?;
-        Ok(Self { partner, unpaid: without(sold.items, &paid.items), plans: paid.items })
+        let plans = || desk.api.call("GET /v1/plans");
+        let sold = match plans().query(PARTNER, partner).send::<Page<Plan>>().await {
+            Err(refusal) if refusal.field.as_deref() == Some(PARTNER) => plans().send().await?,
+            Ok(sold) if !partner.is_empty() && matches!(payment, "" | "balance") => {
+                let paid: Page<Plan> = plans().query(PARTNER, partner).query("payment", "balance").send().await?;
+                return Ok(Self { partner, unpaid: without(sold.items, &paid.items), plans: paid.items });
+            }
+            sold => sold?,
+        };
+        Ok(Self { partner, plans: sold.items, unpaid: Vec::new() })
     }
 
     /// The same, of those plans alone that come on such cards.
