@@ -108,9 +108,9 @@ async fn a_rule_that_could_not_be_carried_out_is_refused() {
     let site = Site::start().await;
     let rule = json!({"rules": {"suspendAtMonthMb": 500}, "note": "not this either"});
     let preloaded = site.get("/v1/sims?poolId=meridian.7.esim&limit=1").by(By::Manager).send().await.expect(200);
-    let before = preloaded["items"][0].clone();
-    let iccid = before["iccid"].as_str().unwrap();
-    assert_eq!(before["suspendable"], false);
+    let iccid = preloaded["items"][0]["iccid"].as_str().unwrap();
+    let before = stands(&site, iccid).await;
+    assert_eq!((&before["suspendable"], &preloaded["items"][0]["suspendable"]), (&json!(false), &json!(false)));
     let problem = editing(&site, iccid, &rule).send().await.problem(409, "not_possible", None);
     assert_eq!((&problem["reason"], &stands(&site, iccid).await), (&json!("preloaded"), &before));
     // There is nothing to say against taking one away, or against all else.
