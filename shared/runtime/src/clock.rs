@@ -40,3 +40,20 @@ impl Clock {
         (Timestamp::from_unix(seconds), system.subsec_micros())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_clock_goes_with_the_right_one() {
+        let (offset, error) = (Arc::<AtomicI64>::default(), Arc::<AtomicI64>::default());
+        let right = Clock::shifted(Arc::clone(&offset));
+        let wrong = right.wrong_by(Arc::clone(&error));
+        error.store(-90, Ordering::Relaxed);
+        offset.store(86_400, Ordering::Relaxed);
+        let ahead = right.now().unix() - wrong.now().unix();
+        assert!((89..=90).contains(&ahead), "{ahead}");
+        assert!(right.now().unix() - Clock::system().now().unix() >= 86_399);
+    }
+}

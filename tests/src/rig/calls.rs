@@ -141,8 +141,9 @@ fn received(event: &Value) -> u64 {
 
 impl<'a> Delivery<'a> {
     fn begin(planned: &'a Planned, event: &Value) -> Self {
-        let records = event["Records"].as_array().into_iter().flatten();
-        let messages = records.filter_map(|record| record["messageId"].as_str()).map(str::to_owned).collect();
+        let records = event["Records"].as_array().into_iter().flatten().map(|record| &record["messageId"]);
+        // An event of a bus is known by its own id.
+        let messages = records.chain([&event["id"]]).filter_map(Value::as_str).map(str::to_owned).collect();
         Self { planned, messages, since: (Instant::now(), planned.clock.now().unix()), done: false }
     }
 }

@@ -126,7 +126,8 @@ fn at_stripe(order: &Value) -> Option<&str> {
 impl Shop {
     /// The shop of this number, which does the same in every run of a seed, as far as it is answered the same.
     pub fn new(site: Arc<Site>, key: String, number: u64) -> Self {
-        Self { site, key, number, rng: Rng::with_seed(0), told: Told::default() }
+        let rng = site.plan.dice(&format!("shop {number}"));
+        Self { site, key, number, rng, told: Told::default() }
     }
 
     /// Begins something whose chances hang on nothing that was answered before.
@@ -141,7 +142,6 @@ impl Shop {
     /// So many customers, one after the other; what it was told by the end. The more shops there are, the longer it takes until all
     /// of them are open.
     pub async fn open(mut self, size: Size) -> Told {
-        self.begin("opening");
         tokio::time::sleep(Duration::from_millis(self.rng.u64(..=50 * size.shops))).await;
         for customer in 0..size.customers {
             self.serve(customer).await;

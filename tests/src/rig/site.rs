@@ -282,7 +282,9 @@ impl Site {
         for depth in self.stack.queues().depths().into_iter().filter(|depth| is_graveyard(&depth.name)) {
             let messages = self.look(&format!("/_local/queues/{}", depth.name)).await["messages"].take();
             for message in messages.as_array().into_iter().flatten() {
-                if !message["id"].as_str().is_some_and(|id| self.plan.is_spoilt(id)) {
+                let event: Value = serde_json::from_str(message["body"].as_str().unwrap_or_default()).unwrap_or_default();
+                let mut ids = [&message["id"], &event["id"]].into_iter().filter_map(Value::as_str);
+                if !ids.any(|id| self.plan.is_spoilt(id)) {
                     given_up.push(format!("{}: {}", depth.name, message["body"]));
                 }
             }
