@@ -99,7 +99,7 @@ fn no_text_of_a_manager_or_partner_becomes_markup() {
         ] {
             let read = desk.fetch(&page, columns).await;
             let html = match read.header("location") {
-                Some(to) => desk.fetch(&to.to_owned(), columns).await.text(),
+                Some(to) => desk.fetch(to, columns).await.text(),
                 None => read.text(),
             };
             for markup in MARKUP {
