@@ -319,13 +319,13 @@ fn a_form_that_is_sent_twice_does_one_thing() {
         // A mail, sent again after it went out.
         let (order, _) = desk.line("twice@example.com").await;
         let path = format!("/console/orders/{}/resend_qr", num(&order));
-        let arrived = async |count: usize| {
+        let mailed = async |count: usize| {
             eventually("the mail", async || (site.mails(&order, "qr").await.len() == count).then_some(())).await;
             site.settled(&order).await
         };
         for (form, mails) in [("form-1", 2), ("form-1", 2), ("form-2", 3), ("form-1", 3)] {
             assert_eq!(send(&path, &format!("key={form}&to=eva%40example.com")).await.status, 303);
-            arrived(mails).await;
+            mailed(mails).await;
         }
         let history = site.read(&order).await["history"].clone();
         assert_eq!(history.as_array().unwrap().iter().filter(|entry| entry["event"] == "mail_requested").count(), 2);
