@@ -126,3 +126,18 @@ fn days_are_those_of_who_looks() {
         browser.zone("").await;
     });
 }
+
+#[test]
+fn rows_are_cards_on_a_phone() {
+    at_the_desk(async |desk| {
+        let browser = &desk.browser;
+        desk.site.order(&by_post()).await;
+        let looks = "const cell = document.querySelector('tbody td');
+            return [getComputedStyle(cell.parentElement).display, getComputedStyle(cell, '::before').content]";
+        for (width, expected) in [(390, ["grid", "\"Status\""]), (1280, ["table-row", "none"])] {
+            browser.width(width).await;
+            desk.open("/console/orders").await;
+            assert_eq!(browser.web.execute(looks).await.unwrap(), serde_json::json!(expected), "{width}");
+        }
+    });
+}

@@ -104,13 +104,13 @@ async fn order_codes(site: &Site, order: &Value) -> Vec<(String, String)> {
     let routed: Vec<Value> = told.iter().filter(|entry| !is_of_lines(entry["action"].as_str().unwrap())).cloned().collect();
     let mut codes = foretold(&routed, async |action| asked(site, &order, action).send().await).await;
     let of_lines = told.iter().filter(|entry| is_of_lines(entry["action"].as_str().unwrap()));
-    let coded = of_lines.map(|entry| {
+    let told_of_lines = of_lines.map(|entry| {
         let refused = entry["allowed"] == false;
         let code = if refused { entry["code"].as_str().unwrap() } else { "" };
         (entry["action"].as_str().unwrap().to_owned(), code.to_owned())
     });
     let at = codes.iter().position(|(action, _)| action == "note").unwrap();
-    codes.splice(at..at, coded);
+    codes.splice(at..at, told_of_lines);
     codes
 }
 

@@ -92,7 +92,10 @@ fn table(lines: &[WithGift]) -> Markup {
                     tbody {
                         @for (line, gift) in lines {
                             tr {
-                                th scope="row" { (text(line.line_name.as_deref())) span.sub { (line_link(&line.subscription_id)) } }
+                                th scope="row" {
+                                    @if let Some(name) = &line.line_name { (name) }
+                                    span.sub { (line_link(&line.subscription_id)) }
+                                }
                                 td { (state(&line.status)) }
                                 td { (text(line.display.as_deref())) span.sub { (count(line.plans.len(), "plan", "plans")) } }
                                 td { (sim_link(&line.iccid)) span.sub { (words(&line.form_factor)) } }
