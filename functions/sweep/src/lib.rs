@@ -44,7 +44,7 @@ pub struct Swept {
     leaked: usize,
     /// Returned cards put back on sale.
     returned: usize,
-    /// Cards set aside, being too near their deadline.
+    /// Cards set aside: too near their deadline, or their code has left.
     stale: usize,
     /// Imports carried on.
     imports: usize,

@@ -1,7 +1,7 @@
 //! Cards, where they stand and whose they are.
 
 use crate::{Check, Rule};
-use simdock_domain::{Iccid, LineState, Order, PoolId};
+use simdock_domain::{Iccid, LineState, Order, PoolId, Profile};
 use simdock_store::{Place, Record, Sim, SimState};
 use std::collections::BTreeSet;
 
@@ -79,6 +79,7 @@ impl Check<'_> {
 
     fn never_shown(&mut self, sim: &Sim) {
         self.hold(Rule::Disclosed, sim.disclosed_at.is_none(), || format!("it is {:?}, and its code was shown", sim.state));
+        self.hold(Rule::Disclosed, sim.profile == Profile::default(), || format!("it is {:?}, and was on a phone", sim.state));
     }
 
     /// A slot that can still be drawn holds a card that stands there.

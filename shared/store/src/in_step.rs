@@ -1,6 +1,7 @@
 //! Keeps orders, subscriptions and cards in step: what a decision about one means for the others is written with it.
 
-use crate::sims::{Sim, SimRules};
+use crate::sims::{Sim, SimRules, SimState};
+use crate::stock::{Aside, Ticket};
 use crate::transaction::Transaction;
 use crate::{Conflict, Store, StoreError};
 use futures_util::future::join;
@@ -184,10 +185,22 @@ impl Store {
         write.commit().await
     }
 
-    /// What became of a card on a phone.
+    /// What became of a card on a phone; refused if the card stands elsewhere meanwhile, or somebody else reported. Its code has left
+    /// then, whoever showed it. A card that is for sale goes off sale with that: its next buyer would get a profile that somebody has.
     pub async fn write_profile(&self, sim: &Sim, profile: &Profile) -> Result<Result<(), Conflict>, StoreError> {
         let mut write = self.transaction();
-        write.profile(sim, profile)?;
+        match sim.slot.filter(|_| sim.state == SimState::Stocked) {
+            None => {
+                write.profile(sim, profile)?;
+            }
+            Some(slot) => {
+                tracing::warn!(iccid = sim.iccid.as_str(), "a card that is for sale is on a phone: taking it off sale");
+                let on_phone = Aside::OnPhone(profile, self.clock.now());
+                for item in self.aside(&sim.pool, &[Ticket::of_card(sim, slot)], on_phone)? {
+                    write.push(item);
+                }
+            }
+        }
         write.commit().await
     }
 

@@ -250,7 +250,8 @@ impl Store {
         } else {
             let mut sims = self.sims(&order.wanted).await?;
             let for_sale = |sim: &Sim| {
-                sim.state == SimState::Stocked && pools.contains(&sim.pool) && !Self::too_near(sim.activate_before, now)
+                let there = sim.state == SimState::Stocked && pools.contains(&sim.pool);
+                there && sim.disclosed_at.is_none() && !Self::too_near(sim.activate_before, now)
             };
             if sims.len() < count || !sims.iter().all(for_sale) {
                 return Ok(Supply::SoldOut(Vec::new()));

@@ -1,14 +1,15 @@
 //! What the sweep does about stock: returned cards and those of leaked tickets go back on sale, those whose deadline is too near
-//! come off it, and consumed slots go.
+//! come off it, those whose code has left do not go back, and consumed slots go.
 
 use crate::item::{Item, number, number_of, text, text_of};
 use crate::sims::{Sim, SimState};
-use crate::stock::{CARDS_PER_TRANSACTION, Slotted, Ticket, built};
+use crate::stock::{Aside, CARDS_PER_TRANSACTION, Slotted, Ticket, built};
 use crate::write::{SendError, TransactError, Twice, send};
-use crate::{Store, StoreError, keys};
+use crate::{Conflict, Store, StoreError, keys};
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
 use futures_util::future::join_all;
 use simdock_domain::{Iccid, PoolId, Timestamp};
+use std::collections::BTreeSet;
 
 /// How many cards on sale one sweep looks at in each pool; after so many minutes it has seen them all.
 const LOOKS: u64 = 250;
@@ -24,7 +25,7 @@ pub struct Recovered {
     pub leaked: usize,
     /// Returned cards put back on sale.
     pub returned: usize,
-    /// Cards set aside since their deadline is too near.
+    /// Cards set aside since their deadline is too near, or since their code has left.
     pub stale: usize,
     /// Consumed slots deleted.
     pub consumed: usize,
@@ -38,26 +39,39 @@ struct Marks {
 }
 
 impl Store {
-    /// Puts cards that were marked as returned back on sale, in batches; answers how many.
-    async fn restock_returned(&self, pool: &PoolId) -> Result<usize, StoreError> {
+    /// Puts cards that were marked as returned back on sale, in batches; sets aside those whose code has left. Answers how many of
+    /// each.
+    async fn restock_returned(&self, pool: &PoolId) -> Result<(usize, usize), StoreError> {
         let items = self.partition(&keys::returns(pool)).await?;
         let iccids: Vec<Iccid> = items
             .iter()
             .map(|item| text_of(item, "sk")?.parse().map_err(|_| StoreError::Broken("a return without a card".to_owned())))
             .collect::<Result<_, _>>()?;
-        let mut restocked = 0;
+        let (mut restocked, mut aside) = (0, 0);
         // Up to four items per card: its slot, itself, the mark that goes, and its code where its operator gave it one.
         for batch in iccids.chunks(CARDS_PER_TRANSACTION / 2) {
             let mut sims = self.sims(batch).await?;
             let holders = self.code_holders(sims.iter().filter_map(Sim::profile_id).collect()).await?;
             let holder = |sim: &Sim| sim.profile_id().and_then(|profile| holders.get(&profile));
-            // One that cannot go back must not hold up the others; a person has to look at it.
+            let has_left = |sim: &Sim| sim.state == SimState::Returning && sim.disclosed_at.is_some();
+            let gone: Vec<Sim> = sims.extract_if(.., |sim| has_left(sim)).collect();
+            for sim in &gone {
+                aside += usize::from(self.keep_back(sim).await?);
+            }
+            // One that cannot go back must not hold up the others; a person has to look at it. Nor may two with one code, which no
+            // transaction would take.
+            let mut claiming = BTreeSet::new();
             sims.retain(|sim| {
-                let own = holder(sim).is_none_or(|holder| *holder == sim.iccid);
-                sim.state == SimState::Returning && sim.disclosed_at.is_none() && own
+                sim.state == SimState::Returning
+                    && match (holder(sim), sim.profile_id()) {
+                        (Some(holder), _) => *holder == sim.iccid,
+                        (None, Some(profile)) => claiming.insert(profile),
+                        (None, None) => true,
+                    }
             });
-            if sims.len() < batch.len() {
-                tracing::warn!(pool = %pool, cards = batch.len() - sims.len(), "cards are marked as returned and cannot go back on sale");
+            let left = batch.len() - gone.len() - sims.len();
+            if left > 0 {
+                tracing::warn!(pool = %pool, cards = left, "cards are marked as returned and cannot go back on sale");
             }
             if sims.is_empty() {
                 continue;
@@ -94,14 +108,29 @@ impl Store {
                 Err(TransactError::Failed(error)) => return Err(error),
             }
         }
-        Ok(restocked)
+        Ok((restocked, aside))
+    }
+
+    /// Sets a card aside that was to go back on sale and whose code has left; answers whether this did.
+    async fn keep_back(&self, sim: &Sim) -> Result<bool, StoreError> {
+        let mut write = self.transaction();
+        write.kept_back(sim)?;
+        match write.commit().await? {
+            Ok(()) => {
+                tracing::warn!(iccid = sim.iccid.as_str(), "the code of a returned card has left: set aside");
+                Ok(true)
+            }
+            // Another sweep was here.
+            Err(Conflict) => Ok(false),
+        }
     }
 
     /// One sweep of a pool: publishes what was added, puts back returned cards and the cards of leaked tickets, and deletes
     /// consumed slots. A ticket counts as leaked when it was drawn before the sweep before this one, so that buyers in between
     /// their ticket and their sale are left in peace. Two sweeps at once do no harm.
     pub async fn recover_stock(&self, pool: &PoolId, now: Timestamp) -> Result<Recovered, StoreError> {
-        let mut recovered = Recovered { returned: self.restock_returned(pool).await?, ..Recovered::default() };
+        let (returned, stale) = self.restock_returned(pool).await?;
+        let mut recovered = Recovered { returned, stale, ..Recovered::default() };
         let marks = self.pool_item(keys::marks(pool)).await?;
         let (low, seen) = (number_of(&marks, "low")?, number_of(&marks, "seen")?);
         let counter = self.pool_item(keys::counter(pool)).await?;
@@ -154,7 +183,7 @@ impl Store {
         for batch in stale.chunks(CARDS_PER_TRANSACTION) {
             let mut batch = batch.to_vec();
             while !batch.is_empty() {
-                match self.transact(self.aside(pool, &batch, None)?).await {
+                match self.transact(self.aside(pool, &batch, Aside::Unfit)?).await {
                     Ok(()) => {
                         aside += batch.len();
                         break;
@@ -175,14 +204,8 @@ impl Store {
         Ok(aside)
     }
 
-    /// The write that takes cards off sale and their slots away, with the time if a manager archives them: the marks first, then two
-    /// items for each card.
-    pub(crate) fn aside(
-        &self,
-        pool: &PoolId,
-        cards: &[Ticket],
-        archived: Option<Timestamp>,
-    ) -> Result<Vec<TransactWriteItem>, StoreError> {
+    /// The write that takes cards off sale and their slots away: the marks first, then two items for each card.
+    pub(crate) fn aside(&self, pool: &PoolId, cards: &[Ticket], why: Aside<'_>) -> Result<Vec<TransactWriteItem>, StoreError> {
         let marks = Update::builder().table_name(&self.tables.pools).set_key(Some(keys::marks(pool)));
         let marks = marks
             .update_expression("ADD dead :more")
@@ -190,7 +213,7 @@ impl Store {
             .expression_attribute_values(":more", number(cards.len()));
         let mut items = vec![TransactWriteItem::builder().update(built(marks.build())?).build()];
         for Ticket { slot, iccid, .. } in cards {
-            items.push(self.set_aside_stock(iccid, *slot, archived)?);
+            items.push(self.set_aside_stock(iccid, *slot, why)?);
             items.push(self.delete_pool_item(keys::slot(pool, *slot))?);
         }
         Ok(items)

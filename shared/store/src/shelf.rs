@@ -2,7 +2,7 @@
 
 use crate::audit::Act;
 use crate::sims::{Sim, SimRules, SimState};
-use crate::stock::Ticket;
+use crate::stock::{Aside, Ticket};
 use crate::{Conflict, SimStatus, Store, StoreError};
 use simdock_domain::{Action, PlanRun, Subscription, Timestamp};
 use std::fmt;
@@ -133,9 +133,7 @@ impl Store {
                 write.archived(sim, now)?;
             }
             Archiving::OffSale(slot) => {
-                let ticket =
-                    Ticket { pool: sim.pool.clone(), slot, iccid: sim.iccid.clone(), activate_before: sim.activate_before };
-                for item in self.aside(&sim.pool, &[ticket], Some(now))? {
+                for item in self.aside(&sim.pool, &[Ticket::of_card(sim, slot)], Aside::Archived(now))? {
                     write.push(item);
                 }
             }

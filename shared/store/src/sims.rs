@@ -54,7 +54,7 @@ pub struct Sim {
     /// When a manager archived it.
     #[serde(rename = "archived", default, skip_serializing_if = "Option::is_none")]
     pub archived_at: Option<Timestamp>,
-    /// When its code first left the system; from then on it can never be sold again.
+    /// When its code first left, by us or as its being on a phone proves; from then on it can never be sold again.
     #[serde(rename = "disclosed", default, skip_serializing_if = "Option::is_none")]
     pub disclosed_at: Option<Timestamp>,
 }

@@ -46,6 +46,17 @@ impl NewCard {
     }
 }
 
+/// Why a card that is for sale is set aside.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Aside<'a> {
+    /// It cannot be sold: its deadline is too near, or its code has left.
+    Unfit,
+    /// A manager archives it.
+    Archived(Timestamp),
+    /// It is on a phone, as this says: its code has left, at the latest now.
+    OnPhone(&'a Profile, Timestamp),
+}
+
 /// A card that was drawn, and the slot it stands in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ticket {
@@ -79,6 +90,11 @@ pub struct Slotted<'a> {
 }
 
 impl Ticket {
+    /// Of a card that stands in this slot.
+    pub(crate) fn of_card(sim: &Sim, slot: u64) -> Self {
+        Self { pool: sim.pool.clone(), slot, iccid: sim.iccid.clone(), activate_before: sim.activate_before }
+    }
+
     /// What stands in a slot.
     pub(crate) fn of_slot(pool: &PoolId, slot: u64, item: &Item) -> Result<Self, StoreError> {
         let iccid = text_of(item, "iccid")?.parse().map_err(|_| StoreError::Broken("a slot without a card".to_owned()))?;
@@ -382,8 +398,8 @@ impl Store {
             for sim in self.sims(&Vec::from_iter(iccids)).await? {
                 let ticket = tickets.iter().find(|ticket| ticket.iccid == sim.iccid && sim.slot == Some(ticket.slot));
                 let Some(ticket) = ticket.filter(|_| sim.state == SimState::Stocked) else { continue };
-                if Self::too_near(sim.activate_before, now) {
-                    match self.transact(vec![self.set_aside_stock(&sim.iccid, ticket.slot, None)?]).await {
+                if Self::too_near(sim.activate_before, now) || sim.disclosed_at.is_some() {
+                    match self.transact(vec![self.set_aside_stock(&sim.iccid, ticket.slot, Aside::Unfit)?]).await {
                         Ok(()) => aside += 1,
                         Err(TransactError::Refused(_)) => {}
                         Err(TransactError::Failed(error)) => return Err(error),
@@ -417,19 +433,20 @@ impl Store {
         }
     }
 
-    /// The write that takes a card off sale that stands in this slot; with the time, if a manager archives it.
-    pub(crate) fn set_aside_stock(
-        &self,
-        iccid: &Iccid,
-        slot: u64,
-        archived: Option<Timestamp>,
-    ) -> Result<TransactWriteItem, StoreError> {
+    /// The write that takes a card off sale that stands in this slot.
+    pub(crate) fn set_aside_stock(&self, iccid: &Iccid, slot: u64, why: Aside<'_>) -> Result<TransactWriteItem, StoreError> {
         let update = Update::builder().table_name(&self.tables.sims).set_key(Some(keys::sim(iccid)));
-        let update = match archived {
-            None => update.update_expression("SET #state = :aside REMOVE slot"),
-            Some(at) => update
+        let update = match why {
+            Aside::Unfit => update.update_expression("SET #state = :aside REMOVE slot"),
+            Aside::Archived(at) => update
                 .update_expression("SET #state = :aside, archived = :archived REMOVE slot")
                 .expression_attribute_values(":archived", number(at.unix())),
+            Aside::OnPhone(profile, now) => update
+                .update_expression(
+                    "SET #state = :aside, profile = :profile, disclosed = if_not_exists(disclosed, :now) REMOVE slot",
+                )
+                .expression_attribute_values(":profile", serde_dynamo::to_attribute_value(profile)?)
+                .expression_attribute_values(":now", number(now.unix())),
         };
         let update = update
             .condition_expression("#state = :stocked AND slot = :slot")

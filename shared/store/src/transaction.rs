@@ -12,14 +12,20 @@ use aws_sdk_dynamodb::types::builders::UpdateBuilder;
 use aws_sdk_dynamodb::types::{Put, TransactWriteItem, Update};
 use simdock_domain::{Iccid, Order, OrderNum, Profile, Subscription, Timestamp};
 
-/// A card whose profile is as it was read.
-fn over_profile(update: UpdateBuilder, sim: &Sim, next: &Profile) -> Result<UpdateBuilder, StoreError> {
-    let update = update.expression_attribute_values(":next", serde_dynamo::to_attribute_value(next)?);
+/// What a card gets that was on a phone: whoever installed it had its code.
+const ON_PHONE: &str = "SET profile = :next, disclosed = if_not_exists(disclosed, :now)";
+
+/// A card that stands where it was read, with the profile that it had.
+fn over_profile(update: UpdateBuilder, sim: &Sim, next: &Profile, now: Timestamp) -> Result<UpdateBuilder, StoreError> {
+    let update = update
+        .expression_attribute_values(":next", serde_dynamo::to_attribute_value(next)?)
+        .expression_attribute_values(":now", number(now.unix()))
+        .expression_attribute_values(":was", serde_dynamo::to_attribute_value(sim.state)?);
     Ok(if sim.profile == Profile::default() {
-        update.condition_expression("attribute_exists(#state) AND attribute_not_exists(profile)")
+        update.condition_expression("#state = :was AND attribute_not_exists(profile)")
     } else {
         update
-            .condition_expression("attribute_exists(#state) AND profile = :before")
+            .condition_expression("#state = :was AND profile = :before")
             .expression_attribute_values(":before", serde_dynamo::to_attribute_value(&sim.profile)?)
     })
 }
@@ -134,9 +140,9 @@ impl Transaction<'_> {
             .expression_attribute_values(":stocked", text("stocked"));
         update = match card.slot {
             Some(slot) => update
-                .condition_expression("#state = :stocked AND slot = :slot")
+                .condition_expression("#state = :stocked AND slot = :slot AND attribute_not_exists(disclosed)")
                 .expression_attribute_values(":slot", number(slot)),
-            None => update.condition_expression("#state = :stocked"),
+            None => update.condition_expression("#state = :stocked AND attribute_not_exists(disclosed)"),
         };
         if works_at_once {
             set.push_str(", subscription = :subscription");
@@ -243,14 +249,15 @@ impl Transaction<'_> {
 
     /// What became of a card on a phone, over what was known before.
     pub fn profile(&mut self, sim: &Sim, next: &Profile) -> Result<&mut Self, StoreError> {
-        let update = self.card(&sim.iccid).update_expression("SET profile = :next");
-        self.update(over_profile(update, sim, next)?)
+        let update = self.card(&sim.iccid).update_expression(ON_PHONE);
+        let now = self.store.clock.now();
+        self.update(over_profile(update, sim, next, now)?)
     }
 
     /// The new card of a swap, which was installed and carries the subscription from here on. The rules of the card before it hold on,
     /// where it has none of its own.
     pub fn took_over(&mut self, sim: &Sim, next: &Profile, subscription: &str, rules: SimRules) -> Result<&mut Self, StoreError> {
-        let mut set = "SET profile = :next, #state = :active, subscription = :subscription".to_owned();
+        let mut set = format!("{ON_PHONE}, #state = :active, subscription = :subscription");
         let mut update = self
             .card(&sim.iccid)
             .expression_attribute_values(":active", text("active"))
@@ -262,8 +269,21 @@ impl Transaction<'_> {
                 .expression_attribute_names("#rules", "rules")
                 .expression_attribute_values(":rules", serde_dynamo::to_attribute_value(rules)?);
         }
-        let update = update.update_expression(set);
-        self.update(over_profile(update, sim, next)?)
+        let (update, now) = (update.update_expression(set), self.store.clock.now());
+        self.update(over_profile(update, sim, next, now)?)
+    }
+
+    /// A card that waits to go back on sale and whose code has left: it does not.
+    pub fn kept_back(&mut self, sim: &Sim) -> Result<&mut Self, StoreError> {
+        let update = self
+            .card(&sim.iccid)
+            .update_expression("SET #state = :aside")
+            .condition_expression("#state = :returning AND attribute_exists(disclosed)")
+            .expression_attribute_values(":aside", text("set_aside"))
+            .expression_attribute_values(":returning", text("returning"));
+        self.update(update)?;
+        let mark = self.store.delete_pool_item(keys::returned(&sim.pool, &sim.iccid))?;
+        Ok(self.push(mark))
     }
 
     /// What managers noted about a card.

@@ -1,14 +1,15 @@
 //! What carriers and apps report about cards: who may, and that it comes to the same whenever and however often it comes.
 
 use crate::acts::{
-    EID, OTHER_EID, PLAN, audit, by_balance, card, changing, delivered, drained, managing, plan_statuses, read, sim,
-    subscription_of, tell, told, used,
+    EID, OTHER_EID, PLAN, POOL, audit, by_balance, card, changing, delivered, drained, managing, plan_statuses, read, sim,
+    sim_is, subscription_of, tell, told, used,
 };
-use crate::api::{Answer, By, Site, list, num, unique};
+use crate::api::{Answer, By, Site, begin, eventually, list, num, unique};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use simdock_domain::{Iccid, Timestamp, Via};
 use simdock_payments::{Secret, sign_standard};
+use simdock_store::SimState;
 use std::time::Duration;
 
 fn carrier_secret(site: &Site) -> Secret {
@@ -445,6 +446,49 @@ async fn reports_about_cards_that_carry_nothing_are_harmless() {
     assert_eq!(read(&site, &subscription_of(&order)).await, before);
     managing(&site, &order, "notes", &json!({"note": "called the carrier"})).send().await.expect(200);
     drained(&site).await;
+    audit(&site).await;
+    site.stop().await;
+}
+
+#[tokio::test]
+async fn a_card_that_is_for_sale_again_and_turns_up_on_a_phone_goes_off_sale() {
+    let site = Site::start().await;
+    let stock = site.available(POOL).await;
+    let mut quiet = by_balance(PLAN);
+    quiet["sendEmail"] = false.into();
+    let order = site.order(&quiet).await;
+    // Without codes, which nobody is shown.
+    let quietly = async |what: &str, holds: fn(&Value) -> bool| {
+        eventually(what, async || {
+            let path = format!("/v1/orders/{}?codes=false", num(&order));
+            Some(site.get(path).by(By::Manager).send().await.expect(200)).filter(holds)
+        })
+        .await
+    };
+    let iccid = card(&quietly("delivered", |order| order["fulfilment"] == "completed").await).to_owned();
+    site.refunding(&order, None).send().await.expect(202);
+    quietly("cancelled", |order| order["status"] == 2).await;
+    sim_is(&site, &iccid, SimState::Returning).await;
+    drained(&site).await;
+    sim_is(&site, &iccid, SimState::Stocked).await;
+    assert_eq!(site.available(POOL).await, stock);
+
+    // Somebody had its code from elsewhere.
+    for result in ["recorded", "known"] {
+        let event = json!({"type": "installed", "eid": EID, "at": at(begin())});
+        assert_eq!(site.reporting(&iccid, event).send().await.expect(200)["result"], result);
+    }
+    let aside = sim(&site, &iccid).await;
+    assert_eq!((aside.state, aside.slot, aside.disclosed_at.is_some()), (SimState::SetAside, None, true));
+    assert_eq!(site.available(POOL).await, stock - 1);
+    let mut wanted = by_balance(PLAN);
+    wanted["iccids"] = json!([iccid]);
+    let wanted = site.order(&wanted).await;
+    assert_eq!((&wanted["status"], &wanted["voidReason"]), (&json!(3), &json!("sold_out")));
+    drained(&site).await;
+    assert_eq!((sim(&site, &iccid).await.state, site.available(POOL).await), (SimState::SetAside, stock - 1));
+    let found = simdock_local::examine(&site.store().await).await.unwrap();
+    assert_eq!(found.found().iter().map(ToString::to_string).collect::<Vec<_>>(), [] as [String; 0]);
     audit(&site).await;
     site.stop().await;
 }

@@ -4,6 +4,7 @@ use crate::imports::{begin, run, standing};
 use crate::{available, within};
 use futures_util::future::{join, join_all};
 use serde_json::{Value, json};
+use simdock_audit::Rule;
 use simdock_store::{Codes, ImportError, ImportStatus, NewCard, SimState, Taken};
 use simdock_tests::{Fault, Faults, Proxy, World, audit, card, cards, iccid, pool, stock};
 use std::collections::BTreeMap;
@@ -187,6 +188,22 @@ async fn a_card_that_comes_back_claims_the_code_that_its_operator_gave_it() {
     assert_eq!(sims[26].state, SimState::Returning);
     let taken = world.store.taken(&[&with_code_of(50, 100), &with_code_of(51, 0)]).await.unwrap();
     assert_eq!(taken, BTreeMap::from([(iccid(50), Taken::Code(iccid(0))), (iccid(51), Taken::Code(iccid(0)))]));
+}
+
+#[tokio::test]
+async fn of_cards_that_come_back_with_one_code_one_goes_on_sale_and_none_holds_up_the_others() {
+    let world = World::with_cards(4).await;
+    for (serial, code_of) in [(0, 100), (1, 101), (2, 100), (3, 103)] {
+        came_back(&world, serial, code_of).await;
+    }
+    world.sweep_twice().await;
+    let sims = world.store.sims(&(0..4).map(iccid).collect::<Vec<_>>()).await.unwrap();
+    let states: Vec<SimState> = sims.iter().map(|sim| sim.state).collect();
+    assert_eq!(states, [SimState::Stocked, SimState::Stocked, SimState::Returning, SimState::Stocked]);
+    // A person has to look at the other one.
+    let report = simdock_local::examine(&world.store).await.unwrap();
+    let found: Vec<_> = report.found().iter().map(|finding| (finding.rule, finding.place.to_string())).collect();
+    assert!(found.contains(&(Rule::Code, format!("sims {}", iccid(2)))), "{found:?}");
 }
 
 #[tokio::test]

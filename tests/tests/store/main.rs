@@ -11,6 +11,7 @@ mod lists;
 mod orders;
 mod partners;
 mod pay;
+mod phones;
 mod plans;
 mod provisioning;
 mod refunds;

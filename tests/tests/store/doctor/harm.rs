@@ -24,6 +24,7 @@ enum Harm {
     PendingLineOfAWorkingCard,
     RenewalOfAnotherCard,
     MailedCardNotDisclosed,
+    InstalledCardForSale,
     BalanceBelowZero,
     PartnerInNoRegistry,
     PartnerDeleted,
@@ -36,7 +37,7 @@ enum Harm {
 }
 
 impl Harm {
-    const ALL: [Self; 23] = [
+    const ALL: [Self; 24] = [
         Self::StockedCardDeleted,
         Self::SoldCardDeleted,
         Self::WorkingCardDeleted,
@@ -51,6 +52,7 @@ impl Harm {
         Self::PendingLineOfAWorkingCard,
         Self::RenewalOfAnotherCard,
         Self::MailedCardNotDisclosed,
+        Self::InstalledCardForSale,
         Self::BalanceBelowZero,
         Self::PartnerInNoRegistry,
         Self::PartnerDeleted,
@@ -142,6 +144,10 @@ impl Patient {
             Harm::MailedCardNotDisclosed => {
                 self.set_card(&Self::card(main), "REMOVE disclosed", json!({})).await;
                 vec![order(Rule::Disclosed, main)]
+            }
+            Harm::InstalledCardForSale => {
+                self.set_card(&Self::stocked(), "SET profile = :v", json!({ ":v": { "M": { "i": { "N": "1" } } } })).await;
+                vec![card(Rule::Disclosed, &Self::stocked())]
             }
             Harm::BalanceBelowZero => {
                 let less = json!({ ":v": { "N": "-100000" } });
