@@ -19,7 +19,7 @@ use simdock_mail::{
     ShipmentMail, confirmation_mail, manager_mail, qr_mail, shipment_mail,
 };
 use simdock_runtime::{BatchResponse, Config, ConfigError, JobFailed, Service, SqsEvent, each_message};
-use simdock_store::{Sim, Store, StoreError};
+use simdock_store::{Conflict, Sim, Store, StoreError};
 
 /// How often is claimed anew because the order changed meanwhile.
 const DECISIONS: u32 = 20;
@@ -240,7 +240,8 @@ impl App {
     async fn disclose(&self, order: &Order, sims: &[Sim]) -> Result<(), Trouble> {
         for sim in sims.iter().filter(|sim| sim.disclosed_at.is_none()) {
             // After a swap, another order sold it.
-            self.store.disclose(&sim.iccid, sim.order_num.as_ref().unwrap_or(&order.num)).await?;
+            let marked = self.store.disclose(&sim.iccid, sim.order_num.as_ref().unwrap_or(&order.num)).await?;
+            marked.map_err(|Conflict| Trouble::Passing(format!("card {} is changing hands", sim.iccid)))?;
         }
         Ok(())
     }

@@ -3,7 +3,7 @@ use crate::actions::sim_actions;
 use crate::view::{OrderView, SimView, SubscriptionView, card_view};
 use futures_util::future::{join_all, try_join};
 use simdock_domain::{Iccid, Line, Order, Subscription};
-use simdock_store::{Principal, Sim, Store, StoreError};
+use simdock_store::{Conflict, Principal, Sim, Store, StoreError};
 
 /// Whose codes an answer holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,7 +57,8 @@ pub async fn show_with(store: &Store, reader: &Principal, order: &Order, codes: 
             cards.push(card);
         }
         for marked in join_all(first_shown.iter().map(|(iccid, sold_by)| store.disclose(iccid, sold_by))).await {
-            marked?;
+            // One that went back into stock while the order was read is the next buyer's.
+            marked?.map_err(|Conflict| Problem::unavailable("A card of this order is changing hands."))?;
         }
     }
     Ok(OrderView::new(order, &plan, Some(cards), reader, now))

@@ -1,6 +1,6 @@
 use crate::item::{from_item, text};
 use crate::write::{SendError, Twice, send};
-use crate::{InSession, SimStatus, Store, StoreError, keys};
+use crate::{Conflict, InSession, SimStatus, Store, StoreError, keys};
 use serde::{Deserialize, Serialize};
 use simdock_domain::{ActivationCode, Iccid, Msisdn, Order, OrderNum, Plan, PoolId, Profile, Subscription, Timestamp};
 use std::collections::BTreeSet;
@@ -196,19 +196,21 @@ impl Store {
         Ok(reports)
     }
 
-    /// Notes that a card's code is about to leave the system, before it does. Once is enough.
-    pub async fn disclose(&self, iccid: &Iccid, order: &OrderNum) -> Result<(), StoreError> {
+    /// Notes that a card's code is about to leave the system, before it does. Once is enough; refused if the card is not this order's
+    /// any more, so that its code must not be shown.
+    pub async fn disclose(&self, iccid: &Iccid, order: &OrderNum) -> Result<Result<(), Conflict>, StoreError> {
         let update = {
             let call = self.client.update_item().table_name(&self.tables.sims).set_key(Some(keys::sim(iccid)));
             // `order` is a reserved word in expressions.
-            call.update_expression("SET disclosed = :now")
-                .condition_expression("#order = :order AND attribute_not_exists(disclosed)")
+            call.update_expression("SET disclosed = if_not_exists(disclosed, :now)")
+                .condition_expression("#order = :order")
                 .expression_attribute_names("#order", "order")
                 .expression_attribute_values(":order", text(order.as_str()))
                 .expression_attribute_values(":now", crate::item::number(self.clock.now().unix()))
         };
         match send(Twice::Harmless, || update.clone().send()).await {
-            Ok(_) | Err(SendError::Refused(_)) => Ok(()),
+            Ok(_) => Ok(Ok(())),
+            Err(SendError::Refused(_)) => Ok(Err(Conflict)),
             Err(SendError::Failed(error)) => Err(error),
         }
     }

@@ -83,13 +83,13 @@ async fn a_card_whose_code_goes_out_later_is_marked_then() {
     assert_eq!(disclosed().await, None);
 
     let stranger = simdock_tests::order("stranger", draft(1), world.now());
-    world.store.disclose(&iccid(0), &stranger.num).await.unwrap();
+    assert_eq!(world.store.disclose(&iccid(0), &stranger.num).await.unwrap(), Err(Conflict));
     assert_eq!(disclosed().await, None);
-    world.store.disclose(&iccid(0), &order.num).await.unwrap();
+    world.store.disclose(&iccid(0), &order.num).await.unwrap().unwrap();
     let first = disclosed().await;
     assert!(first.is_some());
     world.wait(100);
-    world.store.disclose(&iccid(0), &order.num).await.unwrap();
+    world.store.disclose(&iccid(0), &order.num).await.unwrap().unwrap();
     assert_eq!(disclosed().await, first);
 }
 

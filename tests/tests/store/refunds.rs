@@ -113,7 +113,7 @@ async fn many_workers_at_once_cancel_and_pay_back_once() {
     // The code of every other card has left.
     let cards: Vec<Iccid> = order.lines.iter().filter_map(|line| line.iccid.clone()).collect();
     for shown in cards.iter().step_by(2) {
-        world.store.disclose(shown, &order.num).await.unwrap();
+        world.store.disclose(shown, &order.num).await.unwrap().unwrap();
     }
     within(60, join_all(stores.iter().map(|store| revoke(store, &order.num)))).await;
     let owing = world.read(&order.num).await;
@@ -145,7 +145,7 @@ async fn a_code_that_leaves_while_its_card_is_cancelled_keeps_it_from_being_sold
     let world = World::with_cards(1).await;
     let order = cancelling(&world, "key", 1, vec![0]).await;
     let (next, sims) = revoked(&world.store, &order).await.unwrap();
-    world.store.disclose(&iccid(0), &order.num).await.unwrap();
+    world.store.disclose(&iccid(0), &order.num).await.unwrap().unwrap();
     assert_eq!(record(&world.store, &order, &next, &sims).await.unwrap(), Err(Conflict));
     assert_eq!((world.read(&order.num).await, states(&world, 0..1).await), (order.clone(), vec![SimState::Active]));
     revoke(&world.store, &order.num).await;
