@@ -95,7 +95,7 @@ impl<'a> Fields<'a> {
     fn field(&self, name: &'a str, label: &'a str, kind: Kind<'a>) -> Field<'a> {
         let refusal = self.attempt.map(|attempt| attempt.refusal);
         let about =
-            |field: &&String| field.as_str() == name || field.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'));
+            |field: &&String| field.as_str() == name || field.strip_prefix(name).is_some_and(|rest| rest.starts_with(['.', '[']));
         let error = refusal.filter(|refusal| refusal.field.as_ref().is_some_and(|field| about(&field)));
         Field {
             id: format!("{}-{name}", self.name),

@@ -115,15 +115,15 @@ pub async fn judge(store: &Store, file: &str, defaults: &Defaults, now: Timestam
             }
             let provisioning = operators[&name];
             card = card.and_then(|read| fits_operator(read, provisioning)).and_then(|read| {
-                match seen.insert(read.iccid.clone(), line) {
-                    None => Ok(read),
-                    Some(first) => Err(fault("duplicate", format!("the card stands in line {first} already"))),
+                match *seen.entry(read.iccid.clone()).or_insert(line) {
+                    first if first == line => Ok(read),
+                    first => Err(fault("duplicate", format!("the card stands in line {first} already"))),
                 }
             });
             // Two cards with one code would be one profile sold twice.
-            card = card.and_then(|read| match read.profile_id().and_then(|profile| profiles.insert(profile, line)) {
-                None => Ok(read),
-                Some(first) => Err(fault("duplicate_code", format!("the code stands in line {first} already"))),
+            card = card.and_then(|read| match read.profile_id().map(|profile| *profiles.entry(profile).or_insert(line)) {
+                Some(first) if first != line => Err(fault("duplicate_code", format!("the code stands in line {first} already"))),
+                _ => Ok(read),
             });
         }
         match card {

@@ -214,6 +214,7 @@ fn pool_of(record: &Record) -> Option<&PoolId> {
         | Record::Payment { .. }
         | Record::Plan { .. }
         | Record::PlanVersion { .. }
+        | Record::Operator { .. }
         | Record::Other => None,
     }
 }
@@ -228,7 +229,12 @@ pub async fn repair(config: &Config, report: &Report) -> Result<Vec<String>, Sta
     // What is called for again is queued then, and what is written anew is looked after first.
     let (mut due, mut astray, mut leaking) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
     let mut registered = false;
-    for Finding { rule, place, .. } in &report.found {
+    let kept: BTreeSet<&Place> =
+        report.found.iter().filter(|finding| finding.rule.is_for_a_person()).map(|finding| &finding.place).collect();
+    if !kept.is_empty() {
+        done.push(format!("nothing of {} items, which a person has to look at first", kept.len()));
+    }
+    for Finding { rule, place, .. } in report.found.iter().filter(|finding| !kept.contains(&finding.place)) {
         match rule {
             Rule::Code => done.extend(claim_code(&store, place).await?),
             Rule::Overdue | Rule::DueAt => {

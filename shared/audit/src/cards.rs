@@ -11,6 +11,7 @@ pub fn neighbours(sim: &Sim) -> BTreeSet<Place> {
     places.extend(sim.subscription.iter().map(|id| Place::subscription(id)));
     places.extend(sim.slot.map(|slot| Place::slot(&sim.pool, slot)));
     places.extend(sim.profile_id().map(|profile| Place::code(&profile)));
+    places.insert(Place::operator(&sim.pool.operator));
     places
 }
 
@@ -57,12 +58,15 @@ impl Check<'_> {
 
     /// No other card has its code, as far as the claim tells; [`Totals`](crate::Totals) sees to codes that nobody has claimed.
     fn code(&mut self, sim: &Sim, profile: &str) {
-        match self.books.holder(profile) {
-            Some(holder) => self.hold(Rule::Code, *holder == sim.iccid, || twice(holder)),
-            None => self.hold(Rule::Code, sim.state != SimState::Stocked, || {
-                "it is for sale, and its code could come in with another card".to_owned()
-            }),
+        if let Some(holder) = self.books.holder(profile) {
+            return self.hold(Rule::Code, *holder == sim.iccid, || twice(holder));
         }
+        // An operator that activates cards may give them codes, which are claimed when such a card goes back on sale.
+        let operator = self.books.record(&Place::operator(&sim.pool.operator));
+        let given = matches!(operator, Some(Record::Operator { takes_requests: true }));
+        self.hold(Rule::Code, given && sim.state != SimState::Stocked, || {
+            "its code is not on record, and could come in with another card".to_owned()
+        });
     }
 
     fn for_sale(&mut self, sim: &Sim) {

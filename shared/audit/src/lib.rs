@@ -70,6 +70,7 @@ impl Books {
             | Record::Code { .. }
             | Record::Balance { .. }
             | Record::Managers { .. }
+            | Record::Operator { .. }
             | Record::Other => BTreeSet::new(),
         }
     }
@@ -84,7 +85,7 @@ impl Books {
             Ok(Record::Sim(sim)) => check.sim(sim),
             Ok(Record::Subscription(subscription)) => check.subscription(subscription),
             Ok(Record::Returned { iccid }) => check.returned(iccid),
-            Ok(Record::Entry { reference, amount, .. }) => check.entry(reference, *amount),
+            Ok(Record::Entry { partner_id, reference, amount }) => check.entry(partner_id, reference, *amount),
             Ok(Record::Gift { partner_id, subscription, order_num }) => check.gift(partner_id, subscription, order_num),
             Ok(Record::Payment { payment_id, order_num }) => check.payment(payment_id, order_num),
             Ok(Record::Slot { pool, slot, iccid }) => check.slot(pool, *slot, iccid),
@@ -105,6 +106,7 @@ impl Books {
                 | Record::Marks { .. }
                 | Record::Code { .. }
                 | Record::Managers { .. }
+                | Record::Operator { .. }
                 | Record::Other,
             ) => {}
         }

@@ -10,9 +10,11 @@ pub fn order_of(reference: &str) -> Option<OrderNum> {
 }
 
 impl Check<'_> {
-    pub(crate) fn entry(&mut self, reference: &str, amount: Money) {
+    pub(crate) fn entry(&mut self, partner_id: &str, reference: &str, amount: Money) {
         let Some(num) = order_of(reference) else { return };
-        let moved = self.books.order(&num).map(moved).unwrap_or_default();
+        // What another partner's order moved is nothing of this ledger's.
+        let order = self.books.order(&num).filter(|order| order.partner_id == partner_id);
+        let moved = order.map(moved).unwrap_or_default();
         let moved = moved.iter().find(|(known, _)| known == reference).map(|(_, amount)| *amount);
         self.hold(Rule::Ledger, moved == Some(amount.amount), || format!("{amount} moved, and the order has {moved:?}"));
     }

@@ -73,6 +73,10 @@ impl Check<'_> {
             let same = |other: &&Payment| other.provider == payment.provider && other.id == payment.id;
             let before = order.payments[..index].iter().find(same);
             self.hold(Rule::PaidOnce, before.is_none(), || format!("its payment {} is there twice", payment.id));
+            let pays = payment.returned.is_some() || payment.received == order.price();
+            self.hold(Rule::PaidOnce, pays, || {
+                format!("it costs {}, and {} paid for it with payment {}", order.price(), payment.received, payment.id)
+            });
             let of_order = match payment.provider {
                 Provider::Balance | Provider::Free => continue,
                 Provider::Stripe | Provider::Standard => {
@@ -108,6 +112,11 @@ impl Check<'_> {
                     format!("payment {} is returned ({}), and not all of it is owed back", payment.id, reason.name())
                 });
             }
+            // What pays for the order goes back line by line, or by somebody's hand.
+            let astray = back().any(|refund| refund.line.is_none() && refund.reason != ReturnReason::Elsewhere);
+            self.hold(Rule::OwedBack, payment.returned.is_some() || !astray, || {
+                format!("payment {} pays for the order, and is owed back for no line of it", payment.id)
+            });
             let out: i64 =
                 back().filter(|refund| refund.state == RefundState::Succeeded).map(|refund| refund.amount.amount).sum();
             self.hold(Rule::OwedBack, out <= payment.received.amount, || {

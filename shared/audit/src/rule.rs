@@ -132,6 +132,39 @@ impl Rule {
         }
     }
 
+    /// Whether only a person can tell which of two items is right. Nothing else of such an item is mended before: it would follow from
+    /// what may be wrong.
+    pub fn is_for_a_person(self) -> bool {
+        match self {
+            Self::Readable
+            | Self::Catalogue
+            | Self::PaidOnce
+            | Self::OwedBack
+            | Self::Claimed
+            | Self::Ledger
+            | Self::Balance
+            | Self::Gift
+            | Self::Renewal
+            | Self::Owner
+            | Self::Slot
+            | Self::Disclosed
+            | Self::Returning
+            | Self::Carrier
+            | Self::Plans
+            | Self::Change
+            | Self::Stock => true,
+            Self::Attributes
+            | Self::Registered
+            | Self::DueAt
+            | Self::Overdue
+            | Self::Work
+            | Self::RefundStalled
+            | Self::Booked
+            | Self::Code
+            | Self::Leaked => false,
+        }
+    }
+
     /// What mends it, in a few words; the runbook has more.
     pub fn mend(self) -> &'static str {
         match self {

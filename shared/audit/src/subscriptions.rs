@@ -27,6 +27,11 @@ impl Check<'_> {
         self.hold(Rule::Plans, self.books.order(&subscription.main_order).is_some(), || {
             format!("its main order {} does not exist", subscription.main_order)
         });
+        if let Some(main) = self.books.order(&subscription.main_order) {
+            self.hold(Rule::Owner, main.partner_id == subscription.partner_id, || {
+                format!("it is {}'s, and its main order {} is {}'s", subscription.partner_id, main.num, main.partner_id)
+            });
+        }
         for plan in subscription.plans.iter().filter(|plan| plan.is_open()) {
             self.hold(Rule::Plans, !ended, || format!("it has ended, and plan {} is open", plan.plan_id));
             for (num, line) in brought_by(plan) {

@@ -98,6 +98,7 @@ impl Totals {
             | Record::Key { .. }
             | Record::Plan { .. }
             | Record::PlanVersion { .. }
+            | Record::Operator { .. }
             | Record::Other => {}
         }
     }

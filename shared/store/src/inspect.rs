@@ -179,6 +179,11 @@ pub enum Record {
         /// The complimentary order.
         order_num: OrderNum,
     },
+    /// An operator.
+    Operator {
+        /// Whether it is asked to activate its cards, and may give them their codes.
+        takes_requests: bool,
+    },
     /// The order that a provider's payment belongs to.
     Payment {
         /// The provider's id of the payment.
@@ -340,6 +345,11 @@ impl Place {
         Self::of(Table::Plans, &keys::plan_entry(id))
     }
 
+    /// An operator.
+    pub fn operator(id: &str) -> Self {
+        Self::of(Table::Plans, &keys::operator(id))
+    }
+
     /// A version of a plan.
     pub fn plan_version(id: &str, version: u32) -> Self {
         Self::of(Table::Plans, &keys::plan_version(id, version))
@@ -483,10 +493,7 @@ fn record(place: &Place, item: Item) -> Result<Record, StoreError> {
             let Plan { plan_id, version, .. } = from_item(item)?;
             Record::PlanVersion { plan_id, version }
         }
-        (Table::Plans, "operator", _) => {
-            from_item::<Operator>(item)?;
-            Record::Other
-        }
+        (Table::Plans, "operator", _) => Record::Operator { takes_requests: from_item::<Operator>(item)?.takes_requests() },
         (Table::Partners, "partner", "partner") => {
             Record::Partner { partner_id: name.to_owned(), gifts: number_of(&item, "gifts")? }
         }

@@ -57,7 +57,7 @@ impl Kept {
         match self {
             Self::InProgress => ("in_progress", "Something is being done with the card. Wait until that is settled."),
             Self::InUse => ("in_use", "A plan waits or runs on the card. Cancel its subscription first."),
-            Self::NotArchived => ("not_archived", "No manager archived the card: it is in use, or cannot be used any more."),
+            Self::NotArchived => ("not_archived", "No manager archived the card, so that there is nothing to bring back."),
             Self::TooNear => ("deadline", "The last day to install the card is too near for it to be sold."),
         }
     }

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use maud::{Markup, html};
 use simdock_mail::qr_png;
 
-/// Cards whose QR codes fit on one page.
+/// Cards whose QR codes and links fit on one page; of the others it has the codes alone, and each card's own page has the rest.
 const MOST_CODES: usize = 10;
 
 /// The cards, with their codes where these were asked for.
@@ -52,10 +52,12 @@ pub fn code(card: &Card, with_picture: bool) -> Markup {
                 }
                 dl.facts {
                     (fact("LPA code", html! { code.lpa { (code) } }))
+                    @if with_picture {
                     (fact("SM-DP+ address", html! { code { (text(card.sm_dp_address.as_deref())) } }))
                     (fact("Activation code", html! { code { (text(card.activation_code.as_deref())) } }))
                     @if let Some(urls) = &card.install_urls {
                         (fact("Install", html! { a href=(urls.ios) rel="noreferrer" { "iOS" } " · " a href=(urls.android) rel="noreferrer" { "Android" } }))
+                    }
                     }
                 }
             }

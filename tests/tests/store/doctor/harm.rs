@@ -4,7 +4,7 @@ use super::{Found, Patient, place_of_slot};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use simdock_audit::Rule;
-use simdock_store::{ADMINISTRATOR, Principal};
+use simdock_store::{ADMINISTRATOR, Operator, Principal, Provisioning};
 use simdock_tests::{PARTNER, iccid, pool};
 
 /// What somebody did to the tables.
@@ -25,6 +25,9 @@ enum Harm {
     RenewalOfAnotherCard,
     MailedCardNotDisclosed,
     InstalledCardForSale,
+    PriceOtherThanPaid,
+    CodeOfSoldCardForgotten,
+    SubscriptionOfAnotherPartner,
     BalanceBelowZero,
     PartnerInNoRegistry,
     PartnerDeleted,
@@ -37,7 +40,7 @@ enum Harm {
 }
 
 impl Harm {
-    const ALL: [Self; 24] = [
+    const ALL: [Self; 27] = [
         Self::StockedCardDeleted,
         Self::SoldCardDeleted,
         Self::WorkingCardDeleted,
@@ -53,6 +56,9 @@ impl Harm {
         Self::RenewalOfAnotherCard,
         Self::MailedCardNotDisclosed,
         Self::InstalledCardForSale,
+        Self::PriceOtherThanPaid,
+        Self::CodeOfSoldCardForgotten,
+        Self::SubscriptionOfAnotherPartner,
         Self::BalanceBelowZero,
         Self::PartnerInNoRegistry,
         Self::PartnerDeleted,
@@ -148,6 +154,23 @@ impl Patient {
             Harm::InstalledCardForSale => {
                 self.set_card(&Self::stocked(), "SET profile = :v", json!({ ":v": { "M": { "i": { "N": "1" } } } })).await;
                 vec![card(Rule::Disclosed, &Self::stocked())]
+            }
+            Harm::PriceOtherThanPaid => {
+                self.set_order(sold, "SET li[0].a = :v", json!({ ":v": { "N": "1" } })).await;
+                vec![order(Rule::PaidOnce, sold)]
+            }
+            Harm::CodeOfSoldCardForgotten => {
+                let sims = self.world.store.sims(&[Self::card(sold).parse().expect("a card")]).await.expect("the card");
+                self.delete("PoolsTable", &format!("code#{}", sims[0].profile_id().expect("a code")), "code").await;
+                // Its operator might have given it the code, unless it takes no requests.
+                let (operator_id, display) = (pool().operator.clone(), "Meridian".to_owned());
+                let operator = Operator { operator_id, display, provisioning: Provisioning::Preloaded };
+                self.world.store.put_operator(&operator).await.expect("a write");
+                vec![card(Rule::Code, &Self::card(sold))]
+            }
+            Harm::SubscriptionOfAnotherPartner => {
+                self.set_subscription("SET partnerId = :v", text("other-travel")).await;
+                vec![subscription(Rule::Owner)]
             }
             Harm::BalanceBelowZero => {
                 let less = json!({ ":v": { "N": "-100000" } });
