@@ -23,7 +23,7 @@ pub struct Engine {
     url: String,
     tables: Vec<Table>,
     client: HttpClient,
-    _stop: Option<oneshot::Sender<()>>,
+    stop: Option<oneshot::Sender<()>>,
 }
 
 /// A table of an engine.
@@ -38,6 +38,11 @@ pub struct Table {
 }
 
 impl Engine {
+    /// Whether it is the embedded one, which tells what every request consumes; others tell it of some.
+    pub fn is_embedded(&self) -> bool {
+        self.stop.is_some()
+    }
+
     /// Starts an engine, or takes the one that the environment names, and creates tables that no other test sees.
     pub async fn start() -> Self {
         static ENGINES: AtomicU32 = AtomicU32::new(0);
@@ -50,7 +55,7 @@ impl Engine {
             }
             _ => embedded(Database::memory().expect("a database in memory")),
         };
-        let mut engine = Self { url, tables: Vec::new(), client: wire::client(), _stop: stop };
+        let mut engine = Self { url, tables: Vec::new(), client: wire::client(), stop };
         for (id, mut create) in declared_tables() {
             let name = format!("{prefix}-{id}");
             create["TableName"] = name.as_str().into();
