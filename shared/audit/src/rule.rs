@@ -135,39 +135,17 @@ impl Rule {
     /// Whether only a person can tell which of two items is right. Nothing else of such an item is mended before: it would follow from
     /// what may be wrong.
     pub fn is_for_a_person(self) -> bool {
-        match self {
-            Self::Readable
-            | Self::Catalogue
-            | Self::PaidOnce
-            | Self::OwedBack
-            | Self::Claimed
-            | Self::Ledger
-            | Self::Balance
-            | Self::Gift
-            | Self::Renewal
-            | Self::Owner
-            | Self::Slot
-            | Self::Disclosed
-            | Self::Returning
-            | Self::Carrier
-            | Self::Plans
-            | Self::Change
-            | Self::Stock => true,
-            Self::Attributes
-            | Self::Registered
-            | Self::DueAt
-            | Self::Overdue
-            | Self::Work
-            | Self::RefundStalled
-            | Self::Booked
-            | Self::Code
-            | Self::Leaked => false,
-        }
+        self.remedy().is_none()
     }
 
     /// What mends it, in a few words; the runbook has more.
     pub fn mend(self) -> &'static str {
-        match self {
+        self.remedy().unwrap_or("a person: no code path writes this; compare with a restored copy")
+    }
+
+    /// What mends it, where something does besides a person.
+    fn remedy(self) -> Option<&'static str> {
+        Some(match self {
             Self::Overdue | Self::DueAt => {
                 "simdock doctor --repair does what is due and puts the rest into its index; look at the sweep and the dead letters"
             }
@@ -199,8 +177,8 @@ impl Rule {
             | Self::Carrier
             | Self::Plans
             | Self::Change
-            | Self::Stock => "a person: no code path writes this; compare with a restored copy",
-        }
+            | Self::Stock => return None,
+        })
     }
 
     /// Whether it may not hold for a while although all is well: until a job is done, a buyer is through or a sweep came by.

@@ -1,5 +1,6 @@
 //! The plans that a form offers: those that the partner can order, as the API says, and beside them why others are not among them.
 
+use super::who;
 use crate::Desk;
 use crate::api::Refusal;
 use crate::forms::Fields;
@@ -9,8 +10,6 @@ use maud::{Markup, html};
 
 /// What stands in the address for plans that are not paid from a balance.
 const CARD: &str = "card";
-/// The field that names a partner, in forms and queries.
-const PARTNER: &str = "partnerId";
 
 /// Plans that a partner can order for a payment.
 pub struct Offer<'a> {
@@ -26,10 +25,10 @@ impl<'a> Offer<'a> {
     /// there is, every plan is offered: whoever sends the form hears of the partner.
     pub async fn of(desk: &Desk<'_>, partner: &'a str, payment: &str) -> Result<Self, Refusal> {
         let plans = || desk.api.call("GET /v1/plans");
-        let sold = match plans().query(PARTNER, partner).send::<Page<Plan>>().await {
-            Err(refusal) if refusal.field.as_deref() == Some(PARTNER) => plans().send().await?,
+        let sold = match plans().query(who::NAME, partner).send::<Page<Plan>>().await {
+            Err(refusal) if refusal.field.as_deref() == Some(who::NAME) => plans().send().await?,
             Ok(sold) if !partner.is_empty() && matches!(payment, "" | "balance") => {
-                let paid: Page<Plan> = plans().query(PARTNER, partner).query("payment", "balance").send().await?;
+                let paid: Page<Plan> = plans().query(who::NAME, partner).query("payment", "balance").send().await?;
                 return Ok(Self { partner, unpaid: without(sold.items, &paid.items), plans: paid.items });
             }
             sold => sold?,

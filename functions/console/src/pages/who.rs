@@ -12,7 +12,7 @@ use maud::{Markup, html};
 /// Partners that are offered while somebody types.
 const MOST: &str = "100";
 /// The field's name in forms and queries.
-const NAME: &str = "partnerId";
+pub const NAME: &str = "partnerId";
 /// The list of partners on a page.
 const LIST: &str = "partners";
 
