@@ -52,17 +52,8 @@ impl Store {
     /// The cards that claimed the codes of these profiles, by profile.
     pub(crate) async fn code_holders(&self, profiles: BTreeSet<String>) -> Result<BTreeMap<String, Iccid>, StoreError> {
         let keys: Vec<Item> = profiles.iter().map(|profile| keys::code(profile)).collect();
-        let hundreds: Vec<&[Item]> = keys.chunks(100).collect();
-        let mut holders = BTreeMap::new();
-        for some in hundreds.chunks(AT_ONCE) {
-            for found in join_all(some.iter().map(|hundred| self.batch_get(&self.tables.pools, hundred.to_vec()))).await {
-                for item in found? {
-                    let profile = text_of(&item, "pk")?.trim_start_matches(keys::CODE).to_owned();
-                    holders.insert(profile, holder(&item)?);
-                }
-            }
-        }
-        Ok(holders)
+        let found = self.batch_get_all(&self.tables.pools, &keys).await?;
+        found.iter().map(|item| Ok((text_of(item, "pk")?.trim_start_matches(keys::CODE).to_owned(), holder(item)?))).collect()
     }
 
     /// The write by which a card claims the code of a profile.

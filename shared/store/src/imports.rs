@@ -159,14 +159,9 @@ impl Store {
 
     /// Which of these cards are known already, in stock or out of it.
     pub async fn known_cards(&self, iccids: &[Iccid]) -> Result<BTreeSet<Iccid>, StoreError> {
-        let mut known = BTreeSet::new();
-        let hundreds: Vec<&[Iccid]> = iccids.chunks(100).collect();
-        for some in hundreds.chunks(AT_ONCE) {
-            for sims in join_all(some.iter().map(|hundred| self.sims(hundred))).await {
-                known.extend(sims?.into_iter().map(|sim: Sim| sim.iccid));
-            }
-        }
-        Ok(known)
+        let keys: Vec<Item> = iccids.iter().map(keys::sim).collect();
+        let found = self.batch_get_all(&self.tables.sims, &keys).await?;
+        found.into_iter().map(|item| Ok(from_item::<Sim>(item)?.iccid)).collect()
     }
 
     /// An import by its id.

@@ -4,7 +4,11 @@ use crate::write::{SENDS, SendError, Twice, over_version, pause, send};
 use crate::{Conflict, Store, StoreError, keys};
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{KeysAndAttributes, Put, ReturnValuesOnConditionCheckFailure};
+use futures_util::future::join_all;
 use simdock_domain::{Attention, Order, OrderNum, Rejected, next_attention};
+
+/// How many hundreds of items are read at once.
+const BATCHES_AT_ONCE: usize = 8;
 
 /// What became of a request to create an order.
 #[derive(Debug)]
@@ -135,6 +139,18 @@ impl Store {
                 items.extend(found);
             }
             wanted = answer.unprocessed_keys.and_then(|mut tables| tables.remove(table)).map_or_else(Vec::new, |left| left.keys);
+        }
+        Ok(items)
+    }
+
+    /// The same of any number of items, by hundreds, some of them at once.
+    pub(crate) async fn batch_get_all(&self, table: &str, keys: &[Item]) -> Result<Vec<Item>, StoreError> {
+        let mut items = Vec::with_capacity(keys.len());
+        let hundreds: Vec<&[Item]> = keys.chunks(100).collect();
+        for some in hundreds.chunks(BATCHES_AT_ONCE) {
+            for found in join_all(some.iter().map(|hundred| self.batch_get(table, hundred.to_vec()))).await {
+                items.extend(found?);
+            }
         }
         Ok(items)
     }
