@@ -2,7 +2,7 @@
 
 mod harm;
 
-use crate::within;
+use crate::{available, within};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use simdock_audit::Rule;
@@ -12,6 +12,7 @@ use simdock_store::{ADMINISTRATOR, Credit, Credited, Facts, Paid, Partner, Recei
 use simdock_tests::{PARTNER, World, draft, eur, iccid, order, pool, receipt};
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 /// A world with a bit of everything.
 struct Patient {
@@ -27,6 +28,9 @@ struct Patient {
     /// Paid from the balance.
     debited: Order,
 }
+
+/// Between what those do who are at work while the doctor looks: without it they would bring more than it can examine.
+const BREATH: Duration = Duration::from_millis(50);
 
 /// What is found: the rule and the place.
 type Found = BTreeSet<(Rule, String)>;
@@ -315,11 +319,15 @@ async fn those_who_are_at_work_are_let_go() {
     let world = &patient.world;
     let (over, bought) = (AtomicBool::new(false), AtomicUsize::new(0));
     let go_on = || !over.load(Ordering::Relaxed);
+    // What there is to examine grows by what is bought, and not by how long the doctor takes.
     let stock = async {
         for batch in 1_u32.. {
             simdock_tests::stock(&world.store, simdock_tests::cards(&pool(), batch * 100..batch * 100 + 60)).await;
-            if !go_on() {
-                return;
+            while available(world).await >= 30 {
+                if !go_on() {
+                    return;
+                }
+                tokio::time::sleep(BREATH).await;
             }
         }
     };
@@ -337,11 +345,13 @@ async fn those_who_are_at_work_are_let_go() {
                 world.activate(&paid, &[0]).await;
                 bought.fetch_add(1, Ordering::Relaxed);
             }
+            tokio::time::sleep(BREATH).await;
         }
     };
     let sweep = async {
         while go_on() {
             world.sweep_twice().await;
+            tokio::time::sleep(BREATH).await;
         }
     };
     let look = async {
