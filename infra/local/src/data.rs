@@ -78,7 +78,12 @@ impl Data {
         Ok(Self { file: Some(directory.join("data.db")), keys, _lock: Some(lock) })
     }
 
-    /// The data file; none in memory.
+    /// The file of what the stack itself remembers; none in memory.
+    pub fn state_file(&self) -> Option<PathBuf> {
+        self.file().map(|file| file.with_file_name("stack.db"))
+    }
+
+    /// The file of the tables; none in memory.
     pub fn file(&self) -> Option<&Path> {
         self.file.as_deref()
     }

@@ -97,6 +97,17 @@ pub(crate) fn request<T: DeserializeOwned>(json: Value) -> Result<T, StackError>
     serde_json::from_value(json).context("a request to the DynamoDB engine")
 }
 
+/// Work on the engine, away from the threads that serve.
+pub(crate) async fn blocking<T, W>(database: &Database, work: W) -> Result<T, StackError>
+where
+    T: Send + 'static,
+    W: FnOnce(&Database) -> dynoxide::Result<T> + Send + 'static,
+{
+    let database = database.clone();
+    let result = tokio::task::spawn_blocking(move || work(&database)).await.context("the DynamoDB engine")?;
+    result.context("the DynamoDB engine")
+}
+
 /// The engine finds a stream's newest and next changes by reading all that were ever made, so every write would take longer than
 /// the one before. An index by number makes both immediate. Changes are dropped once they are older than `DynamoDB` keeps them.
 fn index_streams(place: &str) -> dynoxide::Result<()> {

@@ -244,7 +244,6 @@ impl Operator {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::Engine;
     use crate::ids::webhook_secret;
     use http_body_util::BodyExt;
     use std::sync::Arc;
@@ -252,14 +251,12 @@ mod tests {
     struct Customer {
         operator: Operator,
         secret: Secret,
-        _engine: Engine,
     }
 
     fn customer() -> Customer {
-        let engine = Engine::start(None, &[State::table()]).unwrap();
         let secret = webhook_secret();
-        let operator = Operator::new(State::new(engine.database()), StackClock::new(0), &secret).unwrap();
-        Customer { operator, secret: Secret::standard(&secret).unwrap(), _engine: engine }
+        let operator = Operator::new(State::open(None).unwrap(), StackClock::new(0), &secret).unwrap();
+        Customer { operator, secret: Secret::standard(&secret).unwrap() }
     }
 
     impl Customer {

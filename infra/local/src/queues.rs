@@ -329,19 +329,16 @@ impl Queues {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::Engine;
     use crate::template::Redrive;
     use std::path::Path;
 
-    async fn open(file: Option<&Path>, clock: &StackClock) -> (Engine, Queues) {
-        let engine = Engine::start(file, &[State::table()]).unwrap();
+    async fn open(file: Option<&Path>, clock: &StackClock) -> Queues {
         let redrive = Some(Redrive { dead_letters: Some("dead".to_owned()), max_receives: 2 });
         let specs = vec![
             QueueSpec { name: "work".to_owned(), visibility_seconds: 60, delay_seconds: 0, redrive },
             QueueSpec { name: "dead".to_owned(), visibility_seconds: 30, delay_seconds: 0, redrive: None },
         ];
-        let queues = Queues::open(specs, State::new(engine.database()), clock.clone()).await.unwrap();
-        (engine, queues)
+        Queues::open(specs, State::open(file).unwrap(), clock.clone()).await.unwrap()
     }
 
     fn message(body: &str) -> NewMessage {
@@ -356,7 +353,7 @@ mod tests {
     #[tokio::test]
     async fn a_received_message_is_hidden_until_its_timeout_and_gone_once_deleted() {
         let clock = StackClock::new(0);
-        let (_engine, queues) = open(None, &clock).await;
+        let queues = open(None, &clock).await;
         queues.send("work", vec![message("a"), message("b")]).await.unwrap();
         let first = queues.receive("work", 10).await.unwrap();
         assert_eq!(first.iter().map(|message| message.body.as_str()).collect::<Vec<_>>(), ["a", "b"]);
@@ -377,7 +374,7 @@ mod tests {
     #[tokio::test]
     async fn a_message_that_keeps_coming_back_becomes_a_dead_letter() {
         let clock = StackClock::new(0);
-        let (_engine, queues) = open(None, &clock).await;
+        let queues = open(None, &clock).await;
         queues.send("work", vec![message("poison")]).await.unwrap();
         for _ in 0..2 {
             assert_eq!(queues.receive("work", 10).await.unwrap().len(), 1);
@@ -391,7 +388,7 @@ mod tests {
     #[tokio::test]
     async fn a_delayed_message_waits_for_the_stack_s_clock() {
         let clock = StackClock::new(0);
-        let (_engine, queues) = open(None, &clock).await;
+        let queues = open(None, &clock).await;
         queues.send("work", vec![NewMessage { body: "later".to_owned(), delay_seconds: Some(900) }]).await.unwrap();
         assert!(queues.receive("work", 10).await.unwrap().is_empty());
         assert_eq!(depth(&queues, "work"), (0, 0, 1));
@@ -407,22 +404,21 @@ mod tests {
     #[tokio::test]
     async fn a_restart_loses_no_message_and_no_count() {
         let directory = crate::ids::scratch_directory();
-        let file = directory.join("data.db");
+        std::fs::create_dir_all(&directory).unwrap();
+        let file = directory.join("stack.db");
         let clock = StackClock::new(0);
-        let (engine, queues) = open(Some(&file), &clock).await;
+        let queues = open(Some(&file), &clock).await;
         queues.send("work", vec![message("done"), message("working"), message("waiting")]).await.unwrap();
         let received = queues.receive("work", 2).await.unwrap();
         queues.delete("work", &[received[0].receipt.clone()]).await.unwrap();
         drop(queues);
-        engine.stop().await;
 
-        let (engine, queues) = open(Some(&file), &clock).await;
+        let queues = open(Some(&file), &clock).await;
         let mut received = queues.receive("work", 10).await.unwrap();
         received.sort_by(|a, b| a.body.cmp(&b.body));
         let seen: Vec<_> = received.iter().map(|message| (message.body.as_str(), message.receives)).collect();
         assert_eq!(seen, [("waiting", 1), ("working", 2)]);
         drop(queues);
-        engine.stop().await;
         std::fs::remove_dir_all(directory).unwrap();
     }
 }

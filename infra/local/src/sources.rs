@@ -1,7 +1,7 @@
 //! Event source mappings: what feeds functions from queues, table streams and schedules.
 
 use crate::clock::StackClock;
-use crate::engine::request;
+use crate::engine::{blocking, request};
 use crate::error::{Context, StackError};
 use crate::event_bus::matches;
 use crate::function::Function;
@@ -9,12 +9,13 @@ use crate::ids::uuid;
 use crate::queues::{NewMessage, Queues, Received};
 use crate::state::{Change, State};
 use crate::template::{ACCOUNT, QueueSource, REGION, StreamSource};
+use dynoxide::Database;
 use dynoxide::actions::describe_stream::DescribeStreamRequest;
 use dynoxide::actions::get_records::{GetRecordsRequest, Record};
 use dynoxide::actions::get_shard_iterator::GetShardIteratorRequest;
 use dynoxide::actions::list_streams::ListStreamsRequest;
-use serde_json::{Value, json};
-use std::collections::VecDeque;
+use serde_json::{Map, Value, json};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Mutex, Semaphore, watch};
@@ -170,8 +171,7 @@ fn failed_items(response: &Value) -> Option<Vec<String>> {
 
 /// Feeds a function from a table's stream until the stack stops. The position reached is kept after every batch, so a change is
 /// handed over at least once, and again only if the stack ended in between.
-pub async fn feed_from_stream(function: Function, source: StreamSource, queues: Queues, state: State, mut gate: Gate) {
-    let mut reader = StreamReader { function, source, queues, state };
+pub async fn feed_from_stream(mut reader: StreamReader, mut gate: Gate) {
     let mut backoff = FIRST_BACKOFF;
     while gate.open().await {
         // Begins again at the position kept, after a pause as after an error.
@@ -186,21 +186,28 @@ pub async fn feed_from_stream(function: Function, source: StreamSource, queues: 
     }
 }
 
-struct StreamReader {
-    function: Function,
-    source: StreamSource,
-    queues: Queues,
-    state: State,
+/// What reads a table's stream for a function.
+pub struct StreamReader {
+    /// Whom it calls.
+    pub function: Function,
+    /// What the template says of the stream.
+    pub source: StreamSource,
+    /// Where it tells what was given up.
+    pub queues: Queues,
+    /// Where the stream is.
+    pub database: Database,
+    /// Where it keeps the position that it reached.
+    pub state: State,
 }
 
 impl StreamReader {
     async fn read(&mut self, gate: &mut Gate) -> Result<(), StackError> {
         let list = request::<ListStreamsRequest>(json!({ "TableName": self.source.table }))?;
-        let streams = self.state.blocking(move |database| database.list_streams(list)).await?;
+        let streams = blocking(&self.database, move |database| database.list_streams(list)).await?;
         let streams = serde_json::to_value(streams).context("streams")?;
         let arn = streams.pointer("/Streams/0/StreamArn").and_then(Value::as_str).unwrap_or_default().to_owned();
         let describe = DescribeStreamRequest { stream_arn: arn.clone(), ..DescribeStreamRequest::default() };
-        let stream = self.state.blocking(move |database| database.describe_stream(describe)).await?.stream_description;
+        let stream = blocking(&self.database, move |database| database.describe_stream(describe)).await?.stream_description;
         // The engine keeps a table's changes in one shard, which never closes.
         let shard = stream.shards.into_iter().next().map(|shard| shard.shard_id).unwrap_or_default();
 
@@ -211,14 +218,14 @@ impl StreamReader {
             shard_iterator_type: if position.is_some() { "AFTER_SEQUENCE_NUMBER" } else { "TRIM_HORIZON" }.to_owned(),
             sequence_number: position,
         };
-        let mut iterator = self.state.blocking(move |database| database.get_shard_iterator(first)).await?.shard_iterator;
+        let mut iterator = blocking(&self.database, move |database| database.get_shard_iterator(first)).await?.shard_iterator;
         let mut poll = FIRST_STREAM_POLL;
         while let Some(current) = iterator.take() {
             if *gate.stop.borrow() || *gate.paused.borrow() {
                 return Ok(());
             }
             let get = GetRecordsRequest { shard_iterator: current, limit: Some(self.source.batch_size) };
-            let page = self.state.blocking(move |database| database.get_records(get)).await?;
+            let page = blocking(&self.database, move |database| database.get_records(get)).await?;
             iterator = page.next_shard_iterator;
             if page.records.is_empty() {
                 gate.unless_closed(tokio::time::sleep(poll)).await;
@@ -226,10 +233,13 @@ impl StreamReader {
                 continue;
             }
             poll = FIRST_STREAM_POLL;
-            let mut changes: Vec<_> = page.records.into_iter().map(|record| change(record, &arn)).collect::<Result<_, _>>()?;
-            let reached = changes.last().map(|change| change.number.clone()).unwrap_or_default();
-            let patterns = &self.source.patterns;
-            changes.retain(|change| patterns.is_empty() || patterns.iter().any(|pattern| matches(pattern, &change.record)));
+            let reached = page.records.last().map(|record| record.dynamodb.sequence_number.clone()).unwrap_or_default();
+            let mut changes = Vec::new();
+            for mut record in page.records {
+                if is_wanted(&mut record, &self.source.patterns)? {
+                    changes.push(change(record, &arn)?);
+                }
+            }
             if !self.hand_over(changes, &arn, &shard, gate).await? {
                 return Ok(());
             }
@@ -302,6 +312,24 @@ impl StreamReader {
         });
         self.queues.send(queue, vec![NewMessage { body: notice.to_string(), delay_seconds: None }]).await.map(|_| ())
     }
+}
+
+/// Whether a pattern matches a record. Most are for nobody, so of the images only those attributes become JSON that a pattern names.
+fn is_wanted(record: &mut Record, patterns: &[Value]) -> Result<bool, StackError> {
+    if patterns.is_empty() {
+        return Ok(true);
+    }
+    let images = [("NewImage", record.dynamodb.new_image.take()), ("OldImage", record.dynamodb.old_image.take())];
+    let mut looked_at = serde_json::to_value(&*record).context("stream record")?;
+    for (name, image) in &images {
+        let Some(image) = image else { continue };
+        let named = patterns.iter().filter_map(|pattern| pattern.get("dynamodb")?.get(name)?.as_object()).flat_map(Map::keys);
+        let seen = named.filter_map(|attribute| Some((attribute, image.get(attribute)?)));
+        looked_at["dynamodb"][name] = serde_json::to_value(seen.collect::<BTreeMap<_, _>>()).context("stream record")?;
+    }
+    let [(_, new_image), (_, old_image)] = images;
+    (record.dynamodb.new_image, record.dynamodb.old_image) = (new_image, old_image);
+    Ok(patterns.iter().any(|pattern| matches(pattern, &looked_at)))
 }
 
 struct StreamChange {

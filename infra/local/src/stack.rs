@@ -13,11 +13,12 @@ use crate::http::{Request, Response, read_body, refusal, serve};
 use crate::operator::{OPERATOR, Operator};
 use crate::queues::Queues;
 use crate::ses::Mailbox;
-use crate::sources::{Gate, Schedule, feed_from_queue, feed_from_stream, feed_invocations};
+use crate::sources::{Gate, Schedule, StreamReader, feed_from_queue, feed_from_stream, feed_invocations};
 use crate::sqs;
 use crate::state::{Change, State};
 use crate::stripe::{self, Stripe};
 use crate::template::{FunctionSpec, REGION, TEMPLATE, Template};
+use dynoxide::Database;
 use futures_util::future::{BoxFuture, join_all};
 use hyper::{HeaderMap, Method, StatusCode, header};
 use serde_json::{Value, json};
@@ -122,12 +123,11 @@ impl Stack {
         let refunds_at = options.stripe.unwrap_or_else(|| (seen_url.clone(), stripe::KEY.to_owned()));
         let template = Template::parse(TEMPLATE, &parameters(data.keys(), &seen_url, &refunds_at), &seen_url)?;
 
-        let mut tables = template.tables;
-        tables.push(State::table());
+        let tables = template.tables;
         let file = data.file().map(PathBuf::from);
         let engine =
             tokio::task::spawn_blocking(move || Engine::start(file.as_deref(), &tables)).await.context("the engine")??;
-        let state = if data.file().is_some() { State::new(engine.database()) } else { State::in_memory(engine.database()) };
+        let state = State::open(data.state_file().as_deref())?;
         let kept = state.get::<i64>("clock", "offset").await?;
         let clock = StackClock::new(match options.clock {
             Some(begin) => begin.seconds_since(StackClock::new(0).now()),
@@ -193,7 +193,7 @@ impl Stack {
 
         let pages = Arc::clone(&shared);
         tasks.spawn(serve(api, stopped.clone(), move |request, peer| handle(Arc::clone(&pages), request, peer)));
-        feed(&mut tasks, &functions, &shared, &state, &stopped);
+        feed(&mut tasks, &functions, &shared, (&engine.database(), &state), &stopped);
         let functions = functions.into_iter().map(|function| (function.spec.package.clone(), function)).collect();
         Ok(Self { shared, functions, environments, engine, services_url, data, stop, tasks })
     }
@@ -363,7 +363,13 @@ fn has_source(function: &FunctionSpec) -> bool {
 }
 
 /// Starts what feeds the functions.
-fn feed(tasks: &mut JoinSet<()>, functions: &[Function], shared: &Arc<Shared>, state: &State, stop: &watch::Receiver<bool>) {
+fn feed(
+    tasks: &mut JoinSet<()>,
+    functions: &[Function],
+    shared: &Arc<Shared>,
+    (database, state): (&Database, &State),
+    stop: &watch::Receiver<bool>,
+) {
     for function in functions {
         let Some(paused) = shared.pauses.get(&function.spec.package) else { continue };
         let gate = Gate { stop: stop.clone(), paused: paused.subscribe() };
@@ -371,7 +377,14 @@ fn feed(tasks: &mut JoinSet<()>, functions: &[Function], shared: &Arc<Shared>, s
             tasks.spawn(feed_from_queue(function.clone(), source.clone(), shared.queues.clone(), gate.clone()));
         }
         for source in &function.spec.streams {
-            tasks.spawn(feed_from_stream(function.clone(), source.clone(), shared.queues.clone(), state.clone(), gate.clone()));
+            let reader = StreamReader {
+                function: function.clone(),
+                source: source.clone(),
+                queues: shared.queues.clone(),
+                database: database.clone(),
+                state: state.clone(),
+            };
+            tasks.spawn(feed_from_stream(reader, gate.clone()));
         }
         if !function.spec.rules.is_empty() {
             let queue = invocation_queue_name(&function.spec);

@@ -1,29 +1,27 @@
-//! What the stack itself has to remember, as JSON in one more table of the same file: queued messages, mails, positions in
-//! streams, what the sandboxes did.
+//! What the stack itself has to remember, as JSON by kind and id: queued messages, mails, positions in streams, what the sandboxes
+//! did. It has a file of its own beside the tables': as items of a table each would be one more transaction of the engine, which
+//! parses, sizes and meters it, and every order makes a dozen.
 
-use crate::engine::request;
 use crate::error::{Context, StackError};
-use crate::template::TableSpec;
-use dynoxide::actions::transact_write_items::{TransactDelete, TransactPut, TransactWriteItem, TransactWriteItemsRequest};
-use dynoxide::{AttributeValue, Database, Item};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::json;
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::path::Path;
+use std::sync::Arc;
+use tokio::sync::Mutex;
 
-const TABLE: &str = "simdock-local-stack";
+/// As the tables' file: a commit waits for the operating system and not for the disk.
+const SCHEMA: &str = "
+    PRAGMA journal_mode = WAL;
+    PRAGMA synchronous = NORMAL;
+    CREATE TABLE IF NOT EXISTS state (kind TEXT NOT NULL, id TEXT NOT NULL, json TEXT NOT NULL, PRIMARY KEY (kind, id)) WITHOUT ROWID;";
 
-/// The stack's own table.
+/// What an error is about.
+const STATE: &str = "the stack's own data";
+
+/// The stack's memory.
 #[derive(Clone)]
-pub struct State {
-    database: Database,
-    /// Where it is kept instead if it ends with the process anyway: each change would be one more transaction of the engine, for nobody.
-    memory: Option<Arc<Mutex<Values>>>,
-}
-
-/// JSON by kind and id.
-type Values = BTreeMap<(String, String), String>;
+pub struct State(Arc<Mutex<Connection>>);
 
 /// One change of the state.
 pub enum Change {
@@ -36,7 +34,7 @@ pub enum Change {
 impl Change {
     /// Sets a value.
     pub fn put(kind: impl Into<String>, id: impl Into<String>, value: &impl Serialize) -> Result<Self, StackError> {
-        Ok(Self::Put(kind.into(), id.into(), serde_json::to_string(value).context("state")?))
+        Ok(Self::Put(kind.into(), id.into(), serde_json::to_string(value).context(STATE)?))
     }
 
     /// Removes a value.
@@ -45,150 +43,77 @@ impl Change {
     }
 }
 
-fn key(kind: &str, id: &str) -> Item {
-    HashMap::from([("kind".to_owned(), AttributeValue::S(kind.to_owned())), ("id".to_owned(), AttributeValue::S(id.to_owned()))])
-}
-
-fn value<T: DeserializeOwned>(item: &Item) -> Result<T, StackError> {
-    match item.get("json") {
-        Some(AttributeValue::S(json)) => serde_json::from_str(json).context("state"),
-        _ => Err(StackError::new("the stack's own table holds something that it did not write")),
-    }
-}
-
-fn locked(memory: &Mutex<Values>) -> MutexGuard<'_, Values> {
-    memory.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl State {
-    /// The table to create.
-    pub fn table() -> TableSpec {
-        let create = json!({
-            "TableName": TABLE,
-            "BillingMode": "PAY_PER_REQUEST",
-            "AttributeDefinitions": [{"AttributeName": "kind", "AttributeType": "S"}, {"AttributeName": "id", "AttributeType": "S"}],
-            "KeySchema": [{"AttributeName": "kind", "KeyType": "HASH"}, {"AttributeName": "id", "KeyType": "RANGE"}],
-        });
-        TableSpec { name: TABLE.to_owned(), create, streamed: false }
+    /// What the file holds; nothing yet, and for this process only, without one.
+    pub fn open(file: Option<&Path>) -> Result<Self, StackError> {
+        let open = || -> rusqlite::Result<Connection> {
+            let connection = file.map_or_else(Connection::open_in_memory, Connection::open)?;
+            connection.execute_batch(SCHEMA)?;
+            Ok(connection)
+        };
+        Ok(Self(Arc::new(Mutex::new(open().context("the stack's own data cannot be opened")?))))
     }
 
-    /// The state in a database that has the table.
-    pub fn new(database: Database) -> Self {
-        Self { database, memory: None }
-    }
-
-    /// A state that lasts as long as this process, beside a database that does not last longer.
-    pub fn in_memory(database: Database) -> Self {
-        Self { database, memory: Some(Arc::default()) }
-    }
-
-    /// Makes up to 100 changes, all or none. They are in the file when this returns.
+    /// Makes changes, all or none. They are in the file when this returns.
     pub async fn write(&self, changes: Vec<Change>) -> Result<(), StackError> {
-        if let Some(memory) = &self.memory {
-            let mut values = locked(memory);
-            for change in changes {
-                match change {
-                    Change::Put(kind, id, json) => drop(values.insert((kind, id), json)),
-                    Change::Delete(kind, id) => drop(values.remove(&(kind, id))),
-                }
-            }
-            return Ok(());
+        let mut connection = self.0.lock().await;
+        let transaction = connection.transaction().context(STATE)?;
+        for change in changes {
+            apply(&transaction, change).context(STATE)?;
         }
-        let transact_items: Vec<_> = changes
-            .into_iter()
-            .map(|change| match change {
-                Change::Put(kind, id, json) => {
-                    let mut item = key(&kind, &id);
-                    item.insert("json".to_owned(), AttributeValue::S(json));
-                    let put = TransactPut { table_name: TABLE.to_owned(), item, ..TransactPut::default() };
-                    TransactWriteItem { put: Some(put), ..TransactWriteItem::default() }
-                }
-                Change::Delete(kind, id) => {
-                    let delete =
-                        TransactDelete { table_name: TABLE.to_owned(), key: key(&kind, &id), ..TransactDelete::default() };
-                    TransactWriteItem { delete: Some(delete), ..TransactWriteItem::default() }
-                }
-            })
-            .collect();
-        if transact_items.is_empty() {
-            return Ok(());
-        }
-        let request = TransactWriteItemsRequest { transact_items, ..TransactWriteItemsRequest::default() };
-        self.blocking(move |database| database.transact_write_items(request).map(|_| ())).await
+        transaction.commit().context(STATE)
     }
 
     /// One value.
     pub async fn get<T: DeserializeOwned>(&self, kind: &str, id: &str) -> Result<Option<T>, StackError> {
-        if let Some(memory) = &self.memory {
-            let found = locked(memory).get(&(kind.to_owned(), id.to_owned())).cloned();
-            return found.map(|json| serde_json::from_str(&json).context("state")).transpose();
-        }
-        let request =
-            request(json!({"TableName": TABLE, "Key": {"kind": {"S": kind}, "id": {"S": id}}, "ConsistentRead": true}))?;
-        let found = self.blocking(move |database| database.get_item(request)).await?;
-        found.item.as_ref().map(value).transpose()
+        let connection = self.0.lock().await;
+        let mut select = connection.prepare_cached("SELECT json FROM state WHERE kind = ? AND id = ?").context(STATE)?;
+        let found: Option<String> = select.query_row([kind, id], |row| row.get(0)).optional().context(STATE)?;
+        found.map(|json| serde_json::from_str(&json).context(STATE)).transpose()
     }
 
     /// Every value of a kind with its id, by id.
     pub async fn all<T: DeserializeOwned>(&self, kind: &str) -> Result<Vec<(String, T)>, StackError> {
-        let mut values = Vec::new();
-        if let Some(memory) = &self.memory {
-            for ((_, id), json) in locked(memory).range((kind.to_owned(), String::new())..).take_while(|((of, _), _)| of == kind)
-            {
-                values.push((id.clone(), serde_json::from_str(json).context("state")?));
-            }
-            return Ok(values);
-        }
-        let mut start = None;
-        loop {
-            let mut query = json!({
-                "TableName": TABLE,
-                "KeyConditionExpression": "kind = :kind",
-                "ExpressionAttributeValues": {":kind": {"S": kind}},
-            });
-            if let Some(key) = start.take() {
-                query["ExclusiveStartKey"] = key;
-            }
-            let query = request(query)?;
-            let page = self.blocking(move |database| database.query(query)).await?;
-            for item in page.items.unwrap_or_default() {
-                let Some(AttributeValue::S(id)) = item.get("id") else { continue };
-                values.push((id.clone(), value(&item)?));
-            }
-            match page.last_evaluated_key {
-                Some(key) => start = Some(serde_json::to_value(key).context("state")?),
-                None => return Ok(values),
-            }
-        }
+        let connection = self.0.lock().await;
+        let mut select = connection.prepare_cached("SELECT id, json FROM state WHERE kind = ? ORDER BY id").context(STATE)?;
+        let rows = select.query_map([kind], |row| Ok((row.get(0)?, row.get::<_, String>(1)?))).context(STATE)?;
+        rows.map(|row| row.context(STATE).and_then(|(id, json)| Ok((id, serde_json::from_str(&json).context(STATE)?)))).collect()
     }
+}
 
-    /// Work on the engine, away from the threads that serve.
-    pub(crate) async fn blocking<T, W>(&self, work: W) -> Result<T, StackError>
-    where
-        T: Send + 'static,
-        W: FnOnce(&Database) -> dynoxide::Result<T> + Send + 'static,
-    {
-        let database = self.database.clone();
-        let result = tokio::task::spawn_blocking(move || work(&database)).await.context("the DynamoDB engine")?;
-        result.context("the DynamoDB engine")
+fn apply(transaction: &Transaction, change: Change) -> rusqlite::Result<usize> {
+    match change {
+        Change::Put(kind, id, json) => {
+            transaction.prepare_cached("INSERT OR REPLACE INTO state VALUES (?, ?, ?)")?.execute(params![kind, id, json])
+        }
+        Change::Delete(kind, id) => {
+            transaction.prepare_cached("DELETE FROM state WHERE kind = ? AND id = ?")?.execute(params![kind, id])
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::Engine;
 
     #[tokio::test]
-    async fn both_ways_of_keeping_it_answer_alike() {
-        let engine = Engine::start(None, &[State::table()]).unwrap();
-        for state in [State::new(engine.database()), State::in_memory(engine.database())] {
-            let put = |kind: &str, id: &str, value: u32| Change::put(kind, id, &value).unwrap();
+    async fn what_was_written_is_there_when_it_is_opened_again() {
+        let directory = crate::ids::scratch_directory();
+        std::fs::create_dir_all(&directory).unwrap();
+        let file = directory.join("stack.db");
+        let put = |kind: &str, id: &str, value: u32| Change::put(kind, id, &value).unwrap();
+        for place in [None, Some(file.as_path())] {
+            let mut state = State::open(place).unwrap();
             state.write(vec![]).await.unwrap();
             state.write(vec![put("b", "2", 2), put("b", "1", 1), put("a", "3", 3), put("bb", "4", 4)]).await.unwrap();
             state.write(vec![put("b", "2", 20), Change::delete("a", "3")]).await.unwrap();
+            if place.is_some() {
+                drop(state);
+                state = State::open(place).unwrap();
+            }
             assert_eq!(state.all::<u32>("b").await.unwrap(), [("1".to_owned(), 1), ("2".to_owned(), 20)]);
             assert_eq!((state.get::<u32>("b", "2").await.unwrap(), state.get::<u32>("a", "3").await.unwrap()), (Some(20), None));
         }
+        std::fs::remove_dir_all(directory).unwrap();
     }
 }

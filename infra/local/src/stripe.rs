@@ -314,18 +314,15 @@ fn fields(text: &str) -> BTreeMap<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::Engine;
     use http_body_util::BodyExt;
 
     struct Customer {
         stripe: Stripe,
-        _engine: Engine,
     }
 
     fn customer() -> Customer {
-        let engine = Engine::start(None, &[State::table()]).unwrap();
-        let stripe = Stripe::new(State::new(engine.database()), StackClock::new(0), "whsec_sandbox").unwrap();
-        Customer { stripe, _engine: engine }
+        let stripe = Stripe::new(State::open(None).unwrap(), StackClock::new(0), "whsec_sandbox").unwrap();
+        Customer { stripe }
     }
 
     impl Customer {

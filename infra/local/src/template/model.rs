@@ -25,8 +25,6 @@ pub struct TableSpec {
     pub name: String,
     /// The `CreateTable` request.
     pub create: Value,
-    /// Whether its changes can be read as a stream.
-    pub streamed: bool,
 }
 
 /// A standard queue.
@@ -284,9 +282,10 @@ fn table(scope: &Scope<'_>, from: &Value) -> Result<TableSpec, StackError> {
         .ok_or_else(|| StackError::new("has no TableName, which the local stack needs"))?
         .to_owned();
     // Declaring a view type is what enables a stream in a template; the API asks for both.
-    let stream = create.get_mut("StreamSpecification").and_then(Value::as_object_mut);
-    let streamed = stream.map(|stream| stream.insert("StreamEnabled".to_owned(), true.into())).is_some();
-    Ok(TableSpec { name, create: Value::Object(create), streamed })
+    if let Some(stream) = create.get_mut("StreamSpecification").and_then(Value::as_object_mut) {
+        stream.insert("StreamEnabled".to_owned(), true.into());
+    }
+    Ok(TableSpec { name, create: Value::Object(create) })
 }
 
 fn queue(scope: &Scope<'_>, from: &Value) -> Result<QueueSpec, StackError> {
@@ -674,10 +673,9 @@ pub mod tests {
     fn the_deployed_template_is_understood() {
         let template = deployed();
         let orders = template.tables.iter().find(|table| table.name == "simdock-local-orders").unwrap();
-        assert!(orders.streamed);
         assert_eq!(orders.create["StreamSpecification"], json!({"StreamEnabled": true, "StreamViewType": "NEW_AND_OLD_IMAGES"}));
         assert_eq!(orders.create["GlobalSecondaryIndexes"].as_array().unwrap().len(), 7);
-        assert!(template.tables.iter().filter(|table| table.streamed).count() == 1);
+        assert!(template.tables.iter().filter(|table| table.create.get("StreamSpecification").is_some()).count() == 1);
 
         let provision = of(&template, "provision");
         let queue = template.queues.iter().find(|queue| queue.name == provision.queues[0].queue).unwrap();
