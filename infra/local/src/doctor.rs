@@ -160,10 +160,16 @@ impl Examination<'_> {
         let places: Vec<Place> = items.iter().map(|item| item.place.clone()).collect();
         let mut books = Books::default();
         books.add(items);
-        let wanted: BTreeSet<Place> = places.iter().flat_map(|place| books.neighbours(place)).collect();
-        let wanted = wanted.into_iter().filter(|place| !places.contains(place)).collect();
-        books.add(self.store.look_up(&wanted).await.context("the items that others name")?);
-        Ok(books)
+        let mut known: BTreeSet<Place> = places.iter().cloned().collect();
+        loop {
+            let wanted = places.iter().flat_map(|place| books.neighbours(place)).filter(|place| !known.contains(place));
+            let wanted: BTreeSet<Place> = wanted.collect();
+            if wanted.is_empty() {
+                return Ok(books);
+            }
+            books.add(self.store.look_up(&wanted).await.context("the items that others name")?);
+            known.extend(wanted);
+        }
     }
 
     /// Checks the items at these places; what is wrong with one has to be wrong twice.
@@ -213,7 +219,7 @@ fn pool_of(record: &Record) -> Option<&PoolId> {
         | Record::Gift { .. }
         | Record::Payment { .. }
         | Record::Plan { .. }
-        | Record::PlanVersion { .. }
+        | Record::PlanVersion(_)
         | Record::Operator { .. }
         | Record::Other => None,
     }
@@ -275,6 +281,8 @@ pub async fn repair(config: &Config, report: &Report) -> Result<Vec<String>, Sta
             | Rule::Owner
             | Rule::Slot
             | Rule::Disclosed
+            | Rule::CodeHolder
+            | Rule::Mailed
             | Rule::Returning
             | Rule::Carrier
             | Rule::Plans

@@ -97,7 +97,7 @@ impl Totals {
             | Record::RegisteredPartner { .. }
             | Record::Key { .. }
             | Record::Plan { .. }
-            | Record::PlanVersion { .. }
+            | Record::PlanVersion(_)
             | Record::Operator { .. }
             | Record::Other => {}
         }

@@ -70,6 +70,8 @@ pub enum Record {
     },
     /// Which card claimed a code.
     Code {
+        /// The profile that the code downloads.
+        profile: String,
         /// The card.
         iccid: Iccid,
     },
@@ -155,6 +157,8 @@ pub enum Record {
     },
     /// The order that a provider's payment belongs to.
     Payment {
+        /// The provider's name.
+        provider: String,
         /// The provider's id of the payment.
         payment_id: String,
         /// The order.
@@ -168,12 +172,7 @@ pub enum Record {
         version: u32,
     },
     /// A version of a plan.
-    PlanVersion {
-        /// Which plan's.
-        plan_id: String,
-        /// Which.
-        version: u32,
-    },
+    PlanVersion(Box<Plan>),
     /// An item that nothing has to agree with.
     Other,
 }
@@ -249,7 +248,7 @@ fn record(place: &Place, item: Item) -> Result<Record, StoreError> {
             iccid: text_of(&item, "iccid")?.parse().map_err(|_| broken("iccid"))?,
         },
         (Table::Pools, "return", iccid) => Record::Returned { iccid: iccid.parse().map_err(|_| broken("iccid"))? },
-        (Table::Pools, "code", _) => Record::Code { iccid: holder(&item)? },
+        (Table::Pools, "code", _) => Record::Code { profile: name.to_owned(), iccid: holder(&item)? },
         (Table::Pools, keys::RUNNING_IMPORTS, id) => Record::RunningImport { import: id.to_owned() },
         (Table::Pools, "import", keys::VERDICT) => {
             let Verdict { status, parts, .. } = from_item(item)?;
@@ -271,10 +270,7 @@ fn record(place: &Place, item: Item) -> Result<Record, StoreError> {
             let version = u32::try_from(number_of(&item, "version")?).map_err(|_| broken("version"))?;
             Record::Plan { plan_id: id.to_owned(), version }
         }
-        (Table::Plans, "plan", _) => {
-            let Plan { plan_id, version, .. } = from_item(item)?;
-            Record::PlanVersion { plan_id, version }
-        }
+        (Table::Plans, "plan", _) => Record::PlanVersion(from_item(item)?),
         (Table::Plans, "operator", _) => Record::Operator { takes_requests: from_item::<Operator>(item)?.takes_requests() },
         (Table::Partners, "partner", "partner") => {
             Record::Partner { partner_id: name.to_owned(), gifts: number_of(&item, "gifts")? }
@@ -292,8 +288,9 @@ fn record(place: &Place, item: Item) -> Result<Record, StoreError> {
             Record::Gift { partner_id: name.to_owned(), subscription: subscription.to_owned(), order_num: order_num(&item)? }
         }
         (Table::Partners, "payment", "payment") => {
-            let payment_id = name.split_once('#').unwrap_or_default().1.to_owned();
-            Record::Payment { payment_id, order_num: order_num(&item)? }
+            let (provider, payment_id) = name.split_once('#').unwrap_or_default();
+            let (provider, payment_id) = (provider.to_owned(), payment_id.to_owned());
+            Record::Payment { provider, payment_id, order_num: order_num(&item)? }
         }
         (Table::Pools | Table::Partners | Table::Plans, ..) => Record::Other,
     })
