@@ -184,6 +184,16 @@ impl Place {
         is_entry.then(|| PoolId::try_from(self.sort.clone()).ok()).flatten()
     }
 
+    /// The pool, if this is of one: its entry in the registry, its counter, tail or marks, a slot, or the mark of a returned card.
+    pub fn of_pool(&self) -> Option<PoolId> {
+        let name = match self.key.split_once('#') {
+            Some(("pool" | "return", name)) => name,
+            Some(("slot", name)) => name.split_once('#')?.0,
+            Some(_) | None => return self.registered_pool(),
+        };
+        PoolId::try_from(name.to_owned()).ok().filter(|_| self.table == Table::Pools)
+    }
+
     /// The table.
     pub fn table(&self) -> Table {
         self.table
