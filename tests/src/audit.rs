@@ -221,7 +221,7 @@ impl From<Finding> for Violation {
             Rule::Owner | Rule::Returning | Rule::Readable => Promise::Cards,
             Rule::Disclosed | Rule::Code | Rule::CodeHolder => Promise::Codes,
             Rule::Mailed => Promise::Mails,
-            Rule::Slot | Rule::Leaked | Rule::Stock | Rule::Registered => Promise::Stock,
+            Rule::Slot | Rule::Leaked | Rule::Stock | Rule::Dead | Rule::Registered => Promise::Stock,
             Rule::Catalogue | Rule::Carrier | Rule::Plans | Rule::Change | Rule::Renewal => Promise::Subscriptions,
             Rule::Ledger | Rule::Balance => Promise::Ledger,
             Rule::Gift => Promise::Gifts,

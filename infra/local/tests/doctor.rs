@@ -104,6 +104,10 @@ async fn what_got_lost_is_put_right() {
     let leak = engine.update_item().table_name("simdock-local-pools").key("pk", S("pool#meridian.7.esim".to_owned()));
     let leak = leak.key("sk", S("counter".to_owned())).expression_attribute_values(":n", N("2".to_owned()));
     leak.update_expression("SET available = available - :n, head = head + :n").send().await.unwrap();
+    // A slot counts as taken away that is there.
+    let dead = engine.update_item().table_name("simdock-local-pools").key("pk", S("pool#meridian.7.esim".to_owned()));
+    let dead = dead.key("sk", S("marks".to_owned())).expression_attribute_values(":n", N("1".to_owned()));
+    dead.update_expression("ADD dead :n").send().await.unwrap();
     // No sweep will find that this one turns void.
     let unpaid = placed(&store, "unpaid").await.num;
     let astray = engine.update_item().table_name("simdock-local-orders").key("orderNum", S(unpaid.to_string()));
@@ -115,7 +119,7 @@ async fn what_got_lost_is_put_right() {
     let mut rules: Vec<Rule> = found.found().iter().map(|finding| finding.rule).collect();
     rules.sort_unstable();
     rules.dedup();
-    let mut expected = [Rule::Overdue, Rule::Leaked, Rule::DueAt];
+    let mut expected = [Rule::Overdue, Rule::Leaked, Rule::DueAt, Rule::Dead];
     expected.sort_unstable();
     assert_eq!(rules, expected, "{found}");
     let (code, said) = doctor(&["--ready-file", "ready.json", "--repair"], &folder).await;
@@ -123,6 +127,7 @@ async fn what_got_lost_is_put_right() {
     for wanted in [
         format!("orders {num}: overdue: "),
         format!("Repaired: orders {unpaid}: nothing is due now, and it has its place in the indexes."),
+        "Repaired: pools pool#meridian.7.esim / marks: 1 fewer slots count as taken away.".to_owned(),
         "Repaired: pool meridian.7.esim: 2 cards put back on sale.".to_owned(),
     ] {
         assert!(said.contains(&wanted), "no {wanted}: {said}");

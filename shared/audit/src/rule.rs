@@ -60,6 +60,8 @@ pub enum Rule {
     Change,
     /// A pool's counters add up with each other and with its slots.
     Stock,
+    /// No more slots count as taken away than are missing; else the pool seems to have less for sale than it has.
+    Dead,
 }
 
 /// A rule that does not hold somewhere.
@@ -75,7 +77,7 @@ pub struct Finding {
 
 impl Rule {
     /// Every one.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::Readable,
         Self::Attributes,
         Self::Registered,
@@ -104,6 +106,7 @@ impl Rule {
         Self::Plans,
         Self::Change,
         Self::Stock,
+        Self::Dead,
     ];
 
     /// A stable word.
@@ -137,6 +140,7 @@ impl Rule {
             Self::Plans => "plans",
             Self::Change => "change",
             Self::Stock => "stock",
+            Self::Dead => "dead",
         }
     }
 
@@ -173,6 +177,7 @@ impl Rule {
             Self::Registered => {
                 "simdock doctor --repair puts a pool, a partner or a key back into its registry; a person for anything else"
             }
+            Self::Dead => "simdock doctor --repair counts them anew",
             Self::Work => "simdock doctor --repair has it called for again, and queued",
             Self::Readable
             | Self::Catalogue
@@ -223,7 +228,8 @@ impl Rule {
             | Self::Carrier
             | Self::Plans
             | Self::Change
-            | Self::Stock => false,
+            | Self::Stock
+            | Self::Dead => false,
         }
     }
 }

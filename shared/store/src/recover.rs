@@ -134,9 +134,7 @@ impl Store {
     pub async fn recover_stock(&self, pool: &PoolId, now: Timestamp) -> Result<Recovered, StoreError> {
         let (returned, stale) = self.restock_returned(pool).await?;
         let mut recovered = Recovered { returned, stale, ..Recovered::default() };
-        let marks = self.pool_item(keys::marks(pool)).await?;
-        let mut marks =
-            Marks { low: number_of(&marks, "low")?, seen: number_of(&marks, "seen")?, dead: number_of(&marks, "dead")? };
+        let mut marks = self.marks(pool).await?;
         let counter = self.pool_item(keys::counter(pool)).await?;
         let (head, published) = (number_of(&counter, "head")?, number_of(&counter, "published")?);
         let stale = self.set_aside_stale(pool, head, published, now).await?;
@@ -173,6 +171,22 @@ impl Store {
             self.move_marks(pool, marks, Marks { seen: head, ..marks }).await?;
         }
         Ok(recovered)
+    }
+
+    /// Counts anew how many slots were taken away, where more are said to be than are missing; answers how many more. `None` where that
+    /// is not so, and where somebody changed the marks meanwhile.
+    pub async fn recount_dead(&self, pool: &PoolId) -> Result<Option<u64>, StoreError> {
+        let marks = self.marks(pool).await?;
+        let tail = number_of(&self.pool_item(keys::tail(pool)).await?, "tail")?;
+        let slots = self.slots(pool, marks.low, tail).await?.len() as u64;
+        let dead = tail.saturating_sub(marks.low).saturating_sub(slots);
+        let moved = dead < marks.dead && self.move_marks(pool, marks, Marks { dead, ..marks }).await?;
+        Ok(moved.then_some(marks.dead - dead))
+    }
+
+    async fn marks(&self, pool: &PoolId) -> Result<Marks, StoreError> {
+        let marks = self.pool_item(keys::marks(pool)).await?;
+        Ok(Marks { low: number_of(&marks, "low")?, seen: number_of(&marks, "seen")?, dead: number_of(&marks, "dead")? })
     }
 
     /// Takes cards off sale whose deadline is too near, and their slots away; what the counter still counts of them is `dead` in

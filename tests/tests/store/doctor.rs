@@ -247,6 +247,10 @@ impl Patient {
                 self.set_subscription("SET oc = :v", json!({ ":v": { "M": change } })).await;
                 vec![at_subscription]
             }
+            Rule::Dead => {
+                self.set_pair("PoolsTable", &counter, "marks", "ADD dead :v", number(1)).await;
+                vec![(rule, format!("pools pool#{} / marks", pool()))]
+            }
             Rule::Stock => {
                 self.set_pair("PoolsTable", &counter, "counter", "ADD available :v", number(1)).await;
                 vec![(rule, key)]

@@ -28,7 +28,7 @@ struct Kept {
 
 /// Mends what follows from the rest, the way others do: calls for what is needed and called for by nobody, queues what is due, writes
 /// items anew for the attributes of their indexes, puts the cards of leaked tickets back on sale, lists pools, partners and keys in their
-/// registries, and puts codes that no card has claimed on record. Says what it did, and what it left. `config` names the queues too.
+/// registries, puts codes that no card has claimed on record, and counts slots anew that were taken away. Says what it did, and what it left. `config` names the queues too.
 pub async fn repair(config: &Config, report: &Report) -> Result<Repaired, StackError> {
     let store = Store::new(config).await.context("the environment")?;
     let sweep = Sweep::new(config).await.context("the environment")?;
@@ -63,6 +63,10 @@ pub async fn repair(config: &Config, report: &Report) -> Result<Repaired, StackE
                     }
                 }
             }
+            Rule::Dead => match recount(&store, &kept, place).await? {
+                Some(recounted) => done.push(recounted),
+                None => left.push(format!("{place}: {what}")),
+            },
             Rule::Registered if place.table() == Table::Pools => match register_pool(&store, place).await? {
                 Some(registered) => done.push(registered),
                 None => left.push(format!("{place}: {what}")),
@@ -187,6 +191,13 @@ async fn claim_code(store: &Store, place: &Place) -> Result<Option<String>, Stac
         }
     }
     Ok(None)
+}
+
+/// Counts anew which of a pool's slots were taken away.
+async fn recount(store: &Store, kept: &Kept, marks: &Place) -> Result<Option<String>, StackError> {
+    let Some(pool) = marks.of_pool().filter(|pool| !kept.pools.contains(pool)) else { return Ok(None) };
+    let less = store.recount_dead(&pool).await.context(marks)?;
+    Ok(less.map(|less| format!("{marks}: {less} fewer slots count as taken away")))
 }
 
 /// Puts a pool back into the registry, if it is whole otherwise.

@@ -296,8 +296,8 @@ impl Patient {
                 vec![order(Rule::Disclosed, main)]
             }
             Harm::TwoMailsOfOneKind => {
-                let mail = json!({ "M": { "k": { "S": "q" }, "s": { "M": { "s": { "N": "1" } } } } });
-                self.set_order(main, "SET ml = list_append(ml, :v)", json!({ ":v": { "L": [mail] } })).await;
+                let second = json!({ "M": { "k": { "S": "q" }, "s": { "M": { "s": { "N": "1" } } } } });
+                self.set_order(main, "SET ml = list_append(ml, :v)", json!({ ":v": { "L": [second] } })).await;
                 vec![order(Rule::Mailed, main)]
             }
             Harm::ClaimOfAnotherOrder => {
