@@ -89,6 +89,9 @@ fn a_line_that_used_more_than_its_rule_allows_is_suspended_in_the_same_version()
     assert_eq!(resumed.held_to(Some(99), at(550)).service.name(), "suspending");
 }
 
+/// What is named, and what is changed.
+type Change = (&'static str, fn(&mut PlanRun));
+
 #[test]
 fn a_plan_stays_as_it_was_sold_whatever_is_used_of_it_and_every_change_is_named() {
     let plan = renewable();
@@ -103,7 +106,7 @@ fn a_plan_stays_as_it_was_sold_whatever_is_used_of_it_and_every_change_is_named(
     let mut longer = running.plans[0].clone();
     longer.state = RunState::Running { from: at(500), until: at(500 + 2 * MONTH) };
     assert_eq!(longer.astray(&patient, &pausing()), [] as [&str; 0]);
-    let changes: [(&str, fn(&mut PlanRun)); 7] = [
+    let changes: [Change; 7] = [
         ("plan", |run| run.plan_version += 1),
         ("flow type", |run| run.flow_type = FlowType::OneOff),
         ("days", |run| run.days += 1),
