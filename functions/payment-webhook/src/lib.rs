@@ -131,6 +131,11 @@ impl App {
             };
             let provider_id = provider_id.clone();
             match ((0..order.refunds.len()).find(ours), &progress) {
+                // What came out of it is not what is owed: it counts as not given, and a manager settles it with the provider.
+                (Some(refund), RefundProgress::Succeeded) if order.refunds[refund].amount.currency != amount.currency => {
+                    let reason = format!("{amount} was given back, which is another currency than was paid");
+                    Some(Command::RefundRefused { refund, provider_id: Some(provider_id), reason })
+                }
                 (Some(refund), RefundProgress::Succeeded) => {
                     Some(Command::RefundSucceeded { refund, provider_id: Some(provider_id) })
                 }

@@ -4,16 +4,15 @@
 //! is looked at twice, so that what merely happened in between is not told.
 
 mod patient;
+mod repair;
 
 pub use patient::{Patient, doctor};
+pub use repair::{Repaired, repair};
 
 use crate::error::{Context, StackError};
-use lambda_http::Error;
 use simdock_audit::{Books, Finding, Rule, Totals};
-use simdock_domain::{Command, Order, OrderNum, PoolId, Timestamp, decide};
-use simdock_runtime::Config;
-use simdock_store::{Change, Inspected, Place, Record, Store, Table};
-use simdock_sweep::App as Sweep;
+use simdock_domain::{Order, PoolId, Timestamp};
+use simdock_store::{Inspected, Place, Record, Store, Table};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
@@ -41,7 +40,7 @@ impl Report {
 
 /// Examines all tables.
 pub async fn examine(store: &Store) -> Result<Report, StackError> {
-    let mut examination = Examination { store, pools: BTreeMap::new(), report: Report::default() };
+    let mut examination = Examination::new(store);
     let mut totals = Totals::default();
     for table in [Table::Pools, Table::Orders, Table::Sims, Table::Subscriptions, Table::Plans] {
         examination.each_page(table, true, &mut totals).await?;
@@ -68,7 +67,11 @@ struct Examination<'a> {
     report: Report,
 }
 
-impl Examination<'_> {
+impl<'a> Examination<'a> {
+    fn new(store: &'a Store) -> Self {
+        Self { store, pools: BTreeMap::new(), report: Report::default() }
+    }
+
     /// Sums up pools, and what partners have; checks each item of partners the first time.
     async fn pools_and_partners(&mut self, first: bool, totals: &mut Totals) -> Result<(), StackError> {
         for pool in self.pools.values() {
@@ -160,10 +163,16 @@ impl Examination<'_> {
         let places: Vec<Place> = items.iter().map(|item| item.place.clone()).collect();
         let mut books = Books::default();
         books.add(items);
-        let wanted: BTreeSet<Place> = places.iter().flat_map(|place| books.neighbours(place)).collect();
-        let wanted = wanted.into_iter().filter(|place| !places.contains(place)).collect();
-        books.add(self.store.look_up(&wanted).await.context("the items that others name")?);
-        Ok(books)
+        let mut known: BTreeSet<Place> = places.iter().cloned().collect();
+        loop {
+            let wanted = places.iter().flat_map(|place| books.neighbours(place)).filter(|place| !known.contains(place));
+            let wanted: BTreeSet<Place> = wanted.collect();
+            if wanted.is_empty() {
+                return Ok(books);
+            }
+            books.add(self.store.look_up(&wanted).await.context("the items that others name")?);
+            known.extend(wanted);
+        }
     }
 
     /// Checks the items at these places; what is wrong with one has to be wrong twice.
@@ -213,137 +222,10 @@ fn pool_of(record: &Record) -> Option<&PoolId> {
         | Record::Gift { .. }
         | Record::Payment { .. }
         | Record::Plan { .. }
-        | Record::PlanVersion { .. }
+        | Record::PlanVersion(_)
         | Record::Operator { .. }
         | Record::Other => None,
     }
-}
-
-/// Mends what follows from the rest, the way others do: calls for what is needed and called for by nobody, queues what is due, writes
-/// items anew for the attributes of their indexes, puts the cards of leaked tickets back on sale, lists pools, partners and keys in their
-/// registries, and puts codes that no card has claimed on record. Says what it did. `config` names the queues too.
-pub async fn repair(config: &Config, report: &Report) -> Result<Vec<String>, StackError> {
-    let store = Store::new(config).await.context("the environment")?;
-    let sweep = Sweep::new(config).await.context("the environment")?;
-    let mut done = Vec::new();
-    // What is called for again is queued then, and what is written anew is looked after first.
-    let (mut due, mut astray, mut leaking) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
-    let mut registered = false;
-    let kept: BTreeSet<&Place> =
-        report.found.iter().filter(|finding| finding.rule.is_for_a_person()).map(|finding| &finding.place).collect();
-    if !kept.is_empty() {
-        done.push(format!("nothing of {} items, which a person has to look at first", kept.len()));
-    }
-    for Finding { rule, place, .. } in report.found.iter().filter(|finding| !kept.contains(&finding.place)) {
-        match rule {
-            Rule::Code => done.extend(claim_code(&store, place).await?),
-            Rule::Overdue | Rule::DueAt => {
-                due.insert(place);
-            }
-            Rule::Attributes => {
-                astray.insert(place);
-            }
-            Rule::Work => {
-                done.extend(call_again(&store, place).await?);
-                due.insert(place);
-            }
-            Rule::Leaked => {
-                for item in store.look_up(&BTreeSet::from([place.clone()])).await.context(place)? {
-                    if let Ok(Record::Sim(sim)) = item.record {
-                        leaking.insert(sim.pool.to_string(), sim.pool);
-                    }
-                }
-            }
-            Rule::Registered if place.table() == Table::Pools => done.extend(register_pool(&store, place).await?),
-            Rule::Registered if !registered => {
-                let (partners, keys) = store.register_all().await.context("the registries")?;
-                done.push(format!("{partners} partners and {keys} keys are in their registries"));
-                registered = true;
-            }
-            Rule::Registered
-            | Rule::Readable
-            | Rule::Catalogue
-            | Rule::PaidOnce
-            | Rule::OwedBack
-            | Rule::RefundStalled
-            | Rule::Claimed
-            | Rule::Booked
-            | Rule::Ledger
-            | Rule::Balance
-            | Rule::Gift
-            | Rule::Renewal
-            | Rule::Owner
-            | Rule::Slot
-            | Rule::Disclosed
-            | Rule::Returning
-            | Rule::Carrier
-            | Rule::Plans
-            | Rule::Change
-            | Rule::Stock => {}
-        }
-    }
-    for place in due {
-        let failed = |error: Error| StackError::new(format!("{place}: {error}"));
-        let looked_after = match (place.table(), place.key().parse::<OrderNum>()) {
-            (Table::Orders, Ok(num)) => (sweep.look_after(&num).await.map_err(failed)?, "jobs queued"),
-            (Table::Subscriptions, _) => (sweep.look_after_subscription(place.key()).await.map_err(failed)?, "plans are over"),
-            (Table::Orders | Table::Sims | Table::Pools | Table::Partners | Table::Plans, _) => continue,
-        };
-        match looked_after {
-            (0, _) => {
-                astray.insert(place);
-            }
-            (some, what) => done.push(format!("{place}: {some} {what}")),
-        }
-    }
-    for place in astray {
-        let written = store.write_anew(place).await.context(place)?;
-        let outcome =
-            if written { "nothing is due now, and it has its place in the indexes" } else { "it was changed meanwhile" };
-        done.push(format!("{place}: {outcome}"));
-    }
-    for pool in leaking.values() {
-        // The first sweep marks what was drawn by now, the second puts back what nobody bought since.
-        let mut leaked = store.recover_stock(pool, store.clock().now()).await.context(pool)?.leaked;
-        tokio::time::sleep(SECOND_LOOK).await;
-        leaked += store.recover_stock(pool, store.clock().now()).await.context(pool)?.leaked;
-        done.push(format!("pool {pool}: {leaked} cards put back on sale"));
-    }
-    Ok(done)
-}
-
-/// Has what an order needs called for again, where nobody is called for it.
-async fn call_again(store: &Store, place: &Place) -> Result<Option<String>, StackError> {
-    let Ok(num) = place.key().parse::<OrderNum>() else { return Ok(None) };
-    let decide = |order: &Order| decide(order, Command::CallAgain, store.clock().now());
-    Ok(match store.change_order(&num, decide).await.context(place)? {
-        Change::Made(_) => Some(format!("{place}: what it needs is called for again")),
-        // Several things were found, and one write called for all; or somebody else did.
-        Change::Refused(..) | Change::NoOrder => None,
-    })
-}
-
-/// Puts a card's code on record. Of two cards with one code, a person has to find out whose it is.
-async fn claim_code(store: &Store, place: &Place) -> Result<Option<String>, StackError> {
-    for item in store.look_up(&BTreeSet::from([place.clone()])).await.context(place)? {
-        if let Ok(Record::Sim(sim)) = item.record
-            && store.claim_code(&sim).await.context(place)?.is_none()
-        {
-            return Ok(Some(format!("{place}: its code is on record")));
-        }
-    }
-    Ok(None)
-}
-
-/// Puts a pool back into the registry, if it is whole otherwise.
-async fn register_pool(store: &Store, place: &Place) -> Result<Option<String>, StackError> {
-    let Some(pool) = place.registered_pool() else { return Ok(None) };
-    let others = BTreeSet::from([Place::counter(&pool), Place::tail(&pool), Place::marks(&pool)]);
-    if store.look_up(&others).await.context(place)?.len() < others.len() {
-        return Ok(None);
-    }
-    store.create_pool(&pool).await.context(place)?;
-    Ok(Some(format!("{place}: the pool is in the registry")))
 }
 
 impl fmt::Display for Report {

@@ -38,7 +38,7 @@ mod template;
 pub use cli::{Command, USAGE, parse, run};
 pub use clock::StackClock;
 pub use data::Keys;
-pub use doctor::{Patient, Report, examine, repair};
+pub use doctor::{Patient, Repaired, Report, examine, repair};
 pub use error::StackError;
 pub use function::{Handler, event_handler, http_handler};
 pub use functions::load;

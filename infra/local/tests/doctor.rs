@@ -104,6 +104,10 @@ async fn what_got_lost_is_put_right() {
     let leak = engine.update_item().table_name("simdock-local-pools").key("pk", S("pool#meridian.7.esim".to_owned()));
     let leak = leak.key("sk", S("counter".to_owned())).expression_attribute_values(":n", N("2".to_owned()));
     leak.update_expression("SET available = available - :n, head = head + :n").send().await.unwrap();
+    // A slot counts as taken away that is there.
+    let dead = engine.update_item().table_name("simdock-local-pools").key("pk", S("pool#meridian.7.esim".to_owned()));
+    let dead = dead.key("sk", S("marks".to_owned())).expression_attribute_values(":n", N("1".to_owned()));
+    dead.update_expression("ADD dead :n").send().await.unwrap();
     // No sweep will find that this one turns void.
     let unpaid = placed(&store, "unpaid").await.num;
     let astray = engine.update_item().table_name("simdock-local-orders").key("orderNum", S(unpaid.to_string()));
@@ -115,7 +119,7 @@ async fn what_got_lost_is_put_right() {
     let mut rules: Vec<Rule> = found.found().iter().map(|finding| finding.rule).collect();
     rules.sort_unstable();
     rules.dedup();
-    let mut expected = [Rule::Overdue, Rule::Leaked, Rule::DueAt];
+    let mut expected = [Rule::Overdue, Rule::Leaked, Rule::DueAt, Rule::Dead];
     expected.sort_unstable();
     assert_eq!(rules, expected, "{found}");
     let (code, said) = doctor(&["--ready-file", "ready.json", "--repair"], &folder).await;
@@ -123,6 +127,7 @@ async fn what_got_lost_is_put_right() {
     for wanted in [
         format!("orders {num}: overdue: "),
         format!("Repaired: orders {unpaid}: nothing is due now, and it has its place in the indexes."),
+        "Repaired: pools pool#meridian.7.esim / marks: 1 fewer slots count as taken away.".to_owned(),
         "Repaired: pool meridian.7.esim: 2 cards put back on sale.".to_owned(),
     ] {
         assert!(said.contains(&wanted), "no {wanted}: {said}");
@@ -180,7 +185,7 @@ async fn codes_of_an_earlier_version_are_put_on_record_and_double_ones_named() {
         let delete = engine.delete_item().table_name("simdock-local-pools").key("pk", S(pk)).key("sk", S("code".to_owned()));
         delete.send().await.unwrap();
     };
-    // One card has the code of another, and two came in when no code was on record.
+    // One card has the code of another, and not its own, which is on record; two came in when no code was.
     let code = sims[0].activation_code.clone().unwrap().to_string();
     let double = engine.update_item().table_name("simdock-local-sims").key("iccid", S(cards[1].to_string()));
     double.update_expression("SET code = :code").expression_attribute_values(":code", S(code.clone())).send().await.unwrap();
@@ -190,7 +195,7 @@ async fn codes_of_an_earlier_version_are_put_on_record_and_double_ones_named() {
     let twice = format!("sims {}: code: its code is that of card {}: one profile stands twice", cards[1], cards[0]);
     let (status, said) = at_stage(&stack, &["doctor"]).await;
     assert_eq!(status, Some(1), "{said}");
-    assert!(said.contains(&twice) && said.contains("Wrong: 3."), "{said}");
+    assert!(said.contains(&twice) && said.contains("Wrong: 4."), "{said}");
     let (status, said) = at_stage(&stack, &["doctor", "--repair"]).await;
     assert_eq!(status, Some(1), "{said}");
     for mended in [2, 3] {
@@ -198,7 +203,7 @@ async fn codes_of_an_earlier_version_are_put_on_record_and_double_ones_named() {
     }
     let (status, left) = at_stage(&stack, &["doctor"]).await;
     assert_eq!(status, Some(1), "{left}");
-    assert!(left.contains(&twice) && left.contains("Wrong: 1."), "{left}");
+    assert!(left.contains(&twice) && left.contains("Wrong: 2."), "{left}");
 
     forget(2).await;
     let (status, registered) = at_stage(&stack, &["register"]).await;
@@ -262,7 +267,7 @@ async fn a_job_that_nobody_is_called_for_is_called_for_again() {
     for wanted in [
         format!("Repaired: orders {num}: what it needs is called for again."),
         "Repaired: pools pools / meridian.7.esim: the pool is in the registry.".to_owned(),
-        "keys are in their registries.".to_owned(),
+        "Repaired: partners partner#demo-travel / partner: it is in its registry.".to_owned(),
     ] {
         assert!(said.contains(&wanted), "no {wanted}: {said}");
     }
@@ -279,4 +284,58 @@ async fn a_job_that_nobody_is_called_for_is_called_for_again() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     panic!("the mails do not go out: {:?}", store.order(&num).await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_person_has_to_look_at_is_left_alone_and_what_is_left_is_told() {
+    let folder = folder("left");
+    let paused = ["relay", "sweep"].map(str::to_owned).to_vec();
+    let stack = Stack::start(Options { paused, ..Options::default() }).await.unwrap();
+    let store = Store::new(&stack.config()).await.unwrap();
+    let engine = aws_sdk_dynamodb::Client::new(&stack.config().sdk(Service::DynamoDb).unwrap());
+    // A sold card was put back into the slot that it was drawn from.
+    let num = paid(&store, "restocked").await;
+    let card = store.order(&num).await.unwrap().unwrap().lines[0].iccid.clone().unwrap();
+    let restock = engine.update_item().table_name("simdock-local-sims").key("iccid", S(card.to_string()));
+    let restock = restock.update_expression("SET #state = :stocked, slot = :slot REMOVE #order");
+    let restock = restock.expression_attribute_names("#state", "state").expression_attribute_names("#order", "order");
+    let restock = restock.expression_attribute_values(":stocked", S("stocked".to_owned()));
+    restock.expression_attribute_values(":slot", N("0".to_owned())).send().await.unwrap();
+    let pool = store.sim(&card).await.unwrap().unwrap().pool;
+    let marks = async || {
+        let get = engine.get_item().table_name("simdock-local-pools").key("pk", S(format!("pool#{pool}")));
+        get.key("sk", S("marks".to_owned())).send().await.unwrap().item.unwrap()
+    };
+    let before = marks().await;
+    // A manager's key and a partner are gone, and their entries are there.
+    let manager = Principal::Manager { name: "kim".to_owned() };
+    let made = store.put_key("sdk_manager_gone", &manager, None, ADMINISTRATOR).await.unwrap();
+    let delete = |pk: &str, sk: &str| {
+        let delete = engine.delete_item().table_name("simdock-local-partners");
+        delete.key("pk", S(pk.to_owned())).key("sk", S(sk.to_owned())).send()
+    };
+    delete(&simdock_store::hashed_key("sdk_manager_gone"), "key").await.unwrap();
+    delete("partner#other-travel", "partner").await.unwrap();
+    delete("partners", "demo-travel").await.unwrap();
+
+    write_ready(&stack, &folder);
+    let (code, said) = doctor(&["--ready-file", "ready.json", "--repair"], &folder).await;
+    assert_eq!(code, Some(1), "{said}");
+    for wanted in [
+        format!("sims {card}: leaked: "),
+        format!("orders {num}: owner: "),
+        "Repaired: partners partner#demo-travel / partner: it is in its registry.".to_owned(),
+        "Left: partners partners / other-travel: partners partner#other-travel / partner does not exist.".to_owned(),
+        format!("Left: partners keys / {}: ", made.id),
+        "Left: partners managers / counter: 1 more managers' keys without an end are counted than there are.".to_owned(),
+        format!("Left: pool {pool}: its leaked tickets, until a person has looked at what else is wrong with its cards."),
+    ] {
+        assert!(said.contains(&wanted), "no {wanted}: {said}");
+    }
+    assert!(!said.contains("put back on sale."), "{said}");
+    assert_eq!(marks().await, before);
+    let still = store.sim(&card).await.unwrap().unwrap();
+    assert_eq!((still.slot, still.order_num), (Some(0), None));
+    stack.stop().await;
+    std::fs::remove_dir_all(folder).unwrap();
 }

@@ -1,6 +1,6 @@
 //! Cards, where they stand and whose they are.
 
-use crate::{Check, Rule};
+use crate::{Books, Check, Rule};
 use simdock_domain::{Iccid, LineState, Order, PoolId, Profile};
 use simdock_store::{Place, Record, Sim, SimState};
 use std::collections::BTreeSet;
@@ -12,6 +12,16 @@ pub fn neighbours(sim: &Sim) -> BTreeSet<Place> {
     places.extend(sim.slot.map(|slot| Place::slot(&sim.pool, slot)));
     places.extend(sim.profile_id().map(|profile| Place::code(&profile)));
     places.insert(Place::operator(&sim.pool.operator));
+    places
+}
+
+/// Those of the claim of a code: its card, then what tells whether that has another code by right.
+pub fn neighbours_of_code(iccid: &Iccid, books: &Books) -> BTreeSet<Place> {
+    let mut places = BTreeSet::from([Place::sim(iccid)]);
+    if let Some(sim) = books.sim(iccid) {
+        places.insert(Place::operator(&sim.pool.operator));
+        places.extend(sim.profile_id().map(|profile| Place::code(&profile)));
+    }
     places
 }
 
@@ -61,11 +71,30 @@ impl Check<'_> {
         if let Some(holder) = self.books.holder(profile) {
             return self.hold(Rule::Code, *holder == sim.iccid, || twice(holder));
         }
-        // An operator that activates cards may give them codes, which are claimed when such a card goes back on sale.
-        let operator = self.books.record(&Place::operator(&sim.pool.operator));
-        let given = matches!(operator, Some(Record::Operator { takes_requests: true }));
-        self.hold(Rule::Code, given && sim.state != SimState::Stocked, || {
+        self.hold(Rule::Code, self.gives_codes(sim) && sim.state != SimState::Stocked, || {
             "its code is not on record, and could come in with another card".to_owned()
+        });
+    }
+
+    /// Whether a card's operator may give it a code when it activates it, which is claimed when the card goes back on sale. Not known
+    /// of one that is not there, which the pool tells.
+    fn gives_codes(&self, sim: &Sim) -> bool {
+        let operator = self.books.record(&Place::operator(&sim.pool.operator));
+        !matches!(operator, Some(Record::Operator { takes_requests: false }))
+    }
+
+    /// A code on record is that of its card. One that was activated may have been given another, which is on record as well where its
+    /// operator does not give codes any more.
+    pub(crate) fn holder(&mut self, profile: &str, iccid: &Iccid) {
+        let Some(sim) = self.books.sim(iccid) else {
+            return self.say(Rule::CodeHolder, format!("its card {iccid} does not exist"));
+        };
+        let own = sim.profile_id();
+        let on_record = own.as_ref().is_some_and(|own| self.books.holder(own) == Some(iccid));
+        let was_activated = sim.subscription.is_some() || !sim.past_orders.is_empty();
+        let given = was_activated && sim.activation_code.is_some() && (on_record || self.gives_codes(sim));
+        self.hold(Rule::CodeHolder, given || own.as_deref() == Some(profile), || {
+            format!("its card {iccid} has another code, which nobody gave it")
         });
     }
 

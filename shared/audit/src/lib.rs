@@ -15,7 +15,7 @@ mod totals;
 pub use rule::{Finding, Rule};
 pub use totals::Totals;
 
-use simdock_domain::{Iccid, Order, OrderNum, Subscription, Timestamp};
+use simdock_domain::{Iccid, Order, OrderNum, Plan, Subscription, Timestamp};
 use simdock_store::{Inspected, Place, Record, Sim, Stored};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -44,13 +44,13 @@ impl Books {
         self.items.iter().filter_map(|(place, record)| Some((place, record.as_ref().ok()?)))
     }
 
-    /// The items that one is checked against. They have to be in the books as far as they exist.
+    /// The items that one is checked against. They have to be in the books as far as they exist; with these there, it may name more.
     pub fn neighbours(&self, place: &Place) -> BTreeSet<Place> {
         let Some(record) = self.record(place) else { return BTreeSet::new() };
         match record {
             Record::Order(order) => orders::neighbours(&order.record),
             Record::Sim(sim) => cards::neighbours(sim),
-            Record::Subscription(subscription) => subscriptions::neighbours(&subscription.record),
+            Record::Subscription(subscription) => subscriptions::neighbours(&subscription.record, self),
             Record::Returned { iccid } => BTreeSet::from([Place::sim(iccid)]),
             Record::Entry { reference, .. } => money::order_of(reference).iter().map(Place::order).collect(),
             Record::Gift { order_num, .. } | Record::Payment { order_num, .. } => BTreeSet::from([Place::order(order_num)]),
@@ -62,12 +62,12 @@ impl Books {
             Record::RegisteredKey { key } => BTreeSet::from([Place::key_in(key)]),
             Record::Key { id, .. } => BTreeSet::from([Place::registered_key(id)]),
             Record::Plan { plan_id, version } => BTreeSet::from([Place::plan_version(plan_id, *version)]),
-            Record::PlanVersion { plan_id, .. } => BTreeSet::from([Place::plan(plan_id)]),
-            Record::Pool { .. }
-            | Record::Counter { .. }
+            Record::PlanVersion(plan) => registries::neighbours(plan),
+            Record::Pool { pool } => BTreeSet::from([Place::operator(&pool.operator)]),
+            Record::Code { iccid, .. } => cards::neighbours_of_code(iccid, self),
+            Record::Counter { .. }
             | Record::Tail { .. }
             | Record::Marks { .. }
-            | Record::Code { .. }
             | Record::Balance { .. }
             | Record::Managers { .. }
             | Record::Operator { .. }
@@ -87,7 +87,7 @@ impl Books {
             Ok(Record::Returned { iccid }) => check.returned(iccid),
             Ok(Record::Entry { partner_id, reference, amount }) => check.entry(partner_id, reference, *amount),
             Ok(Record::Gift { partner_id, subscription, order_num }) => check.gift(partner_id, subscription, order_num),
-            Ok(Record::Payment { payment_id, order_num }) => check.payment(payment_id, order_num),
+            Ok(Record::Payment { provider, payment_id, order_num }) => check.payment(provider, payment_id, order_num),
             Ok(Record::Slot { pool, slot, iccid }) => check.slot(pool, *slot, iccid),
             Ok(Record::RunningImport { import }) => check.running_import(import),
             Ok(Record::Import { import, is_running, .. }) => check.import(import, *is_running),
@@ -97,14 +97,14 @@ impl Books {
             Ok(Record::RegisteredKey { key }) => check.registered(&Place::key_in(key)),
             Ok(Record::Key { id, .. }) => check.in_registry(&Place::registered_key(id)),
             Ok(Record::Plan { plan_id, version }) => check.plan(plan_id, *version),
-            Ok(Record::PlanVersion { plan_id, version }) => check.plan_version(plan_id, *version),
+            Ok(Record::PlanVersion(plan)) => check.plan_version(plan),
             Ok(Record::Balance { balance, .. }) => check.balance(*balance),
+            Ok(Record::Pool { pool }) => check.operator(&pool.operator),
+            Ok(Record::Code { profile, iccid }) => check.holder(profile, iccid),
             Ok(
-                Record::Pool { .. }
-                | Record::Counter { .. }
+                Record::Counter { .. }
                 | Record::Tail { .. }
                 | Record::Marks { .. }
-                | Record::Code { .. }
                 | Record::Managers { .. }
                 | Record::Operator { .. }
                 | Record::Other,
@@ -141,8 +141,14 @@ impl Books {
 
     /// The card that claimed the code of a profile, if its claim is in the books.
     fn holder(&self, profile: &str) -> Option<&Iccid> {
-        let Record::Code { iccid } = self.record(&Place::code(profile))? else { return None };
+        let Record::Code { iccid, .. } = self.record(&Place::code(profile))? else { return None };
         Some(iccid)
+    }
+
+    fn plan(&self, order: &Order) -> Option<&Plan> {
+        let place = Place::plan_version(&order.plan_id, order.plan_version);
+        let Record::PlanVersion(plan) = self.record(&place)? else { return None };
+        Some(plan)
     }
 
     fn subscription(&self, id: &str) -> Option<&Subscription> {

@@ -31,8 +31,12 @@ impl Check<'_> {
         self.hold(Rule::Gift, given, || format!("{num} was not given for it"));
     }
 
-    pub(crate) fn payment(&mut self, payment_id: &str, num: &OrderNum) {
-        let booked = self.books.order(num).is_some_and(|order| order.payments.iter().any(|payment| payment.id == payment_id));
-        self.hold(Rule::Booked, booked, || format!("it is claimed for {num}, which does not have it"));
+    pub(crate) fn payment(&mut self, provider: &str, payment_id: &str, num: &OrderNum) {
+        let booked = self.books.order(num).map(|order| order.payments.iter().filter(|payment| payment.id == payment_id));
+        let providers: Vec<&str> = booked.into_iter().flatten().map(|payment| payment.provider.name()).collect();
+        self.hold(Rule::Booked, !providers.is_empty(), || format!("it is claimed for {num}, which does not have it"));
+        self.hold(Rule::Claimed, providers.is_empty() || providers.contains(&provider), || {
+            format!("it is claimed for {num}, which has it of {}", providers.join(" and "))
+        });
     }
 }

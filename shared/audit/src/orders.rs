@@ -2,8 +2,8 @@
 
 use crate::{Check, PATIENCE, Rule};
 use simdock_domain::{
-    Iccid, LineState, Order, OrderType, Payment, Provider, QUIET, Refund, RefundState, ReturnReason, Subscription,
-    next_attention, outstanding, uncalled,
+    Entry, Event, Iccid, LineState, MailKind, Order, OrderType, Payment, Provider, QUIET, Refund, RefundState, ReturnReason,
+    Subscription, next_attention, outstanding, uncalled,
 };
 use simdock_store::{Place, Record, SimState, Stored};
 use std::collections::BTreeSet;
@@ -47,6 +47,7 @@ impl Check<'_> {
         self.refunds(order);
         self.sold_plan(&order.plan_id, order.plan_version);
         self.lines(order);
+        self.mails(order);
         self.renewals(order);
         if let Some(gift) = order.gift.as_ref().filter(|_| order.is_paid()) {
             let place = Place::gift(&order.partner_id, &gift.subscription);
@@ -69,6 +70,7 @@ impl Check<'_> {
     fn payments(&mut self, order: &Order) {
         let paid = order.payments.iter().filter(|payment| payment.returned.is_none()).count();
         self.hold(Rule::PaidOnce, paid <= 1, || format!("it is paid {paid} times"));
+        self.hold(Rule::PaidOnce, paid == 0 || order.void.is_none(), || "it is void, and paid".to_owned());
         for (index, payment) in order.payments.iter().enumerate() {
             let same = |other: &&Payment| other.provider == payment.provider && other.id == payment.id;
             let before = order.payments[..index].iter().find(same);
@@ -101,8 +103,9 @@ impl Check<'_> {
     }
 
     fn refunds(&mut self, order: &Order) {
-        // What was withdrawn is neither owed nor given.
-        let refunds: Vec<&Refund> = order.refunds.iter().filter(|refund| refund.state != RefundState::Withdrawn).collect();
+        // What was withdrawn is neither owed nor given, and what was given in another currency settles nothing.
+        let counts = |refund: &&Refund| refund.state != RefundState::Withdrawn && order.counts(refund);
+        let refunds: Vec<&Refund> = order.refunds.iter().filter(counts).collect();
         for (index, payment) in order.payments.iter().enumerate() {
             let back = || refunds.iter().filter(|refund| refund.payment == index);
             let by_hand = back().any(|refund| refund.reason == ReturnReason::Elsewhere);
@@ -171,6 +174,9 @@ impl Check<'_> {
             LineState::Failed => sim.state == SimState::SetAside,
             LineState::Live | LineState::Cancelling | LineState::Cancelled | LineState::Ended => true,
         };
+        let sold = order.paid_at();
+        let early = sim.disclosed_at.filter(|at| sim.order_num.as_ref() == Some(&order.num) && at.plus_seconds(PATIENCE) < sold);
+        self.hold(Rule::Disclosed, early.is_none(), || format!("the code of {iccid} was shown before it was sold, {sold}"));
         self.hold(Rule::Owner, stands, || format!("line {index} is {state:?}, and its card {iccid} is {:?}", sim.state));
         // Whoever installed the new card of a swap had its code, however they came by it.
         let mailed = state == LineState::Live && order.mails_codes() && !order.has_swapped();
@@ -223,6 +229,25 @@ impl Check<'_> {
                     format!("it is under way, and {id} is not kept for it")
                 });
             }
+        }
+    }
+
+    /// A mail to the subscriber goes out once for each time that it is called for.
+    fn mails(&mut self, order: &Order) {
+        for kind in [MailKind::Confirmation, MailKind::Qr, MailKind::Shipment] {
+            let of = |event, note: Option<&str>| {
+                let same = |entry: &&Entry| entry.event == event && (note.is_none() || entry.note.as_deref() == note);
+                order.history.iter().filter(same).count()
+            };
+            let name = Some(kind.name());
+            let corrected = if kind == MailKind::Shipment { of(Event::ShipmentCorrected, None) } else { 0 };
+            let called_for = 1 + of(Event::MailRequested, name) + of(Event::Retried, None) + corrected;
+            let sent = of(Event::MailSent, name);
+            self.hold(Rule::Mailed, sent <= called_for, || {
+                format!("its {} mail went out {sent} times, and was called for {called_for} times at most", kind.name())
+            });
+            let there = order.mails.iter().filter(|mail| mail.kind == kind).count();
+            self.hold(Rule::Mailed, there <= 1, || format!("its {} mail is there {there} times", kind.name()));
         }
     }
 

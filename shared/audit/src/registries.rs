@@ -1,7 +1,15 @@
 //! Registries: whoever goes through all pools, partners, keys, plans or imports goes by them.
 
 use crate::{Check, Rule};
+use simdock_domain::Plan;
 use simdock_store::{Place, Record};
+use std::collections::BTreeSet;
+
+/// Those of a version of a plan.
+pub fn neighbours(plan: &Plan) -> BTreeSet<Place> {
+    let operators = plan.profiles.iter().map(|profile| Place::operator(&profile.operator));
+    operators.chain([Place::plan(&plan.plan_id)]).collect()
+}
 
 impl Check<'_> {
     /// What stands in a registry is there.
@@ -39,12 +47,24 @@ impl Check<'_> {
         self.hold(Rule::Catalogue, there, || format!("its version {version} does not exist"));
     }
 
-    pub(crate) fn plan_version(&mut self, plan_id: &str, version: u32) {
-        let latest = match self.books.record(&Place::plan(plan_id)) {
+    pub(crate) fn plan_version(&mut self, plan: &Plan) {
+        let latest = match self.books.record(&Place::plan(&plan.plan_id)) {
             Some(Record::Plan { version, .. }) => *version,
             _ => 0,
         };
-        self.hold(Rule::Catalogue, version <= latest, || format!("the plan's latest version is {latest}"));
+        self.hold(Rule::Catalogue, plan.version <= latest, || format!("the plan's latest version is {latest}"));
+        if plan.version == latest {
+            let operators: BTreeSet<&str> = plan.profiles.iter().map(|profile| profile.operator.as_str()).collect();
+            for operator in operators {
+                self.operator(operator);
+            }
+        }
+    }
+
+    /// The operator that a pool's cards, or a plan's on sale, are of: without it nothing can be asked for them.
+    pub(crate) fn operator(&mut self, operator: &str) {
+        let there = self.books.record(&Place::operator(operator)).is_some();
+        self.hold(Rule::Catalogue, there, || format!("its operator {operator} does not exist"));
     }
 
     /// The version of a plan that an order was sold with; nothing that follows can be decided without it.

@@ -10,21 +10,23 @@ pub enum Rule {
     Attributes,
     /// What goes by a registry is in it, and what is in one is there.
     Registered,
-    /// The versions of plans that are or were sold are there.
+    /// The versions of plans that are or were sold are there, and the operators of what is for sale.
     Catalogue,
     /// The sweep looks at an order or a subscription when it has to.
     DueAt,
+    /// A mail goes out once for each time that it is called for.
+    Mailed,
     /// What is due is done, and what nobody does the sweep looks after.
     Overdue,
     /// What a line or a mail needs is called for.
     Work,
-    /// An order is paid once, a payment stands in it once, and cards and payment go together.
+    /// An order is paid once and not void then, a payment stands in it once, and cards and payment go together.
     PaidOnce,
     /// What could not pay, and what was cancelled or failed, is owed back: all of it, and nothing else.
     OwedBack,
     /// Money is not owed for more than a day.
     RefundStalled,
-    /// A provider's payment belongs to the order that has it.
+    /// A provider's payment belongs to the order that has it of that provider.
     Claimed,
     /// A payment that was claimed for an order stands in it.
     Booked,
@@ -46,16 +48,20 @@ pub enum Rule {
     Disclosed,
     /// A code belongs to one card: no other has it, and none can come into stock with it while that card is for sale.
     Code,
+    /// A code on record is that of a card which is there.
+    CodeHolder,
     /// A card that waits to go back on sale is marked, and only such a card.
     Returning,
     /// A card and its subscription name each other.
     Carrier,
-    /// What an order brought is open on its subscription for as long as it is, and the other way round.
+    /// What an order brought is open on its subscription for as long as it is, as it was sold, and the other way round.
     Plans,
     /// A change keeps others away from a subscription while its order is under way, and no longer.
     Change,
     /// A pool's counters add up with each other and with its slots.
     Stock,
+    /// No more slots count as taken away than are missing; else the pool seems to have less for sale than it has.
+    Dead,
 }
 
 /// A rule that does not hold somewhere.
@@ -71,12 +77,13 @@ pub struct Finding {
 
 impl Rule {
     /// Every one.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 29] = [
         Self::Readable,
         Self::Attributes,
         Self::Registered,
         Self::Catalogue,
         Self::DueAt,
+        Self::Mailed,
         Self::Overdue,
         Self::Work,
         Self::PaidOnce,
@@ -93,11 +100,13 @@ impl Rule {
         Self::Leaked,
         Self::Disclosed,
         Self::Code,
+        Self::CodeHolder,
         Self::Returning,
         Self::Carrier,
         Self::Plans,
         Self::Change,
         Self::Stock,
+        Self::Dead,
     ];
 
     /// A stable word.
@@ -108,6 +117,7 @@ impl Rule {
             Self::Registered => "registered",
             Self::Catalogue => "catalogue",
             Self::DueAt => "due_at",
+            Self::Mailed => "mailed",
             Self::Overdue => "overdue",
             Self::Work => "work",
             Self::PaidOnce => "paid_once",
@@ -124,11 +134,13 @@ impl Rule {
             Self::Leaked => "leaked",
             Self::Disclosed => "disclosed",
             Self::Code => "code",
+            Self::CodeHolder => "code_holder",
             Self::Returning => "returning",
             Self::Carrier => "carrier",
             Self::Plans => "plans",
             Self::Change => "change",
             Self::Stock => "stock",
+            Self::Dead => "dead",
         }
     }
 
@@ -140,7 +152,12 @@ impl Rule {
 
     /// What mends it, in a few words; the runbook has more.
     pub fn mend(self) -> &'static str {
-        self.remedy().unwrap_or("a person: no code path writes this; compare with a restored copy")
+        self.remedy().unwrap_or(if self == Self::OwedBack {
+            "a person: compare with the provider's own list of refunds, where somebody may have given back by hand more than came in; \
+             nothing else writes this"
+        } else {
+            "a person: no code path writes this; compare with a restored copy"
+        })
     }
 
     /// What mends it, where something does besides a person.
@@ -160,6 +177,7 @@ impl Rule {
             Self::Registered => {
                 "simdock doctor --repair puts a pool, a partner or a key back into its registry; a person for anything else"
             }
+            Self::Dead => "simdock doctor --repair counts them anew",
             Self::Work => "simdock doctor --repair has it called for again, and queued",
             Self::Readable
             | Self::Catalogue
@@ -173,6 +191,8 @@ impl Rule {
             | Self::Owner
             | Self::Slot
             | Self::Disclosed
+            | Self::CodeHolder
+            | Self::Mailed
             | Self::Returning
             | Self::Carrier
             | Self::Plans
@@ -202,11 +222,14 @@ impl Rule {
             | Self::Slot
             | Self::Disclosed
             | Self::Code
+            | Self::CodeHolder
+            | Self::Mailed
             | Self::Returning
             | Self::Carrier
             | Self::Plans
             | Self::Change
-            | Self::Stock => false,
+            | Self::Stock
+            | Self::Dead => false,
         }
     }
 }

@@ -1,15 +1,18 @@
 //! Subscriptions, and what is open on them.
 
-use crate::{Check, Rule};
+use crate::{Books, Check, Rule};
 use simdock_domain::{ChangeKind, LineState, OpenChange, OrderNum, OrderType, PlanRun, Subscription};
 use simdock_store::{Place, SimState, Stored};
 use std::collections::BTreeSet;
 
-pub fn neighbours(subscription: &Subscription) -> BTreeSet<Place> {
+pub fn neighbours(subscription: &Subscription, books: &Books) -> BTreeSet<Place> {
     let mut places = BTreeSet::from([Place::order(&subscription.main_order), Place::sim(&subscription.iccid)]);
     places.extend(subscription.past_cards.iter().map(|past| Place::sim(&past.iccid)));
     let open = subscription.plans.iter().filter(|plan| plan.is_open());
-    places.extend(open.flat_map(brought_by).map(|(num, _)| Place::order(num)));
+    for (num, _) in open.flat_map(brought_by) {
+        places.insert(Place::order(num));
+        places.extend(books.order(num).map(|order| Place::plan_version(&order.plan_id, order.plan_version)));
+    }
     places.extend(subscription.open_change.iter().map(|change| Place::order(&change.order)));
     places
 }
@@ -37,6 +40,7 @@ impl Check<'_> {
             for (num, line) in brought_by(plan) {
                 self.open_plan(subscription, num, line);
             }
+            self.entitled(plan);
         }
         if ended {
             let there = self.books.sim(&subscription.iccid).is_some();
@@ -71,6 +75,25 @@ impl Check<'_> {
         self.hold(Rule::Plans, open && order.subscription_of(line) == subscription.id, || {
             format!("it has what line {line} of {num} brought, which is {state:?}")
         });
+    }
+
+    /// An open plan and its add-ons are those that were sold.
+    fn entitled(&mut self, run: &PlanRun) {
+        let books = self.books;
+        let sold = |num: &OrderNum| books.order(num).and_then(|order| Some((order, books.plan(order)?)));
+        if let Some((order, plan)) = sold(&run.order) {
+            let astray = run.astray(order, plan);
+            self.hold(Rule::Plans, astray.is_empty(), || {
+                format!("plan {} is not as {} brought it: {}", run.plan_id, run.order, astray.join(", "))
+            });
+        }
+        for extra in &run.extras {
+            let Some((order, plan)) = sold(&extra.order) else { continue };
+            let same = extra.add_on_ids == order.add_on_ids && extra.data_mb == plan.data_of(&order.add_on_ids);
+            self.hold(Rule::Plans, same, || {
+                format!("the add-ons of plan {} are not as {} brought them", run.plan_id, extra.order)
+            });
+        }
     }
 
     fn change(&mut self, subscription: &Subscription, change: &OpenChange) {

@@ -708,6 +708,30 @@ fn what_somebody_gives_back_by_hand_settles_what_is_due_even_while_it_is_asked_f
 }
 
 #[test]
+fn what_somebody_gives_back_by_hand_in_another_currency_settles_nothing_and_comes_up_for_a_manager() {
+    let order = owing();
+    // As much by its digits as the line is owed, and more than came in.
+    for amount in [1450, 1_000_000] {
+        let amount = Money { amount, currency: "USD".parse().unwrap() };
+        let by_hand = Command::RefundedElsewhere { payment_id: "pi_one".into(), provider_id: "re_usd".into(), amount };
+        let given = decide(&order, by_hand.clone(), at(40)).unwrap();
+        assert_eq!(given.owed(), [eur(1450)]);
+        assert_eq!(given.line_counts(), order.line_counts());
+        assert!(jobs(&given, 40).contains(&Job::Refund), "what is owed goes on its way");
+        let asked = decide(&given, Command::AskRefund { refund: 0 }, at(41)).unwrap();
+        assert_eq!(asked.refunds[0].amount, eur(1450), "all of it");
+        assert_eq!(given.left_of(0), order.left_of(0));
+        // It is on record, once, and a manager hears of it.
+        let last = given.refunds.last().unwrap();
+        assert_eq!((last.amount, last.state, last.reason), (amount, RefundState::Succeeded, ReturnReason::Elsewhere));
+        let note = given.history.last().unwrap().note.as_deref().unwrap();
+        assert!(note.ends_with("at the provider; not what was paid in, so that it settles nothing"), "{note}");
+        assert!(mails(&given, 60).contains(&MailKind::Manager));
+        assert_eq!(decide(&given, by_hand, at(41)), Err(Rejected::Done));
+    }
+}
+
+#[test]
 fn no_more_is_asked_for_than_is_left_of_a_payment() {
     let given = decide(&owing(), by_hand("re_hand", 2000), at(30)).unwrap();
     assert_eq!((given.owed(), given.refunds[0].amount), (vec![eur(900)], eur(1450)));

@@ -288,6 +288,11 @@ impl World {
         let before = std::mem::replace(self.subscriptions.get_mut(&next.id).unwrap(), next.clone());
         note!(self, "{} {} is now {:?} {:?} {:?}", self.now, next.id, states(next), next.open_change, next.ended);
         subscription_holds(&before, next)?;
+        for run in next.plans.iter().filter(|run| run.is_open()) {
+            let order = self.find(&run.order).map(|index| &self.orders[index]);
+            let astray = order.map(|order| run.astray(order, &plan_of(order)));
+            prop_assert!(astray.as_ref().is_none_or(Vec::is_empty), "a plan is not as it was sold: {:?}", astray);
+        }
         for (num, line, why) in before.closed_by(next) {
             if plans_over && let Some(index) = self.find(&num) {
                 self.give(index, vec![Command::PlanOver { line, why }])?;

@@ -89,6 +89,39 @@ fn a_line_that_used_more_than_its_rule_allows_is_suspended_in_the_same_version()
     assert_eq!(resumed.held_to(Some(99), at(550)).service.name(), "suspending");
 }
 
+/// What is named, and what is changed.
+type Change = (&'static str, fn(&mut PlanRun));
+
+#[test]
+fn a_plan_stays_as_it_was_sold_whatever_is_used_of_it_and_every_change_is_named() {
+    let plan = renewable();
+    let (main, new) = begun(&plan, at(0));
+    let used = told(&new, usage(120), at(500));
+    for subscription in [&new, &used] {
+        assert_eq!(subscription.plans[0].astray(&main, &plan), [] as [&str; 0]);
+    }
+    // Where its time stands still, it may end later.
+    let (patient, new) = begun(&pausing(), at(0));
+    let running = told(&new, Report::Attached, at(500));
+    let mut longer = running.plans[0].clone();
+    longer.state = RunState::Running { from: at(500), until: at(500 + 2 * MONTH) };
+    assert_eq!(longer.astray(&patient, &pausing()), [] as [&str; 0]);
+    let changes: [Change; 7] = [
+        ("plan", |run| run.plan_version += 1),
+        ("flow type", |run| run.flow_type = FlowType::OneOff),
+        ("days", |run| run.days += 1),
+        ("end", |run| run.state = RunState::Running { from: at(500), until: at(501 + MONTH) }),
+        ("data", |run| run.data_mb = None),
+        ("add-ons", |run| run.add_on_ids.push("data-1gb".into())),
+        ("whether it stands still while suspended", |run| run.pauses = true),
+    ];
+    for (name, change) in changes {
+        let mut run = used.plans[0].clone();
+        change(&mut run);
+        assert_eq!(run.astray(&main, &plan), [name]);
+    }
+}
+
 // When plans begin.
 
 #[test]

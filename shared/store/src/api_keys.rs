@@ -283,17 +283,15 @@ impl Store {
         let wanted: Vec<Item> =
             entries.iter().map(|entry| Ok(keys::api_key(text_of(entry, "key")?))).collect::<Result<_, StoreError>>()?;
         let mut found = Vec::new();
-        for some in wanted.chunks(100) {
-            for item in self.batch_get(&self.tables.partners, some.to_vec()).await? {
-                let id = keys::key_id(text_of(&item, "pk")?);
-                let key: Key = from_item(item)?;
-                let theirs = match &key.principal {
-                    Principal::Partner { partner_id } => partner == Some(partner_id.as_str()),
-                    Principal::Manager { .. } => partner.is_none(),
-                };
-                if theirs {
-                    found.push(StoredKey { id, key });
-                }
+        for item in self.batch_get_all(&self.tables.partners, &wanted).await? {
+            let id = keys::key_id(text_of(&item, "pk")?);
+            let key: Key = from_item(item)?;
+            let theirs = match &key.principal {
+                Principal::Partner { partner_id } => partner == Some(partner_id.as_str()),
+                Principal::Manager { .. } => partner.is_none(),
+            };
+            if theirs {
+                found.push(StoredKey { id, key });
             }
         }
         found.sort_by(|one, other| (other.key.created_at, &other.id).cmp(&(one.key.created_at, &one.id)));

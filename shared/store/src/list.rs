@@ -373,10 +373,7 @@ impl Store {
         }
         nums.sort();
         nums.dedup();
-        let mut orders = Vec::new();
-        for hundred in nums.chunks(PAGE) {
-            orders.extend(self.orders(hundred).await?);
-        }
+        let mut orders = self.orders(&nums).await?;
         let list_key = |order: &Order| keys::list_key(order.created_at, &order.num);
         let seen = |order: &Order, place: &Position| {
             if query.oldest_first { list_key(order) <= place.key } else { list_key(order) >= place.key }

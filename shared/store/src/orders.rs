@@ -69,10 +69,10 @@ impl Store {
         answer.item.map(from_item).transpose()
     }
 
-    /// Reads orders, consistently, up to 100 and in no particular order; ones that do not exist are left out.
+    /// Reads orders, consistently and in no particular order; ones that do not exist are left out.
     pub async fn orders(&self, nums: &[OrderNum]) -> Result<Vec<Order>, StoreError> {
-        let items = self.batch_get(&self.tables.orders, nums.iter().map(keys::order).collect()).await?;
-        items.into_iter().map(from_item).collect()
+        let keys: Vec<Item> = nums.iter().map(keys::order).collect();
+        self.batch_get_all(&self.tables.orders, &keys).await?.into_iter().map(from_item).collect()
     }
 
     /// Decides on an order until the decision could be written: reads, decides, and writes under the condition that nobody

@@ -36,6 +36,9 @@ pub struct Recovered {
 struct Marks {
     low: u64,
     seen: u64,
+    /// Slots from `low` on that were taken away. Whoever takes one away while a sweep counts those that are there changes this, so that
+    /// the sweep's count does not hold any more.
+    dead: u64,
 }
 
 impl Store {
@@ -131,17 +134,17 @@ impl Store {
     pub async fn recover_stock(&self, pool: &PoolId, now: Timestamp) -> Result<Recovered, StoreError> {
         let (returned, stale) = self.restock_returned(pool).await?;
         let mut recovered = Recovered { returned, stale, ..Recovered::default() };
-        let marks = self.pool_item(keys::marks(pool)).await?;
-        let (low, seen) = (number_of(&marks, "low")?, number_of(&marks, "seen")?);
+        let mut marks = self.marks(pool).await?;
         let counter = self.pool_item(keys::counter(pool)).await?;
         let (head, published) = (number_of(&counter, "head")?, number_of(&counter, "published")?);
-        recovered.stale += self.set_aside_stale(pool, head, published, now).await?;
+        let stale = self.set_aside_stale(pool, head, published, now).await?;
+        recovered.stale += stale;
+        marks.dead += stale as u64;
         // A sweep that was cut short between its marks and its deletes left these.
-        self.drop_slots(pool, &self.slots(pool, low.saturating_sub(BATCH), low).await?).await?;
-        let mut from = low;
-        while from < seen {
+        self.drop_slots(pool, &self.slots(pool, marks.low.saturating_sub(BATCH), marks.low).await?).await?;
+        while marks.low < marks.seen {
             // A batch at a time, so that a sweep that is cut short has not swept in vain.
-            let end = seen.min(from + BATCH);
+            let (from, end) = (marks.low, marks.seen.min(marks.low + BATCH));
             let slots = self.slots(pool, from, end).await?;
             let mut tickets = Vec::with_capacity(slots.len());
             for (slot, item) in &slots {
@@ -152,19 +155,38 @@ impl Store {
                 recovered.leaked += leaked;
                 recovered.stale += stale;
             }
-            let dead = end - from - slots.len() as u64;
-            if !self.move_marks(pool, Marks { low: from, seen }, Marks { low: end, seen }, dead).await? {
+            let passed = end - from - slots.len() as u64;
+            let next = Marks { low: end, dead: marks.dead.saturating_sub(passed), ..marks };
+            if !self.move_marks(pool, marks, next).await? {
+                // The other sweep goes on, or the next one does; what was put back is on sale meanwhile.
+                self.publish(pool).await?;
                 return Ok(recovered);
             }
             self.drop_slots(pool, &slots).await?;
             recovered.consumed += slots.len();
-            from = end;
+            marks = next;
         }
         self.publish(pool).await?;
-        if head > seen {
-            self.move_marks(pool, Marks { low: from, seen }, Marks { low: from, seen: head }, 0).await?;
+        if head > marks.seen {
+            self.move_marks(pool, marks, Marks { seen: head, ..marks }).await?;
         }
         Ok(recovered)
+    }
+
+    /// Counts anew how many slots were taken away, where more are said to be than are missing; answers how many more. `None` where that
+    /// is not so, and where somebody changed the marks meanwhile.
+    pub async fn recount_dead(&self, pool: &PoolId) -> Result<Option<u64>, StoreError> {
+        let marks = self.marks(pool).await?;
+        let tail = number_of(&self.pool_item(keys::tail(pool)).await?, "tail")?;
+        let slots = self.slots(pool, marks.low, tail).await?.len() as u64;
+        let dead = tail.saturating_sub(marks.low).saturating_sub(slots);
+        let moved = dead < marks.dead && self.move_marks(pool, marks, Marks { dead, ..marks }).await?;
+        Ok(moved.then_some(marks.dead - dead))
+    }
+
+    async fn marks(&self, pool: &PoolId) -> Result<Marks, StoreError> {
+        let marks = self.pool_item(keys::marks(pool)).await?;
+        Ok(Marks { low: number_of(&marks, "low")?, seen: number_of(&marks, "seen")?, dead: number_of(&marks, "dead")? })
     }
 
     /// Takes cards off sale whose deadline is too near, and their slots away; what the counter still counts of them is `dead` in
@@ -228,20 +250,21 @@ impl Store {
         Ok(())
     }
 
-    /// Moves the sweep's marks over so many dead slots, unless another sweep has; answers whether it did.
-    async fn move_marks(&self, pool: &PoolId, was: Marks, is: Marks, dead: u64) -> Result<bool, StoreError> {
+    /// Moves the sweep's marks, unless another sweep has or somebody took a slot away since they were read; answers whether it did.
+    async fn move_marks(&self, pool: &PoolId, was: Marks, is: Marks) -> Result<bool, StoreError> {
         let update = self
             .client
             .update_item()
             .table_name(&self.tables.pools)
             .set_key(Some(keys::marks(pool)))
-            .update_expression("SET low = :new_low, seen = :new_seen ADD dead :passed")
-            .condition_expression("low = :low AND seen = :seen")
+            .update_expression("SET low = :new_low, seen = :new_seen, dead = :new_dead")
+            .condition_expression("low = :low AND seen = :seen AND (attribute_not_exists(dead) OR dead = :dead)")
             .expression_attribute_values(":low", number(was.low))
             .expression_attribute_values(":new_low", number(is.low))
             .expression_attribute_values(":seen", number(was.seen))
             .expression_attribute_values(":new_seen", number(is.seen))
-            .expression_attribute_values(":passed", number(-dead.cast_signed()));
+            .expression_attribute_values(":dead", number(was.dead))
+            .expression_attribute_values(":new_dead", number(is.dead));
         match send(Twice::Harmless, || update.clone().send()).await {
             Ok(_) => Ok(true),
             Err(SendError::Refused(_)) => Ok(false),

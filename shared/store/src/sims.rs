@@ -1,9 +1,9 @@
-use crate::item::{from_item, text};
+use crate::item::{Item, from_item, text};
 use crate::write::{SendError, Twice, send};
 use crate::{Conflict, InSession, SimStatus, Store, StoreError, keys};
 use serde::{Deserialize, Serialize};
 use simdock_domain::{ActivationCode, Iccid, Msisdn, Order, OrderNum, Plan, PoolId, Profile, Subscription, Timestamp};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// A card, from the day it came into stock.
@@ -151,13 +151,11 @@ impl Store {
 
     /// Reads cards, consistently, in the order asked for; ones that do not exist are left out.
     pub async fn sims(&self, iccids: &[Iccid]) -> Result<Vec<Sim>, StoreError> {
-        let mut sims: Vec<Sim> = Vec::with_capacity(iccids.len());
-        for hundred in iccids.chunks(100) {
-            let items = self.batch_get(&self.tables.sims, hundred.iter().map(keys::sim).collect()).await?;
-            let mut found = items.into_iter().map(from_item::<Sim>).collect::<Result<Vec<_>, _>>()?;
-            found.sort_by_key(|sim| hundred.iter().position(|iccid| *iccid == sim.iccid));
-            sims.append(&mut found);
-        }
+        let places: BTreeMap<&str, usize> = iccids.iter().enumerate().map(|(place, iccid)| (iccid.as_str(), place)).collect();
+        let keys: Vec<Item> = iccids.iter().map(keys::sim).collect();
+        let items = self.batch_get_all(&self.tables.sims, &keys).await?;
+        let mut sims = items.into_iter().map(from_item::<Sim>).collect::<Result<Vec<_>, _>>()?;
+        sims.sort_by_key(|sim| places.get(sim.iccid.as_str()));
         Ok(sims)
     }
 
@@ -175,10 +173,7 @@ impl Store {
             reports.push(SimReport { sim, subscription, order: None, plan: None, status, suspendable });
         }
         let nums: BTreeSet<OrderNum> = reports.iter().filter_map(SimReport::order_num).cloned().collect();
-        let mut orders = Vec::with_capacity(nums.len());
-        for hundred in Vec::from_iter(nums).chunks(100) {
-            orders.extend(self.orders(hundred).await?);
-        }
+        let orders = self.orders(&Vec::from_iter(nums)).await?;
         for report in &mut reports {
             report.order = orders.iter().find(|order| Some(&order.num) == report.order_num()).cloned();
             let plan = match (&report.subscription, &report.order, report.sim.state) {

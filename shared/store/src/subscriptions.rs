@@ -15,13 +15,8 @@ impl Store {
 
     /// Reads subscriptions, consistently, in no particular order; ones that do not exist are left out.
     pub async fn subscriptions(&self, ids: &[String]) -> Result<Vec<Subscription>, StoreError> {
-        let mut all = Vec::with_capacity(ids.len());
-        for hundred in ids.chunks(100) {
-            let keys = hundred.iter().map(|id| keys::subscription(id)).collect();
-            let items = self.batch_get(&self.tables.subscriptions, keys).await?;
-            all.extend(items.into_iter().map(from_item).collect::<Result<Vec<Subscription>, _>>()?);
-        }
-        Ok(all)
+        let keys: Vec<Item> = ids.iter().map(|id| keys::subscription(id)).collect();
+        self.batch_get_all(&self.tables.subscriptions, &keys).await?.into_iter().map(from_item).collect()
     }
 
     /// Writes a subscription over the version before.

@@ -468,6 +468,33 @@ async fn what_is_done_at_the_provider_is_recorded_once() {
 }
 
 #[tokio::test]
+async fn what_goes_back_in_another_currency_settles_nothing_and_comes_up_for_a_manager() {
+    let site = Site::start().await;
+    let order = site.settled(&site.paid(&draft("eu-5gb-30d")).await).await;
+    let payment = &order["payments"][0]["paymentId"];
+    let in_dollars = |mut event: Value| {
+        event["data"]["object"]["currency"] = "usd".into();
+        event
+    };
+    let told = in_dollars(by_hand("refund.created", "re_dollars", payment, 500));
+    assert_eq!([site.stripe(&told).await, site.stripe(&told).await], ["recorded", "known"]);
+    managers_know(&site, &order, "5.00 USD was given back at the provider").await;
+    // All that came in is still there to be given back.
+    site.refunding(&order, None).send().await.expect(202);
+    let back = until(&site, &order, &["succeeded"; 2]).await;
+    let made = made(&site, &order).await;
+    assert_eq!((&back["owed"], &made[0]["amount"]), (&json!([]), &json!(1450)));
+    // The same of one that was asked for here.
+    let told = in_dollars(by_hand("refund.updated", made[0]["id"].as_str().unwrap(), payment, 1450));
+    assert_eq!([site.stripe(&told).await, site.stripe(&told).await], ["recorded", "known"]);
+    let back = site.read(&order).await;
+    assert_eq!(statuses(&back), ["succeeded", "failed"]);
+    assert_eq!(attention(&back), ["money_owed", "refund_failed"]);
+    assert!(note(&back, "refund_failed").contains("14.50 USD was given back"), "{back:#}");
+    site.stop().await;
+}
+
+#[tokio::test]
 async fn events_about_payments_that_no_order_has_change_nothing() {
     let site = Site::still().await;
     let order = site.order(&draft("eu-5gb-30d")).await;

@@ -6,7 +6,9 @@ use crate::{available, within};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use simdock_audit::Rule;
-use simdock_domain::{Command, Order, PaymentMethod, Provider, RefundPolicy, Subscription, SubscriptionChange, Used, decide};
+use simdock_domain::{
+    Command, Money, Order, PaymentMethod, Provider, RefundPolicy, Subscription, SubscriptionChange, Used, decide,
+};
 use simdock_local::examine;
 use simdock_store::{ADMINISTRATOR, Credit, Credited, Facts, Paid, Partner, Receipt};
 use simdock_tests::{PARTNER, World, draft, eur, iccid, order, pool, receipt};
@@ -205,11 +207,21 @@ impl Patient {
                 vec![at_card(&Self::stocked())]
             }
             Rule::Code => {
-                // As if its operator had given a sold card the code of one that is for sale.
-                let card = Self::card(&self.sold);
+                // As if its operator had given a card that works the code of one that is for sale.
+                let card = Self::card(&self.main);
                 let code = self.world.store.sim(&iccid(7)).await.expect("the card").expect("it is there").activation_code;
                 self.set_card(&card, "SET code = :v", text(&code.expect("a code").to_string())).await;
                 vec![at_card(&card)]
+            }
+            Rule::CodeHolder => {
+                let code = json!({ "pk": { "S": "code#NOBODY" }, "sk": { "S": "code" }, "iccid": { "S": iccid(99).as_str() } });
+                self.world.engine.put("PoolsTable", code).await;
+                vec![(rule, "pools code#NOBODY / code".to_owned())]
+            }
+            Rule::Mailed => {
+                let sent = json!({ "M": { "t": { "N": "1" }, "e": { "S": "ms" }, "n": { "S": "qr" } } });
+                self.set_order(&self.main, "SET hi = list_append(hi, :v)", json!({ ":v": { "L": [sent, sent] } })).await;
+                vec![at_order(&self.main)]
             }
             Rule::Returning => {
                 let pk = format!("return#{}", pool());
@@ -235,6 +247,10 @@ impl Patient {
                 self.set_subscription("SET oc = :v", json!({ ":v": { "M": change } })).await;
                 vec![at_subscription]
             }
+            Rule::Dead => {
+                self.set_pair("PoolsTable", &counter, "marks", "ADD dead :v", number(1)).await;
+                vec![(rule, format!("pools pool#{} / marks", pool()))]
+            }
             Rule::Stock => {
                 self.set_pair("PoolsTable", &counter, "counter", "ADD available :v", number(1)).await;
                 vec![(rule, key)]
@@ -246,6 +262,11 @@ impl Patient {
 /// A slot of the only pool, as findings name it.
 fn place_of_slot(slot: u64) -> String {
     format!("pools slot#{}#0 / {slot:012}", pool())
+}
+
+/// The claim of the code that a card came in with, as findings name it.
+fn place_of_code(serial: u32) -> String {
+    format!("pools code#{} / code", simdock_tests::card(&pool(), serial).profile_id().expect("a code"))
 }
 
 async fn pay(world: &World, order: &Order, receipt: Receipt) -> Order {
@@ -286,6 +307,19 @@ async fn the_healthy_are_let_go() {
 }
 
 #[tokio::test]
+async fn what_was_given_back_in_another_currency_is_let_go_and_settles_nothing() {
+    let patient = Patient::new().await;
+    let (world, wrong) = (&patient.world, &patient.wrong);
+    let amount = Money { amount: 1, currency: "USD".parse().expect("a currency") };
+    let payment_id = receipt(wrong).payment_id;
+    let elsewhere = Command::RefundedElsewhere { payment_id, provider_id: "re_hand".to_owned(), amount };
+    let given = decide(wrong, elsewhere, world.now()).expect("a decision");
+    assert!(world.store.replace_order(&given).await.expect("a write").is_ok());
+    assert_eq!(patient.found().await, Found::new());
+    assert_eq!(given.owed(), [eur(1)]);
+}
+
+#[tokio::test]
 async fn two_cards_with_one_code_are_found_whether_it_is_on_record_or_not() {
     let patient = Patient::new().await;
     let card = |serial: u32| (Rule::Code, format!("sims {}", iccid(serial)));
@@ -294,6 +328,7 @@ async fn two_cards_with_one_code_are_found_whether_it_is_on_record_or_not() {
         patient.delete("PoolsTable", &format!("code#{profile}"), "code").await;
     };
     // Two cards that their operator gave one code, which no file ever had.
+    patient.world.activate(&patient.sold, &[0]).await;
     let (main, sold) = (Patient::card(&patient.main), Patient::card(&patient.sold));
     for card in [&main, &sold] {
         patient.set_card(card, "SET code = :v", json!({ ":v": { "S": "LPA:1$rsp.example.com$BOTH" } })).await;

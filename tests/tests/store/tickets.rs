@@ -3,7 +3,7 @@ use futures_util::future::{join, join_all};
 use serde_json::{Value, json};
 use simdock_audit::Rule;
 use simdock_domain::{FormFactor, Iccid, PoolId};
-use simdock_store::{ADMINISTRATOR, Level, Paid, Recovered, SimState, StoreError};
+use simdock_store::{ADMINISTRATOR, Archiving, Level, Paid, Recovered, SimState, StoreError};
 use simdock_tests::{Fault, Faults, Proxy, World, audit, card, cards, iccid, pool, receipt, second_pool, stock};
 
 /// A buyer who vanishes between ticket and sale: all that is left is the counter's step.
@@ -117,6 +117,29 @@ async fn cards_on_sale_whose_deadline_comes_near_are_set_aside_and_not_counted()
     assert_eq!(available(&world).await, 0);
     stock(&world.store, cards(&pool(), 6..8)).await;
     assert_eq!(available(&world).await, 2);
+    audit(&world.engine).await.nothing_missing();
+}
+
+#[tokio::test]
+async fn a_card_that_is_taken_off_sale_while_its_slot_is_swept_is_counted_once() {
+    let world = World::with_cards(4).await;
+    leak(&world, 2).await;
+    sweep(&world).await;
+    let proxy = Proxy::start(&world.engine, 1, Faults::default()).await;
+    let store = world.store_through(&proxy).await;
+    // The slots are read by then, and their cards are about to be.
+    let mut cards = proxy.hold("BatchGetItem");
+    let archives = async {
+        cards.arrived().await;
+        let sim = world.store.sim(&iccid(0)).await.unwrap().unwrap();
+        assert!(world.store.archive_sim(&sim, Archiving::OffSale(0), "kim").await.unwrap().is_ok());
+        cards.release();
+    };
+    let (recovered, ()) = within(30, join(store.recover_stock(&pool(), world.now()), archives)).await;
+    assert_eq!(recovered.unwrap(), Recovered { leaked: 1, ..Recovered::default() }, "its count does not hold any more");
+    assert_eq!(audit(&world.engine).await.drawn, 0, "what was put back is on sale");
+    world.sweep_twice().await;
+    assert_eq!(available(&world).await, 3);
     audit(&world.engine).await.nothing_missing();
 }
 

@@ -82,9 +82,7 @@ async fn treat(config: &Config, mend: bool) -> Result<bool, StackError> {
     let report = examine(&store).await?;
     println!("{report}");
     if mend {
-        for done in repair(config, &report).await? {
-            println!("Repaired: {done}.");
-        }
+        print!("{}", repair(config, &report).await?);
     }
     Ok(report.found().is_empty())
 }

@@ -137,7 +137,8 @@ pub(super) fn given_back_elsewhere(
     }
     next.refunds[index].state = RefundState::Succeeded;
     next.refunds[index].provider_id = Some(provider_id);
-    next.note(now, Event::Refunded, Some(format!("{amount}, at the provider")));
+    let settles = if next.counts(&next.refunds[index]) { "" } else { "; not what was paid in, so that it settles nothing" };
+    next.note(now, Event::Refunded, Some(format!("{amount}, at the provider{settles}")));
     next.call_manager(now);
     Ok(())
 }

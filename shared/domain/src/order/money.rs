@@ -202,6 +202,12 @@ impl Order {
         sums
     }
 
+    /// Whether a refund takes from what its payment brought. What somebody gave back at the provider in another currency does not: by
+    /// which rate is for a person to say.
+    pub fn counts(&self, refund: &Refund) -> bool {
+        self.payments.get(refund.payment).is_some_and(|payment| payment.received.currency == refund.amount.currency)
+    }
+
     /// What was received with a payment and neither was given back nor is owed back, in minor units of its currency.
     pub fn left_of(&self, payment: usize) -> i64 {
         (self.not_given_back(payment) - self.owed_of(payment)).max(0)
@@ -209,7 +215,8 @@ impl Order {
 
     pub(crate) fn not_given_back(&self, payment: usize) -> i64 {
         let received = self.payments.get(payment).map_or(0, |payment| payment.received.amount);
-        let succeeded = |refund: &&Refund| refund.payment == payment && refund.state == RefundState::Succeeded;
+        let succeeded =
+            |refund: &&Refund| refund.payment == payment && refund.state == RefundState::Succeeded && self.counts(refund);
         (received - self.refunds.iter().filter(succeeded).map(|refund| refund.amount.amount).sum::<i64>()).max(0)
     }
 

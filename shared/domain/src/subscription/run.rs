@@ -135,6 +135,26 @@ impl PlanRun {
         }
     }
 
+    /// What of it is other than what its line brought, by name; what follows from its use aside. `plan` is the order's in its version.
+    pub fn astray(&self, order: &Order, plan: &Plan) -> Vec<&'static str> {
+        let sold = Self::waiting(order, self.line, plan);
+        let in_time = match self.state {
+            // Suspensions give back as much time as they took.
+            RunState::Running { from, until } => sold.pauses || until == sold.end_of(from),
+            RunState::Waiting | RunState::Over { .. } => true,
+        };
+        let same = [
+            ("plan", (&self.plan_id, self.plan_version) == (&sold.plan_id, sold.plan_version)),
+            ("flow type", self.flow_type == sold.flow_type),
+            ("days", self.days == sold.days),
+            ("end", in_time),
+            ("data", self.data_mb == sold.data_mb),
+            ("add-ons", self.add_on_ids == sold.add_on_ids),
+            ("whether it stands still while suspended", self.pauses == sold.pauses),
+        ];
+        same.into_iter().filter_map(|(name, same)| (!same).then_some(name)).collect()
+    }
+
     /// Whether it waits or runs.
     pub fn is_open(&self) -> bool {
         match self.state {
@@ -181,7 +201,12 @@ impl PlanRun {
 
     pub(super) fn begin(&mut self, at: Timestamp) {
         let from = at.max(self.bought_at);
-        self.state = RunState::Running { from, until: from.plus_seconds(i64::from(self.days) * 86_400) };
+        self.state = RunState::Running { from, until: self.end_of(from) };
+    }
+
+    /// When its time is over that began `from` then, as long as nothing stands still.
+    fn end_of(&self, from: Timestamp) -> Timestamp {
+        from.plus_seconds(i64::from(self.days) * 86_400)
     }
 
     pub(super) fn end(&mut self, at: Timestamp, why: OverReason) {

@@ -1,11 +1,12 @@
 //! Damage of other kinds than one for each rule: what the invariants of `infra/TABLES.md` promise, broken one by one.
 
-use super::{Found, Patient, place_of_slot};
+use super::{Found, Patient, pay, place_of_code, place_of_slot};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use simdock_audit::Rule;
+use simdock_domain::{Report, SubscriptionChange};
 use simdock_store::{ADMINISTRATOR, Operator, Principal, Provisioning};
-use simdock_tests::{PARTNER, iccid, pool};
+use simdock_tests::{PARTNER, iccid, pool, receipt};
 
 /// What somebody did to the tables.
 #[derive(Clone, Copy, Debug)]
@@ -37,10 +38,22 @@ enum Harm {
     NoSuchImport,
     CardsLeftByAnImport,
     PlanVersionDeleted,
+    DataOtherThanSold,
+    DaysOtherThanSold,
+    EndOtherThanSold,
+    AddOnsOtherThanSold,
+    CodeOfSoldCardChanged,
+    CodeOfWorkingCardChanged,
+    PaidOrderVoid,
+    ShownBeforeSold,
+    TwoMailsOfOneKind,
+    ClaimOfAnotherOrder,
+    ClaimOfAnotherProvider,
+    OperatorDeleted,
 }
 
 impl Harm {
-    const ALL: [Self; 27] = [
+    const ALL: [Self; 39] = [
         Self::StockedCardDeleted,
         Self::SoldCardDeleted,
         Self::WorkingCardDeleted,
@@ -68,6 +81,18 @@ impl Harm {
         Self::NoSuchImport,
         Self::CardsLeftByAnImport,
         Self::PlanVersionDeleted,
+        Self::DataOtherThanSold,
+        Self::DaysOtherThanSold,
+        Self::EndOtherThanSold,
+        Self::AddOnsOtherThanSold,
+        Self::CodeOfSoldCardChanged,
+        Self::CodeOfWorkingCardChanged,
+        Self::PaidOrderVoid,
+        Self::ShownBeforeSold,
+        Self::TwoMailsOfOneKind,
+        Self::ClaimOfAnotherOrder,
+        Self::ClaimOfAnotherProvider,
+        Self::OperatorDeleted,
     ];
 }
 
@@ -80,21 +105,24 @@ impl Patient {
         let card = |rule, card: &str| (rule, format!("sims {card}"));
         let subscription = |rule| (rule, format!("subscriptions {}", self.subscription.id));
         let pools = |rule, name: &str| (rule, format!("pools pool#{} / {name}", pool()));
+        let code = |serial| (Rule::CodeHolder, place_of_code(serial));
+        let payment = format!("payment#stripe#{}", receipt(sold).payment_id);
+        let claim = |rule, pk: &str| (rule, format!("partners {pk} / payment"));
         let partner = format!("partner#{PARTNER}");
         let counted = || (Rule::Registered, "partners managers / counter".to_owned());
         match harm {
             Harm::StockedCardDeleted => {
                 self.delete_card(&Self::stocked()).await;
-                vec![(Rule::Slot, place_of_slot(7))]
+                vec![(Rule::Slot, place_of_slot(7)), code(7)]
             }
             Harm::SoldCardDeleted => {
                 self.delete_card(&Self::card(sold)).await;
-                vec![order(Rule::Owner, sold), (Rule::Slot, place_of_slot(1))]
+                vec![order(Rule::Owner, sold), (Rule::Slot, place_of_slot(1)), code(1)]
             }
             Harm::WorkingCardDeleted => {
                 self.delete_card(&Self::card(main)).await;
                 let orders = [order(Rule::Owner, main), order(Rule::Owner, renewal)];
-                [(Rule::Slot, place_of_slot(0)), subscription(Rule::Carrier)].into_iter().chain(orders).collect()
+                [(Rule::Slot, place_of_slot(0)), subscription(Rule::Carrier), code(0)].into_iter().chain(orders).collect()
             }
             Harm::PastCardDeleted => {
                 let past =
@@ -218,6 +246,74 @@ impl Patient {
                 self.delete("PlansTable", &format!("plan#{}", sold.plan_id), "v000001").await;
                 let orders = [main, renewal, sold, debited, wrong].map(|sold| order(Rule::Catalogue, sold));
                 orders.into_iter().chain([(Rule::Catalogue, format!("plans plans / {}", sold.plan_id))]).collect()
+            }
+            Harm::DataOtherThanSold => {
+                self.set_subscription("SET pl[0].m = :v", json!({ ":v": { "N": "99999" } })).await;
+                vec![subscription(Rule::Plans)]
+            }
+            Harm::DaysOtherThanSold => {
+                self.set_subscription("SET pl[1].d = :v", json!({ ":v": { "N": "90" } })).await;
+                vec![subscription(Rule::Plans)]
+            }
+            Harm::EndOtherThanSold => {
+                let now = self.world.now();
+                let running = self.subscription.report(Report::Attached, now, |_| true, now).expect("a report");
+                assert!(self.world.store.replace_subscription(&running).await.expect("a write").is_ok());
+                assert_eq!(self.found().await, Found::new());
+                self.set_subscription(
+                    "SET pl[0].s.r.u = pl[0].s.r.u + :v, dueAt = dueAt + :v",
+                    json!({ ":v": { "N": "86400" } }),
+                )
+                .await;
+                vec![subscription(Rule::Plans)]
+            }
+            Harm::AddOnsOtherThanSold => {
+                let change = SubscriptionChange::AddOns { add_on_ids: vec!["data-1gb".to_owned()] };
+                let top_up = self.world.change("more", &self.subscription, change).await;
+                pay(&self.world, &top_up, receipt(&top_up)).await;
+                assert_eq!(self.found().await, Found::new());
+                self.set_subscription("SET pl[0].x[0].m = :v", json!({ ":v": { "N": "99999" } })).await;
+                vec![subscription(Rule::Plans)]
+            }
+            Harm::CodeOfSoldCardChanged => {
+                self.set_card(&Self::card(sold), "SET code = :v", text("LPA:1$rsp.example.com$OTHER")).await;
+                vec![code(1)]
+            }
+            Harm::CodeOfWorkingCardChanged => {
+                self.set_card(&Self::card(main), "SET code = :v", text("LPA:1$rsp.example.com$OTHER")).await;
+                // Its operator could have given it.
+                assert_eq!(self.found().await, Found::new());
+                self.world.preloaded().await;
+                vec![code(0), card(Rule::Code, &Self::card(main))]
+            }
+            Harm::PaidOrderVoid => {
+                self.set_order(sold, "SET vo = :v", text("ex")).await;
+                vec![order(Rule::PaidOnce, sold)]
+            }
+            Harm::ShownBeforeSold => {
+                let before = (self.world.now().unix() - 86_400).to_string();
+                self.set_card(&Self::card(main), "SET disclosed = :v", json!({ ":v": { "N": before } })).await;
+                vec![order(Rule::Disclosed, main)]
+            }
+            Harm::TwoMailsOfOneKind => {
+                let second = json!({ "M": { "k": { "S": "q" }, "s": { "M": { "s": { "N": "1" } } } } });
+                self.set_order(main, "SET ml = list_append(ml, :v)", json!({ ":v": { "L": [second] } })).await;
+                vec![order(Rule::Mailed, main)]
+            }
+            Harm::ClaimOfAnotherOrder => {
+                self.set_pair("PartnersTable", &payment, "payment", "SET orderNum = :v", text(main.num.as_str())).await;
+                vec![order(Rule::Claimed, sold), claim(Rule::Booked, &payment)]
+            }
+            Harm::ClaimOfAnotherProvider => {
+                self.delete("PartnersTable", &payment, "payment").await;
+                let other = payment.replace("stripe", "standard");
+                self.set_pair("PartnersTable", &other, "payment", "SET orderNum = :v", text(sold.num.as_str())).await;
+                vec![order(Rule::Claimed, sold), claim(Rule::Claimed, &other)]
+            }
+            Harm::OperatorDeleted => {
+                self.delete("PlansTable", &format!("operator#{}", pool().operator), "operator").await;
+                let plan = format!("plans plan#{} / v000001", sold.plan_id);
+                vec![(Rule::Catalogue, format!("pools pools / {}", pool())), (Rule::Catalogue, plan)]
             }
         }
     }
