@@ -51,7 +51,7 @@ impl Desk<'_> {
 
     /// A page with forms, of which one may come back: what it asked for was refused, as the status says to whoever is no person.
     pub async fn page_of(&self, attempt: Option<Attempt<'_>>, section: Section, title: &str, content: Markup) -> Response<Body> {
-        let status = attempt.map_or(StatusCode::OK, |_| StatusCode::UNPROCESSABLE_ENTITY);
+        let status = attempt.and_then(|attempt| attempt.refusal).map_or(StatusCode::OK, |_| StatusCode::UNPROCESSABLE_ENTITY);
         self.page_with(status, section, title, content).await
     }
 

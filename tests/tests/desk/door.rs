@@ -315,7 +315,7 @@ fn a_form_that_is_sent_twice_does_one_thing() {
             assert_eq!((made.status, made.header("location")), (303, Some("/console/settings/partners/twice-travel")));
         }
         let another = send("/console/settings/partners", "key=other-form&partnerId=twice-travel&display=Twice").await;
-        assert!(another.status == 422 && another.text().contains("There is a partner with this partnerId already."));
+        assert!(another.status == 422 && another.text().contains("There is a partner with this id already."));
         // A mail, sent again after it went out.
         let (order, _) = desk.line("twice@example.com").await;
         let path = format!("/console/orders/{}/resend_qr", num(&order));

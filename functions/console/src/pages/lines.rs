@@ -205,8 +205,8 @@ fn acts(desk: &Desk<'_>, line: &Line, main: &Order, actions: &[Action], offer: &
     html! {
         div.acts {
             (act("add-plan", "top_up", "Add plan", "Add plan", &|fields| html! {
-                @if let Some(attempt) = attempt && attempt.refusal.code == "profile_mismatch" {
-                    p { a.button href=(add_line(main, attempt.values.text("planId"))) { "Add line with this plan" } }
+                @if fields.was_refused_as("profile_mismatch") {
+                    p { a.button href=(add_line(main, fields.typed("planId").unwrap_or_default())) { "Add line with this plan" } }
                 }
                 @if offer.fitting.is_empty() { p.hint { "No plan that the partner sells runs on this card and can be paid for in this way." } }
                 (fields.choice("planId", "Plan", options(&offer.fitting)).value(desk.visit.query.text("planId")))
@@ -237,12 +237,11 @@ fn acts(desk: &Desk<'_>, line: &Line, main: &Order, actions: &[Action], offer: &
             }))
             @if !add_ons.is_empty() {
                 (act("add-ons", "top_up", "Add data or voice", "Add", &|fields| html! {
-                    fieldset {
-                        legend { "Add-ons" }
+                    (fields.boxes("addOnIds", "Add-ons", &html! {
                         @for add_on in add_ons {
                             (fields.tick("addOnIds", &add_on.add_on_id, &html! { (add_on.display) " · " (add_on.price) }, false))
                         }
-                    }
+                    }))
                     (fields.choice("payment", "Payment", payments()))
                 }))
             }

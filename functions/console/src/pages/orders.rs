@@ -5,7 +5,7 @@ use super::{days, who};
 use crate::Desk;
 use crate::api::{Call, Refusal};
 use crate::csv;
-use crate::forms::{Attempt, Fields, not_shown};
+use crate::forms::{Attempt, Fields};
 use crate::frame::{Section, order_link, pager, sim_link, subscriber_link};
 use crate::http::Form;
 use crate::model::{Order, Page, Shipment};
@@ -76,13 +76,14 @@ pub async fn list(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
         Err(refusal) => Some(refusal),
         Ok(_) => None,
     };
+    let fields = Fields::new("filter", refusal.map(|refusal| Attempt { form: "filter", values: query, refusal: Some(refusal) }));
     let columns = chosen(desk.visit, "orders", COLUMNS);
     let content = html! {
         div.head {
             h1 { "Orders" }
             a.button.first href="/console/orders/new" { "Create order" }
         }
-        (filters(query, refusal))
+        (filters(&fields, query))
         @match &found {
             Ok(page) => {
                 div.tools {
@@ -94,16 +95,14 @@ pub async fn list(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
                 (pager(desk.visit, "/console/orders", page.next_cursor.as_ref()))
                 (csv::hint("orders"))
             }
-            Err(refusal) => (not_shown(refusal)),
+            Err(_) => (fields.not_shown()),
         }
     };
     let status = if refusal.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
     Ok(desk.page_with(status, Section::Orders, "Orders", content).await)
 }
 
-fn filters(query: &Form, refusal: Option<&Refusal>) -> Markup {
-    let attempt = refusal.map(|refusal| Attempt { form: "filter", values: query, refusal });
-    let fields = Fields::new("filter", attempt);
+fn filters(fields: &Fields<'_>, query: &Form) -> Markup {
     let options = |names: &[&str]| {
         let named = names.iter().map(|name| ((*name).to_owned(), words(name)));
         std::iter::once((String::new(), "Any".to_owned())).chain(named).collect::<Vec<_>>()
@@ -117,7 +116,7 @@ fn filters(query: &Form, refusal: Option<&Refusal>) -> Markup {
             div.fields {
                 (fields.choice("status", "Status", statuses).value(query.text("status")))
                 (fields.choice("type", "Type", options(&TYPES)).value(query.text("type")))
-                (who::field(&fields, "Partner", query.text("partnerId"), false))
+                (who::field(fields, "Partner", query.text("partnerId"), false))
                 (fields.input("search", "email", "Mail").value(query.text("email")))
                 (fields.choice("sort", "Sort", sorts).value(query.text("sort")))
                 label.tick for="filter-attention" {
@@ -128,7 +127,7 @@ fn filters(query: &Form, refusal: Option<&Refusal>) -> Markup {
             details open[more] {
                 summary { "More filters" }
                 div.fields {
-                    (days::fields(&fields, query))
+                    (days::fields(fields, query))
                     (fields.text("iccid", "ICCID").value(query.text("iccid")))
                     (fields.text("otherOrderId", "Own order id").value(query.text("otherOrderId")).hint("of the last 31 days, unless a partner is chosen"))
                     (fields.text("otherItemId", "Own item id").value(query.text("otherItemId")).hint("found at once together with a partner and an own order id; else looked for, page by page"))

@@ -5,7 +5,7 @@ use super::{sim_code, who};
 use crate::Desk;
 use crate::api::{Call, Refusal};
 use crate::csv;
-use crate::forms::{Attempt, Fields, not_shown};
+use crate::forms::{Attempt, Fields};
 use crate::frame::{Section, line_link, order_link, pager, sim_link, subscriber_link};
 use crate::http::Form;
 use crate::model::{Level, Page, Plan, Sim};
@@ -108,13 +108,14 @@ pub async fn list(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
         Err(refusal) => Some(refusal),
         Ok(_) => None,
     };
+    let fields = Fields::new("filter", refusal.map(|refusal| Attempt { form: "filter", values: query, refusal: Some(refusal) }));
     let columns = chosen(desk.visit, "sims", COLUMNS);
     let content = html! {
         div.head {
             h1 { "SIMs" }
             a.button href="/console/inventory/import" { "Import cards" }
         }
-        (filters(query, refusal, &known))
+        (filters(&fields, query, &known))
         @match &found {
             Ok(page) => {
                 div.tools {
@@ -137,15 +138,14 @@ pub async fn list(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
                 (pager(desk.visit, "/console/sims", page.next_cursor.as_ref()))
                 (csv::hint("cards"))
             }
-            Err(refusal) => (not_shown(refusal)),
+            Err(_) => (fields.not_shown()),
         }
     };
     let status = if refusal.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
     Ok(desk.page_with(status, Section::Sims, "SIMs", content).await)
 }
 
-fn filters(query: &Form, refusal: Option<&Refusal>, known: &Known) -> Markup {
-    let fields = Fields::new("filter", refusal.map(|refusal| Attempt { form: "filter", values: query, refusal }));
+fn filters(fields: &Fields<'_>, query: &Form, known: &Known) -> Markup {
     let named = |names: &[&str]| names.iter().map(|name| ((*name).to_owned(), words(name))).collect::<Vec<_>>();
     let rules = [("true", "With rules"), ("false", "Without rules")].map(|(value, label)| (value.to_owned(), label.to_owned()));
     // Where none is known, it is typed.
@@ -174,7 +174,7 @@ fn filters(query: &Form, refusal: Option<&Refusal>, known: &Known) -> Markup {
                 summary { "More filters" }
                 div.fields {
                     (text("iccid", "ICCID"))
-                    (who::field(&fields, "Company", query.text("partnerId"), false))
+                    (who::field(fields, "Company", query.text("partnerId"), false))
                     (fields.input("search", "email", "End user").value(query.text("email")))
                     (any_of("planId", "Plan", known.plans.clone()))
                     (text("label", "Label"))

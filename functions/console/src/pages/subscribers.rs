@@ -7,7 +7,7 @@ use super::order_acts::made;
 use super::who;
 use crate::Desk;
 use crate::api::Refusal;
-use crate::forms::{Attempt, Fields, not_shown};
+use crate::forms::{Attempt, Fields};
 use crate::frame::{Section, line_link, order_link, order_path, pager, sim_link};
 use crate::http::encoded;
 use crate::model::{Line, Order, Page};
@@ -30,7 +30,7 @@ pub async fn show(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
         Some(Err(refusal)) => Some(refusal),
         Some(Ok(_)) | None => None,
     };
-    let fields = Fields::new("search", refusal.map(|refusal| Attempt { form: "search", values: query, refusal }));
+    let fields = Fields::new("search", refusal.map(|refusal| Attempt { form: "search", values: query, refusal: Some(refusal) }));
     let content = html! {
         div.head {
             h1 { @if email.is_empty() { "Subscribers" } @else { (email) } }
@@ -44,7 +44,7 @@ pub async fn show(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
         }
         @match &found {
             None => div.blank { p { "Whom are you looking for? Enter the address that the orders were made with." } },
-            Some(Err(refusal)) => (not_shown(refusal)),
+            Some(Err(_)) => (fields.not_shown()),
             Some(Ok((lines, next, orders))) => {
                 section aria-labelledby="lines" { h2 #lines { "Lines" } (table(lines)) (pager(desk.visit, "/console/subscribers", next.as_ref())) }
                 section aria-labelledby="orders" { h2 #orders { "Orders" } (latest(email, orders)) }
