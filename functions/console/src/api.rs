@@ -189,6 +189,7 @@ impl Refusal {
             status: StatusCode::PAYLOAD_TOO_LARGE.as_u16(),
             code: "body_too_large".to_owned(),
             detail: detail.to_owned(),
+            field: Some("file".to_owned()),
             ..Self::default()
         }
     }

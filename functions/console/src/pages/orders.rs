@@ -1,6 +1,7 @@
 //! The Orders Table.
 
 use super::columns::{Column, chooser, chosen, hidden, in_file, shown};
+use super::find::TAKES;
 use super::{days, who};
 use crate::Desk;
 use crate::api::{Call, Refusal};
@@ -50,11 +51,11 @@ const STATUSES: [(&str, &str); 9] = [
 ];
 const TYPES: [&str; 5] = ["activate_subscription", "renewal", "top_up_subscription", "swap_sim", "cancel_subscription"];
 
-fn request<'a>(desk: &'a Desk<'_>, cursor: &str, limit: &str) -> Result<Call<'a>, Refusal> {
+fn request<'a>(desk: &'a Desk<'_>, partner: &str, cursor: &str, limit: &str) -> Result<Call<'a>, Refusal> {
     let query = &desk.visit.query;
     let mut call = desk.api.call("GET /v1/orders").query("limit", limit).query("cursor", cursor);
     for name in FILTERS.iter().chain(&["sort"]) {
-        call = call.query(name, query.text(name));
+        call = call.query(name, if *name == who::NAME { partner } else { query.text(name) });
     }
     for (name, time) in days::asked_for(query)? {
         call = call.query(name, &time);
@@ -63,7 +64,8 @@ fn request<'a>(desk: &'a Desk<'_>, cursor: &str, limit: &str) -> Result<Call<'a>
 }
 
 async fn read(desk: &Desk<'_>) -> Result<Page<Order>, Refusal> {
-    let found = request(desk, desk.visit.query.text("cursor"), LIMIT)?.send().await?;
+    let partner = who::meant(desk, desk.visit.query.text(who::NAME)).await?;
+    let found = request(desk, &partner, desk.visit.query.text("cursor"), LIMIT)?.send().await?;
     who::check(desk, found).await
 }
 
@@ -189,7 +191,10 @@ fn empty(query: &Form, page: &Page<Order>) -> Markup {
             } @else if query.text("needsAttention") == "true" {
                 p { "Nothing waits for you." }
             } @else if is_filtered(query) {
-                p { "No order is like that." }
+                @match (query.given("q"), query.given("otherOrderId")) {
+                    (Some(_), Some(id)) => { p { "No order has the own order id “" (id) "”." } p.hint { (TAKES) } },
+                    _ => p { "No order is like that." },
+                }
                 @if goes_by_days(query) {
                     p.hint { "Without a partner, a mail or a card, the last 31 days are looked through; name days to go further back." }
                 }
@@ -276,7 +281,7 @@ fn iccids(order: &Order) -> Markup {
 pub async fn export(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
     // The order itself stands first, whatever was chosen.
     let columns = [vec!["orderNum", "needsAttention"], in_file(desk.visit, "orders", COLUMNS)].concat();
-    csv::export("orders", &columns, |cursor| request(desk, cursor, "100"), in_column).await
+    csv::export(desk, "orders", &columns, |partner, cursor| request(desk, partner, cursor, "100"), in_column).await
 }
 
 fn in_column(column: &str, order: &Order) -> String {

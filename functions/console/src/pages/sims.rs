@@ -85,13 +85,15 @@ impl Known {
     }
 }
 
-fn request<'a>(desk: &'a Desk<'_>, cursor: &str, limit: &str) -> Call<'a> {
+fn request<'a>(desk: &'a Desk<'_>, partner: &str, cursor: &str, limit: &str) -> Call<'a> {
     let call = desk.api.call("GET /v1/sims").query("limit", limit).query("cursor", cursor);
-    FILTERS.iter().chain(&MORE_FILTERS).fold(call, |call, name| call.query(name, desk.visit.query.text(name)))
+    let asked_for = |name: &str| if name == who::NAME { partner } else { desk.visit.query.text(name) };
+    FILTERS.iter().chain(&MORE_FILTERS).fold(call, |call, name| call.query(name, asked_for(name)))
 }
 
 async fn read(desk: &Desk<'_>) -> Result<Page<Sim>, Refusal> {
-    let found = request(desk, desk.visit.query.text("cursor"), LIMIT).send().await?;
+    let partner = who::meant(desk, desk.visit.query.text(who::NAME)).await?;
+    let found = request(desk, &partner, desk.visit.query.text("cursor"), LIMIT).send().await?;
     who::check(desk, found).await
 }
 
@@ -260,7 +262,7 @@ pub fn labels(labels: &[String]) -> Markup {
 pub async fn export(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
     // The card itself stands first, whatever was chosen.
     let columns = [vec!["iccid"], in_file(desk.visit, "sims", COLUMNS)].concat();
-    csv::export("sims", &columns, |cursor| Ok(request(desk, cursor, "100")), in_column).await
+    csv::export(desk, "sims", &columns, |partner, cursor| Ok(request(desk, partner, cursor, "100")), in_column).await
 }
 
 fn in_column(column: &str, sim: &Sim) -> String {
