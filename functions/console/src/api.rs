@@ -3,6 +3,7 @@
 
 use crate::functions::Functions;
 use crate::http::Form;
+use crate::words::words;
 use lambda_http::http::header::CONTENT_TYPE;
 use lambda_http::http::{HeaderValue, Request as HttpRequest, StatusCode};
 use lambda_http::request::RequestContext;
@@ -10,7 +11,6 @@ use lambda_http::{Body, RequestExt};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
-use crate::words::words;
 use simdock_api::Session;
 use std::collections::HashMap;
 
@@ -211,7 +211,7 @@ impl Refusal {
         let field = self.field.as_deref()?;
         let part = field.strip_prefix(name).filter(|part| part.is_empty() || part.starts_with(['.', '[']))?;
         let why = self.detail.strip_prefix(field).filter(|why| why.starts_with([' ', ':']));
-        Some(why.map_or_else(|| self.detail.clone(), |why| format!("{label}{}{why}", part_of(part))))
+        Some(why.map_or_else(|| self.detail.clone(), |why| format!("“{label}{}”{why}", part_of(part))))
     }
 
     /// For a person who sees no field of that name: it is called by its name in words.
@@ -245,18 +245,21 @@ mod tests {
     fn a_field_is_called_by_its_label() {
         let said = |field: &str, detail: &str, name: &str| Refusal::about(field, detail).said_of(name, "Label");
         for (field, detail, name, expected) in [
-            ("subscriber.email", "subscriber.email is required.", "subscriber.email", Some("Label is required.")),
-            ("amount.amount", "amount.amount must not be 0.", "amount", Some("Label must not be 0.")),
-            ("iccids[1]", "iccids[1] is none.", "iccids", Some("Label, entry 2 is none.")),
-            ("addOns[0].voiceType", "addOns[0].voiceType is none.", "addOns", Some("Label, entry 1, voice type is none.")),
+            ("subscriber.email", "subscriber.email is required.", "subscriber.email", Some("“Label” is required.")),
+            ("amount.amount", "amount.amount must not be 0.", "amount", Some("“Label” must not be 0.")),
+            ("iccids[1]", "iccids[1] is none.", "iccids", Some("“Label, entry 2” is none.")),
+            ("addOns[0].voiceType", "addOns[0].voiceType is none.", "addOns", Some("“Label, entry 1, voice type” is none.")),
             ("planId", "There is no plan.", "planId", Some("There is no plan.")),
             ("planIds", "planIds is required.", "planId", None),
             ("", "It is done already.", "planId", None),
         ] {
             assert_eq!(said(field, detail, name).as_deref(), expected, "{detail}");
         }
-        assert_eq!(Refusal::about("basedOn", "basedOn is required.").said(), "Based on is required.");
+        assert_eq!(Refusal::about("basedOn", "basedOn is required.").said(), "“Based on” is required.");
         let several = "name, email or postalAddress";
-        assert_eq!(Refusal::about(several, format!("{several} is required.")).said(), "Name, email or postal address is required.");
+        assert_eq!(
+            Refusal::about(several, format!("{several} is required.")).said(),
+            "“Name, email or postal address” is required."
+        );
     }
 }

@@ -38,7 +38,9 @@ impl Desk<'_> {
         page: impl AsyncFnOnce(Attempt<'_>) -> Result<Response<Body>, Refusal>,
     ) -> Result<Response<Body>, Refusal> {
         match asked.await {
-            Err(refusal) if refusal.is_about_input() => page(Attempt { form, values: self.form(), refusal: Some(&refusal) }).await,
+            Err(refusal) if refusal.is_about_input() => {
+                page(Attempt { form, values: self.form(), refusal: Some(&refusal) }).await
+            }
             outcome => outcome,
         }
     }

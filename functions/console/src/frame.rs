@@ -9,8 +9,8 @@ use crate::model::Waiting;
 use crate::session::SignedIn;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use lambda_http::http::{Method, StatusCode};
 use lambda_http::http::header::{HeaderValue, SET_COOKIE};
+use lambda_http::http::{Method, StatusCode};
 use lambda_http::{Body, Response};
 use maud::{DOCTYPE, Markup, html};
 

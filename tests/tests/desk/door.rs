@@ -6,7 +6,7 @@ use crate::shop::{apart, at_the_desk};
 use hyper::Method;
 
 /// The cookie and the form token of a session that a client without a browser began.
-async fn session(site: &Site) -> (String, String) {
+pub async fn session(site: &Site) -> (String, String) {
     let key = &site.stack.keys().manager_key;
     let answer = sign_in(site, key).await;
     assert_eq!(answer.status, 303);

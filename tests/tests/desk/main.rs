@@ -8,6 +8,7 @@
 #[path = "../api/mod.rs"]
 mod api;
 mod browser;
+mod calls;
 mod door;
 mod driver;
 mod lines;

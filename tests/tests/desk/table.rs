@@ -52,7 +52,7 @@ fn orders_are_filtered_paged_and_exported() {
         browser.press("details.chooser button").await;
         browser.shows("Own ids").await;
         desk.open("/console/orders?status=99").await;
-        browser.shows("status must be a status code").await;
+        browser.shows("“Status” must be a status code").await;
 
         // None is those shown at first.
         desk.open("/console/orders").await;

@@ -10,8 +10,7 @@ use lambda_http::{Body, Response};
 use maud::html;
 
 /// What can be typed into it.
-pub const TAKES: &str =
-    "The box at the top takes an order’s number (EP…), a line’s (SU…), a card’s ICCID, a mail address, or a partner’s own order id.";
+pub const TAKES: &str = "The box at the top takes an order’s number (EP…), a line’s (SU…), a card’s ICCID, a mail address, or a partner’s own order id.";
 
 /// Goes where the text leads, or says that it leads nowhere. A card that nobody ordered yet has a page of its own only.
 pub async fn find(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {

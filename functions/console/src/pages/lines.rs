@@ -246,7 +246,7 @@ fn acts(desk: &Desk<'_>, line: &Line, main: &Order, actions: &[Action], offer: &
                 }))
             }
             (act("swap", "swap_sim", "Swap the SIM", "Swap", &|fields| html! {
-                (fields.choice("formFactor", "For", [("esim".to_owned(), words("esim")), ("physical".to_owned(), words("physical"))]))
+                (fields.choice("formFactor", "New card", [("esim".to_owned(), words("esim")), ("physical".to_owned(), words("physical"))]))
                 (fields.choice("payment", "Payment", payments()))
                 details { summary { "Postal address, for a card that is sent" } (fields.address("postalAddress", &names, main.subscriber.postal_address.as_ref())) }
                 p.hint { "The card works until the new one is installed." }
