@@ -19,8 +19,7 @@ use serde_json::{Map, Value};
 pub async fn show(desk: &Desk<'_>, id: &str, attempt: Option<Attempt<'_>>) -> Result<Response<Body>, Refusal> {
     let line = desk.api.call("GET /v1/subscriptions/{subscriptionId}").path("subscriptionId", id).send::<Line>();
     let (line, actions) = try_join(line, actions(desk, id)).await?;
-    let main = super::order::read(desk, &line.order_num).await?;
-    let offer = Offered::to(desk, &line, attempt).await?;
+    let (main, offer) = try_join(super::order::read(desk, &line.order_num), Offered::to(desk, &line, attempt)).await?;
     let title = main.line_name.clone().unwrap_or_else(|| main.display.clone());
     let content = html! {
         div.head {
