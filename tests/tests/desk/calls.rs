@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// How long each request takes: those that are sent at once overlap for certain.
-const DELAY: Duration = Duration::from_millis(15);
+const DELAY: Duration = Duration::from_millis(40);
 /// Lines of the subscriber whose page is measured, each of a plan that entitles to a complimentary one: as many as a page has.
 const LINES: usize = 5;
 

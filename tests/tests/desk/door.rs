@@ -274,8 +274,18 @@ fn everything_works_without_a_script() {
         browser.fill("#create", "planId", "eu-5gb-30d").await;
         browser.fill("#create", "subscriber.email", "quiet@example.com").await;
         browser.fill("#create", "subscriber.name", "Quinn").await;
-        browser.fill("#create", "partnerId", "demo-travel").await;
-        browser.press("#create button[type=submit]").await;
+        // The plans of a partner are asked for by a button, and the rest of the form stays as it was.
+        assert!(browser.has("#create [name=planId] option[value='nordic-2gb-14d']").await);
+        browser.fill("#create", "partnerId", "Demo Travel").await;
+        browser.fill("#create", "lineName", "Quiet place").await;
+        browser.press("#create button[value=plans]").await;
+        assert!(browser.url().await.ends_with("/console/orders") && !browser.has("#create .refused").await);
+        assert!(!browser.has("#create [name=planId] option[value='nordic-2gb-14d']").await, "not this partner's");
+        for (name, value) in [("planId", "eu-5gb-30d"), ("subscriber.name", "Quinn"), ("lineName", "Quiet place")] {
+            assert_eq!(browser.find(&format!("#create [name='{name}']")).await.value().await.unwrap(), value);
+        }
+        browser.picture("create-without-script-1280").await;
+        browser.press("#create > .buttons button").await;
         browser.shows("The order was made and paid.").await;
         // No script told the time in another way.
         assert!(browser.text().await.contains("UTC"));

@@ -21,3 +21,4 @@ mod shop;
 mod sims;
 mod stock;
 mod table;
+mod ways;

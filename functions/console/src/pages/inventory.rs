@@ -141,8 +141,8 @@ pub async fn pool(desk: &Desk<'_>, id: &str, attempt: Option<Attempt<'_>>) -> Re
                         (fact("IMSI profile", html! { (level.imsi_profile) }))
                         (fact("Form factor", html! { (words(&level.form_factor)) }))
                     }
+                    (sums())
                 }
-                (sums())
                 section aria-labelledby="history" {
                     h2 #history { "Available by day" }
                     @if level.history.len() > 1 { (chart(&level.history, level.alarm_level)) }

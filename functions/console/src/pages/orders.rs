@@ -224,7 +224,7 @@ fn table(query: &Form, columns: &[&Column], orders: &[Order]) -> Markup {
                                 (order_link(&order.order_num))
                                 @for attention in &order.needs_attention { " " (state(&attention.code)) }
                             }
-                            @for column in columns { td class=(column.id) { (cell(column.id, order)) } }
+                            @for column in columns { td class=(column.id) data-more[column.unfolds()] { (cell(column.id, order)) } }
                         }
                     }
                 }

@@ -213,7 +213,7 @@ fn table(desk: &Desk<'_>, columns: &[&Column], sims: &[Sim]) -> Markup {
                     @for sim in sims {
                         tr {
                             th scope="row" { (sim_link(&sim.iccid)) (sim_code::ask(desk, sim)) }
-                            @for column in columns { td class=(if is_number(column.id) { "n" } else { column.id }) { (cell(column.id, sim)) } }
+                            @for column in columns { td class=(if is_number(column.id) { "n" } else { column.id }) data-more[column.unfolds()] { (cell(column.id, sim)) } }
                         }
                     }
                 }

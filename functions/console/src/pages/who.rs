@@ -16,7 +16,7 @@ const PAGES: usize = 20;
 /// The field's name in forms and queries.
 pub const NAME: &str = "partnerId";
 /// What it takes: only the first are offered.
-const HINT: &str = "id or name; not all are offered where there are over 100";
+const HINT: &str = "id or name; the first 100 are offered";
 /// The list of partners on a page.
 const LIST: &str = "partners";
 

@@ -103,7 +103,10 @@ async fn whole(desk: &Desk<'_>, id: &str, attempt: Option<Attempt<'_>>, books: b
                         @for balance in &partner.balances {
                             (fact(&balance.currency, html! {
                                 (amount(balance.amount, &balance.currency)) " " @if balance.low { (state("low")) }
-                                span.sub { "alarm below " (amount(balance.alarm_level, &balance.currency)) }
+                                span.sub {
+                                    @if balance.alarm_level == 0 { "no alarm level set" }
+                                    @else { "alarm below " (amount(balance.alarm_level, &balance.currency)) }
+                                }
                             }))
                         }
                         (fact("Complimentary", html! { (partner.gifts) " of " (partner.gift_quota) }))
