@@ -151,7 +151,10 @@ impl<'a> Fields<'a> {
     /// A postal address.
     pub fn address(&self, name: &'a str, names: &'a [String; 5], known: Option<&crate::model::Address>) -> Markup {
         let known = known.cloned().unwrap_or_default();
+        let whole = self.refusal().is_some_and(|refusal| refusal.field.as_deref() == Some(name));
+        let wrong = if whole { self.wrong(name, "Postal address") } else { None };
         html! {
+            @if let Some(wrong) = &wrong { p.error { (wrong) } }
             div.fields data-part=(name) {
                 (self.area(&names[0], "Street and number").value(&known.lines.join("\n")).hint("up to three lines"))
                 (self.text(&names[1], "Postal code").value(known.postal_code.as_deref().unwrap_or_default()).width("short"))

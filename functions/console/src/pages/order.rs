@@ -227,7 +227,7 @@ fn mails(order: &Order) -> Markup {
 fn in_words(event: &str, note: &str) -> String {
     let (name, rest) = note.split_at(note.find(':').unwrap_or(note.len()));
     match event {
-        "voided" | "mail_requested" | "mail_sent" | "mail_failed" => format!("{}{rest}", words(name)),
+        "voided" | "mail_requested" | "mail_sent" | "mail_failed" | "mail_reported" => format!("{}{rest}", words(name)),
         _ => note.to_owned(),
     }
 }
