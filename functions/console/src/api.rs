@@ -228,12 +228,12 @@ impl Refusal {
     }
 }
 
-/// A part of a field in words, behind its label: `[1].price` is `, entry 2, price`. The amount of a price is the price itself.
+/// A part of a field in words, behind its label: `[1].price` is `, entry 2, Price`. The amount of a price is the price itself.
 fn part_of(path: &str) -> String {
     let parts = path.split(['.', '[']).filter(|part| !part.is_empty() && *part != "amount");
     parts.fold(String::new(), |text, part| match part.strip_suffix(']').and_then(|place| place.parse::<usize>().ok()) {
         Some(place) => format!("{text}, entry {}", place + 1),
-        None => format!("{text}, {}", words(part).to_lowercase()),
+        None => format!("{text}, {}", words(part)),
     })
 }
 
@@ -248,7 +248,7 @@ mod tests {
             ("subscriber.email", "subscriber.email is required.", "subscriber.email", Some("“Label” is required.")),
             ("amount.amount", "amount.amount must not be 0.", "amount", Some("“Label” must not be 0.")),
             ("iccids[1]", "iccids[1] is none.", "iccids", Some("“Label, entry 2” is none.")),
-            ("addOns[0].voiceType", "addOns[0].voiceType is none.", "addOns", Some("“Label, entry 1, voice type” is none.")),
+            ("addOns[0].voiceType", "addOns[0].voiceType is none.", "addOns", Some("“Label, entry 1, Voice type” is none.")),
             ("planId", "There is no plan.", "planId", Some("There is no plan.")),
             ("planIds", "planIds is required.", "planId", None),
             ("", "It is done already.", "planId", None),

@@ -75,6 +75,8 @@ pub fn words(name: &str) -> String {
         "physical" => Some("SIM card"),
         "qr" => Some("QR code"),
         "n/a" => Some("n/a"),
+        "imsiProfile" => Some("IMSI profile"),
+        "addOnId" => Some("Add-on id"),
         "paygo" => Some("PAYGO"),
         "mobile_app" => Some("Mobile app"),
         "activate_subscription" => Some("New line"),

@@ -168,6 +168,11 @@ fn no_form_is_misread() {
             ),
             (&format!("settings/keys/{key}/end"), "days=soon", "The overlap is 0 to 30 days."),
             (&format!("settings/keys/{key}/end"), "days=-1", "The overlap is 0 to 30 days."),
+            (
+                "settings/plans/eu-5gb-30d",
+                &format!("{plan}%0Asandbox+UPPER+4.10&refundPolicy.kind=none"),
+                "“Profiles, entry 2, IMSI profile” must have 1 to 32",
+            ),
             ("settings/plans/eu-5gb-30d", &format!("{plan}&refundPolicy.kind=never"), "“Refunds” must be"),
             ("settings/plans/eu-5gb-30d", &format!("{plan}&refundPolicy.kind=within_days"), "“Days for refunds” is required"),
             ("settings/plans/eu-5gb-30d", &format!("{plan}&refundPolicy.kind=none&refundPolicy.days=7"), "“Days for refunds”"),

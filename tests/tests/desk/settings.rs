@@ -100,7 +100,7 @@ fn a_card_is_labelled_set_aside_and_restored() {
         browser.send("archive", &[]).await;
         browser.shows("The card was set aside.").await;
         browser.send("restore", &[]).await;
-        browser.shows("The card was restored.").await;
+        browser.shows("The card was restored: it goes back on sale.").await;
         desk.open("/console/inventory/sandbox.1.physical").await;
         browser.send("alarm", &[("alarmLevel", "50")]).await;
         browser.shows("Saved.").await;

@@ -26,7 +26,7 @@ pub fn field(fields: &Fields<'_>, label: &str, value: &str, required: bool) -> M
     let field = fields.text(NAME, label).value(value).list(LIST);
     let wanted = format!("focusin from:#{} once", field.id());
     html! {
-        (if required { field.required().hint(HINT) } else { field.hint(HINT) })
+        (if required { field.required().hint(HINT) } else { field.hint("id or name") })
         datalist #(LIST) hx-get="/console/partners" hx-trigger=(wanted) {}
     }
 }
