@@ -3,6 +3,7 @@
 
 use crate::functions::Functions;
 use crate::http::Form;
+use crate::words::words;
 use lambda_http::http::header::CONTENT_TYPE;
 use lambda_http::http::{HeaderValue, Request as HttpRequest, StatusCode};
 use lambda_http::request::RequestContext;
@@ -152,6 +153,11 @@ impl Call<'_> {
                 field: None,
                 ..refusal
             },
+            "version_conflict" => Refusal {
+                detail: "Somebody else saved a change since you opened this page. Look at what stands there now, then save yours again."
+                    .to_owned(),
+                ..refusal
+            },
             _ => refusal,
         })
     }
@@ -183,6 +189,7 @@ impl Refusal {
             status: StatusCode::PAYLOAD_TOO_LARGE.as_u16(),
             code: "body_too_large".to_owned(),
             detail: detail.to_owned(),
+            field: Some("file".to_owned()),
             ..Self::default()
         }
     }
@@ -198,9 +205,61 @@ impl Refusal {
         Self::about(field, format!("{text:?} is no day. Write it as 2026-11-22."))
     }
 
+    /// What is wrong with the field of this name, by the label that it has in its form; none if something else was refused. What the
+    /// API says of a field begins with its path in the body.
+    pub fn said_of(&self, name: &str, label: &str) -> Option<String> {
+        let field = self.field.as_deref()?;
+        let part = field.strip_prefix(name).filter(|part| part.is_empty() || part.starts_with(['.', '[']))?;
+        let why = self.detail.strip_prefix(field).filter(|why| why.starts_with([' ', ':']));
+        Some(why.map_or_else(|| self.detail.clone(), |why| format!("“{label}{}”{why}", part_of(part))))
+    }
+
+    /// For a person who sees no field of that name: it is called by its name in words.
+    pub fn said(&self) -> String {
+        let field = self.field.as_deref().unwrap_or_default();
+        let name = field.split(['.', '[']).next().unwrap_or_default();
+        self.said_of(name, &words(name)).filter(|_| !name.is_empty()).unwrap_or_else(|| self.detail.clone())
+    }
+
     /// Whether it is about what was typed, so that the form is shown again.
     pub fn is_about_input(&self) -> bool {
         let of_the_page = [NO_PAGE, ELSEWHERE].contains(&self.code.as_str());
         !of_the_page && matches!(self.status, 400 | 403 | 404 | 409 | 413 | 422)
+    }
+}
+
+/// A part of a field in words, behind its label: `[1].price` is `, entry 2, Price`. The amount of a price is the price itself.
+fn part_of(path: &str) -> String {
+    let parts = path.split(['.', '[']).filter(|part| !part.is_empty() && *part != "amount");
+    parts.fold(String::new(), |text, part| match part.strip_suffix(']').and_then(|place| place.parse::<usize>().ok()) {
+        Some(place) => format!("{text}, entry {}", place + 1),
+        None => format!("{text}, {}", words(part)),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_is_called_by_its_label() {
+        let said = |field: &str, detail: &str, name: &str| Refusal::about(field, detail).said_of(name, "Label");
+        for (field, detail, name, expected) in [
+            ("subscriber.email", "subscriber.email is required.", "subscriber.email", Some("“Label” is required.")),
+            ("amount.amount", "amount.amount must not be 0.", "amount", Some("“Label” must not be 0.")),
+            ("iccids[1]", "iccids[1] is none.", "iccids", Some("“Label, entry 2” is none.")),
+            ("addOns[0].voiceType", "addOns[0].voiceType is none.", "addOns", Some("“Label, entry 1, Voice type” is none.")),
+            ("planId", "There is no plan.", "planId", Some("There is no plan.")),
+            ("planIds", "planIds is required.", "planId", None),
+            ("", "It is done already.", "planId", None),
+        ] {
+            assert_eq!(said(field, detail, name).as_deref(), expected, "{detail}");
+        }
+        assert_eq!(Refusal::about("basedOn", "basedOn is required.").said(), "“Based on” is required.");
+        let several = "name, email or postalAddress";
+        assert_eq!(
+            Refusal::about(several, format!("{several} is required.")).said(),
+            "“Name, email or postal address” is required."
+        );
     }
 }

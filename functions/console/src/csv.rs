@@ -1,8 +1,10 @@
 //! Lists as files for a spreadsheet.
 
+use crate::Desk;
 use crate::api::{Call, Refusal};
-use crate::http::download;
+use crate::http::{download, redirect};
 use crate::model::Page;
+use crate::pages::who;
 use lambda_http::{Body, Response};
 use maud::{Markup, html};
 use serde::de::DeserializeOwned;
@@ -33,12 +35,17 @@ pub fn hint(what: &str) -> Markup {
     }
 }
 
-/// A list page by page, as far as it goes into one file; and whether that is all of it. `request` asks for the page at a cursor.
-async fn gather<'a, T: DeserializeOwned>(request: impl Fn(&str) -> Result<Call<'a>, Refusal>) -> Result<(Vec<T>, bool), Refusal> {
+/// A list page by page, as far as it goes into one file; and whether that is all of it. `request` asks for the page at a cursor, of
+/// the partner that is meant.
+async fn gather<'a, T: DeserializeOwned>(
+    desk: &Desk<'_>,
+    request: impl Fn(&str, &str) -> Result<Call<'a>, Refusal>,
+) -> Result<(Vec<T>, bool), Refusal> {
     let begun = Instant::now();
+    let partner = who::meant(desk, desk.visit.query.text(who::NAME)).await?;
     let (mut items, mut cursor) = (Vec::new(), String::new());
     loop {
-        let page: Page<T> = request(&cursor)?.send().await?;
+        let page: Page<T> = request(&partner, &cursor)?.send().await?;
         items.extend(page.items);
         match page.next_cursor {
             None => return Ok((items, true)),
@@ -48,14 +55,21 @@ async fn gather<'a, T: DeserializeOwned>(request: impl Fn(&str) -> Result<Call<'
     }
 }
 
-/// A list as a file whose name says whether it was cut: the columns by their names, and what of an item stands in each.
+/// A list as a file whose name says whether it was cut: the columns by their names, and what of an item stands in each. Where a filter
+/// is refused, the list's own page says so, beside its field.
 pub async fn export<'a, T: DeserializeOwned>(
+    desk: &Desk<'_>,
     name: &str,
     columns: &[&'static str],
-    request: impl Fn(&str) -> Result<Call<'a>, Refusal>,
+    request: impl Fn(&str, &str) -> Result<Call<'a>, Refusal>,
     cell: fn(&str, &T) -> String,
 ) -> Result<Response<Body>, Refusal> {
-    let (items, whole) = gather(request).await?;
+    let (items, whole) = match gather(desk, request).await {
+        Err(refusal) if refusal.is_about_input() => {
+            return Ok(redirect(&format!("/console/{name}?{}", desk.visit.query.with(&[]))));
+        }
+        gathered => gathered?,
+    };
     let lines = items.iter().map(|item| columns.iter().map(|column| cell(column, item)).collect());
     let file = write(columns, lines);
     let name = if whole { format!("{name}.csv") } else { format!("{name}-first-{}.csv", items.len()) };

@@ -6,23 +6,26 @@ use crate::http::Form;
 use crate::session::random_key;
 use lambda_http::{Body, Response};
 use maud::{Markup, Render, html};
+use std::cell::OnceCell;
 
-/// A form that was sent and refused.
+/// A form that was sent and comes back, as it was filled in.
 #[derive(Clone, Copy, Debug)]
 pub struct Attempt<'a> {
     /// Which form of the page.
     pub form: &'a str,
     /// What was typed.
     pub values: &'a Form,
-    /// Why it was refused.
-    pub refusal: &'a Refusal,
+    /// Why it was refused; nothing where it only asked to be shown something else in it.
+    pub refusal: Option<&'a Refusal>,
 }
 
 /// The fields of one form of a page.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Fields<'a> {
     name: &'a str,
     attempt: Option<Attempt<'a>>,
+    /// Why it was refused, by the label of the field that it was refused for: known once that field is made.
+    said: OnceCell<String>,
 }
 
 impl Desk<'_> {
@@ -35,7 +38,9 @@ impl Desk<'_> {
         page: impl AsyncFnOnce(Attempt<'_>) -> Result<Response<Body>, Refusal>,
     ) -> Result<Response<Body>, Refusal> {
         match asked.await {
-            Err(refusal) if refusal.is_about_input() => page(Attempt { form, values: self.form(), refusal: &refusal }).await,
+            Err(refusal) if refusal.is_about_input() => {
+                page(Attempt { form, values: self.form(), refusal: Some(&refusal) }).await
+            }
             outcome => outcome,
         }
     }
@@ -69,17 +74,21 @@ enum Kind<'a> {
 impl<'a> Fields<'a> {
     /// Fields of the form with this name, filled in as they were if it was refused.
     pub fn new(name: &'a str, attempt: Option<Attempt<'a>>) -> Self {
-        Self { name, attempt: attempt.filter(|attempt| attempt.form == name) }
+        Self { name, attempt: attempt.filter(|attempt| attempt.form == name), said: OnceCell::new() }
     }
 
     /// Whether this form was just refused.
     pub fn was_refused(&self) -> bool {
-        self.attempt.is_some()
+        self.refusal().is_some()
     }
 
     /// Whether it was refused for a reason that has this code.
     pub fn was_refused_as(&self, code: &str) -> bool {
-        self.attempt.is_some_and(|attempt| attempt.refusal.code == code)
+        self.refusal().is_some_and(|refusal| refusal.code == code)
+    }
+
+    fn refusal(&self) -> Option<&'a Refusal> {
+        self.attempt?.refusal
     }
 
     /// What was typed into a field before, if the form was refused.
@@ -92,11 +101,18 @@ impl<'a> Fields<'a> {
         self.attempt.map_or(at_first, |attempt| attempt.values.all(name).any(|ticked| ticked == value))
     }
 
+    /// What is wrong with a field, if the form was refused for it, by the label that it has for people.
+    pub fn wrong(&self, name: &str, label: &str) -> Option<String> {
+        let said = self.refusal()?.said_of(name, label)?;
+        Some(self.said.get_or_init(|| said).clone())
+    }
+
+    /// Why the form was refused; it is asked for once all fields are made.
+    fn why(&self, refusal: &Refusal) -> String {
+        self.said.get().cloned().unwrap_or_else(|| refusal.said())
+    }
+
     fn field(&self, name: &'a str, label: &'a str, kind: Kind<'a>) -> Field<'a> {
-        let refusal = self.attempt.map(|attempt| attempt.refusal);
-        let about =
-            |field: &&String| field.as_str() == name || field.strip_prefix(name).is_some_and(|rest| rest.starts_with(['.', '[']));
-        let error = refusal.filter(|refusal| refusal.field.as_ref().is_some_and(|field| about(&field)));
         Field {
             id: format!("{}-{name}", self.name),
             name,
@@ -105,7 +121,7 @@ impl<'a> Fields<'a> {
             value: self.typed(name).unwrap_or_default().to_owned(),
             was_sent: self.attempt.is_some_and(|attempt| attempt.values.has(name)),
             hint: "",
-            error: error.map(|refusal| refusal.detail.clone()),
+            error: self.wrong(name, label),
             required: false,
             width: "",
             list: None,
@@ -135,13 +151,29 @@ impl<'a> Fields<'a> {
     /// A postal address.
     pub fn address(&self, name: &'a str, names: &'a [String; 5], known: Option<&crate::model::Address>) -> Markup {
         let known = known.cloned().unwrap_or_default();
+        let whole = self.refusal().is_some_and(|refusal| refusal.field.as_deref() == Some(name));
+        let wrong = if whole { self.wrong(name, "Postal address") } else { None };
         html! {
+            @if let Some(wrong) = &wrong { p.error { (wrong) } }
             div.fields data-part=(name) {
                 (self.area(&names[0], "Street and number").value(&known.lines.join("\n")).hint("up to three lines"))
                 (self.text(&names[1], "Postal code").value(known.postal_code.as_deref().unwrap_or_default()).width("short"))
                 (self.text(&names[2], "City").value(&known.city))
                 (self.text(&names[3], "Region").value(known.region.as_deref().unwrap_or_default()))
                 (self.text(&names[4], "Country").value(&known.country).hint("two letters, such as ES").width("short"))
+            }
+        }
+    }
+
+    /// The boxes of one field, under its name.
+    pub fn boxes(&self, name: &str, legend: &str, boxes: &Markup) -> Markup {
+        let id = format!("{}-{name}-error", self.name);
+        let wrong = self.wrong(name, legend);
+        html! {
+            fieldset aria-describedby=[wrong.as_ref().map(|_| &id)] {
+                legend { (legend) }
+                (boxes)
+                @if let Some(wrong) = &wrong { p.error #(id) { (wrong) } }
             }
         }
     }
@@ -166,12 +198,26 @@ impl<'a> Fields<'a> {
     pub fn form_with(&self, desk: &Desk<'_>, action: &str, content: &Markup, buttons: &Markup) -> Markup {
         html! {
             form #(self.name) method="post" action=(action) {
-                @if let Some(attempt) = self.attempt { (refused(attempt.refusal)) }
+                (self.refused())
                 input type="hidden" name="token" value=(desk.signed_in.token);
                 // Sent twice, as by a second click, it is the same request.
                 input type="hidden" name="key" value=(random_key());
                 (content)
                 div.buttons { (buttons) }
+            }
+        }
+    }
+
+    /// What stands at the head of the form if it was refused.
+    pub fn refused(&self) -> Markup {
+        html! { @if let Some(refusal) = self.refusal() { (refused(&self.why(refusal))) } }
+    }
+
+    /// What stands in place of a list whose filters were refused.
+    pub fn not_shown(&self) -> Markup {
+        html! {
+            @if let Some(refusal) = self.refusal() {
+                div.refused role="alert" { strong { "Nothing is shown. " } (self.why(refusal)) }
             }
         }
     }
@@ -182,14 +228,9 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// Why a list is not shown.
-pub fn not_shown(refusal: &Refusal) -> Markup {
-    html! { div.refused role="alert" { strong { "Nothing is shown. " } (refusal.detail) } }
-}
-
-/// What was refused, and why.
-pub fn refused(refusal: &Refusal) -> Markup {
-    html! { div.refused role="alert" { strong { "Not done. " } (refusal.detail) } }
+/// That something was not done, and why.
+pub fn refused(why: &str) -> Markup {
+    html! { div.refused role="alert" { strong { "Not done. " } (why) } }
 }
 
 impl Field<'_> {
@@ -284,7 +325,7 @@ mod tests {
     #[test]
     fn a_refused_form_comes_back_as_it_was_sent() {
         let (values, refusal) = (Form::urlencoded("dataMb=&days=0"), Refusal::about("days", "must be 1 or more"));
-        let attempt = Attempt { form: "plan", values: &values, refusal: &refusal };
+        let attempt = Attempt { form: "plan", values: &values, refusal: Some(&refusal) };
         let fields = Fields::new("plan", Some(attempt));
         assert_eq!(fields.text("dataMb", "Data").value("3072").value, "", "what was emptied");
         assert_eq!(fields.text("days", "Days").value("15").value, "0");

@@ -4,13 +4,13 @@ use crate::Desk;
 use crate::api::Refusal;
 use crate::assets::Asset;
 use crate::forms::Attempt;
-use crate::http::{Visit, encoded, page, redirect};
+use crate::http::{self, Form, Visit, encoded, page, redirect};
 use crate::model::Waiting;
 use crate::session::SignedIn;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use lambda_http::http::StatusCode;
 use lambda_http::http::header::{HeaderValue, SET_COOKIE};
+use lambda_http::http::{Method, StatusCode};
 use lambda_http::{Body, Response};
 use maud::{DOCTYPE, Markup, html};
 
@@ -32,6 +32,17 @@ pub enum Section {
 impl Section {
     const ALL: [Self; 5] = [Self::Orders, Self::Sims, Self::Inventory, Self::Subscribers, Self::Settings];
 
+    /// The one that a page belongs to, by its path below `/console`.
+    fn of(path: &[String]) -> Self {
+        match path.first().map(String::as_str) {
+            Some("sims" | "sims.csv") => Self::Sims,
+            Some("inventory") => Self::Inventory,
+            Some("subscribers" | "lines") => Self::Subscribers,
+            Some("settings") => Self::Settings,
+            _ => Self::Orders,
+        }
+    }
+
     fn entry(self) -> (&'static str, &'static str) {
         match self {
             Self::Orders => ("Orders", "/console/orders"),
@@ -51,7 +62,7 @@ impl Desk<'_> {
 
     /// A page with forms, of which one may come back: what it asked for was refused, as the status says to whoever is no person.
     pub async fn page_of(&self, attempt: Option<Attempt<'_>>, section: Section, title: &str, content: Markup) -> Response<Body> {
-        let status = attempt.map_or(StatusCode::OK, |_| StatusCode::UNPROCESSABLE_ENTITY);
+        let status = attempt.and_then(|attempt| attempt.refusal).map_or(StatusCode::OK, |_| StatusCode::UNPROCESSABLE_ENTITY);
         self.page_with(status, section, title, content).await
     }
 
@@ -65,6 +76,12 @@ impl Desk<'_> {
     /// What waits for a manager; nothing where that cannot be told now, since no page should fail for it.
     pub async fn waiting(&self) -> Option<&Waiting> {
         self.waiting.get_or_init(async || self.api.call("GET /v1/attention").send().await.ok()).await.as_ref()
+    }
+
+    /// A page that says why there is no other.
+    pub async fn failure(&self, refusal: &Refusal) -> Response<Body> {
+        let waiting = if self.visit.partial { None } else { self.waiting().await };
+        failure(Some((self.visit, self.signed_in, waiting)), refusal)
     }
 
     /// The badge alone, which the script asks for again now and then.
@@ -81,8 +98,8 @@ impl Desk<'_> {
     }
 }
 
-/// A page that says why there is no other.
-pub fn failure(whose: Option<(&Visit, &SignedIn)>, refusal: &Refusal) -> Response<Body> {
+/// A page that says why there is no other, and leads back.
+pub fn failure(whose: Option<(&Visit, &SignedIn, Option<&Waiting>)>, refusal: &Refusal) -> Response<Body> {
     let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let title = match refusal.status {
         404 => "There is nothing here",
@@ -90,17 +107,21 @@ pub fn failure(whose: Option<(&Visit, &SignedIn)>, refusal: &Refusal) -> Respons
         500.. => "That did not work",
         _ => "That cannot be shown",
     };
+    let section = whose.map_or(Section::Orders, |(visit, ..)| Section::of(&visit.path));
+    let (name, home) = section.entry();
+    let asked = whose.filter(|(visit, ..)| visit.method == Method::GET && visit.query.iter().next().is_some());
     let content = html! {
         div.blank {
             h1 { (title) }
-            p { (refusal.detail) }
-            p { a.button href="/console/orders" { "To the orders" } }
+            p { (refusal.said()) }
+            @if let Some((visit, ..)) = asked.filter(|_| refusal.is_about_input()) {
+                p { a.button href=(http::path(&visit.path, &Form::default())) { "The same page from its beginning" } }
+            }
+            p { a.button.plain href=(home) { "To " (name) } }
         }
     };
     match whose {
-        Some((visit, signed_in)) => {
-            Frame { visit, signed_in, section: Section::Orders, waiting: None }.around(status, title, &content)
-        }
+        Some((visit, signed_in, waiting)) => Frame { visit, signed_in, section, waiting }.around(status, title, &content),
         None => page(status, bare(title, &content)),
     }
 }

@@ -96,13 +96,11 @@ impl App {
             return assets::serve(name).unwrap_or_else(|refusal| frame::failure(None, &refusal));
         }
         let signed_in = self.signed_in(visit);
-        let answer =
-            if length > http::MAX_FORM { Err(Refusal::too_large()) } else { self.answer(visit, &path, signed_in.as_ref()).await };
-        match answer {
+        match self.answer(visit, &path, signed_in.as_ref(), length).await {
             Ok(response) => response,
             // The key was ended, or the session is over.
             Err(refusal) if refusal.status == StatusCode::UNAUTHORIZED => self.to_sign_in(visit),
-            Err(refusal) => frame::failure(signed_in.as_ref().map(|signed_in| (visit, signed_in)), &refusal),
+            Err(refusal) => frame::failure(signed_in.as_ref().map(|signed_in| (visit, signed_in, None)), &refusal),
         }
     }
 
@@ -110,7 +108,13 @@ impl App {
         self.signer.as_ref()?.read(visit.cookie(session::COOKIE)?, self.clock.now())
     }
 
-    async fn answer(&self, visit: &Visit, path: &[&str], signed_in: Option<&SignedIn>) -> Result<Response<Body>, Refusal> {
+    async fn answer(
+        &self,
+        visit: &Visit,
+        path: &[&str],
+        signed_in: Option<&SignedIn>,
+        length: usize,
+    ) -> Result<Response<Body>, Refusal> {
         let posted = visit.method == Method::POST;
         if posted && !visit.is_from_here() {
             return Err(Refusal::elsewhere());
@@ -120,6 +124,11 @@ impl App {
             return if posted { pages::sign_in::begin(self, visit, signer).await } else { Ok(pages::sign_in::show(visit, None)) };
         }
         let (Some(signed_in), Some(signer)) = (signed_in, &self.signer) else { return Ok(self.to_sign_in(visit)) };
+        let api = Api::new(&self.functions, signed_in.session.clone(), visit.context.clone());
+        let desk = Desk { visit, signed_in, api, now: self.clock.now(), waiting: OnceCell::new() };
+        if length > http::MAX_FORM {
+            return pages::too_large(&desk, path).await;
+        }
         if posted && !signer.is_token(signed_in, visit.form.text("token")) {
             return Err(Refusal::elsewhere());
         }
@@ -130,11 +139,13 @@ impl App {
             }
             return Ok(response);
         }
-        let api = Api::new(&self.functions, signed_in.session.clone(), visit.context.clone());
-        let desk = Desk { visit, signed_in, api, now: self.clock.now(), waiting: OnceCell::new() };
         let answer = pages::answer(&desk, path);
         // What each whole page shows is read beside what it is about.
-        if posted || visit.partial { answer.await } else { join(answer, desk.waiting()).await.0 }
+        let answer = if posted || visit.partial { answer.await } else { join(answer, desk.waiting()).await.0 };
+        match answer {
+            Err(refusal) if refusal.status != StatusCode::UNAUTHORIZED => Ok(desk.failure(&refusal).await),
+            answer => answer,
+        }
     }
 
     /// Asks who it is, and comes back to the page that was asked for.

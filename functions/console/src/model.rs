@@ -431,12 +431,29 @@ pub struct Level {
     pub history: Vec<DayLevel>,
 }
 
+impl Level {
+    /// Cards that came in and are neither for sale nor drawn: set aside, with their place in the queue still to come.
+    pub fn set_aside(&self) -> u64 {
+        self.added.saturating_sub(self.drawn).saturating_sub(self.available)
+    }
+}
+
 #[derive(Clone, Debug, Deserialize)]
 pub struct DayLevel {
     pub day: String,
     pub available: u64,
     pub added: u64,
     pub drawn: u64,
+}
+
+impl DayLevel {
+    /// How many more cards were set aside when this day ended than when the one before it did; unknown for the first of a pool
+    /// that had cards before its days were noted.
+    pub fn set_aside(&self, before: Option<&Self>) -> Option<i64> {
+        let begun = before.map_or(0, |before| before.available);
+        let more = (begun + self.added).cast_signed() - (self.drawn + self.available).cast_signed();
+        (before.is_some() || more >= 0).then_some(more)
+    }
 }
 
 /// An import, or what one would be.
@@ -487,6 +504,12 @@ pub struct Balance {
     pub amount: i64,
     pub alarm_level: i64,
     pub low: bool,
+}
+
+/// What came of a booking on a balance.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Booked {
+    pub balance: Money,
 }
 
 /// What moved on a balance.

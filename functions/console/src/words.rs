@@ -68,13 +68,15 @@ fn tone(name: &str) -> Tone {
     }
 }
 
-/// A name of the API's, such as `partial_unsubscribed`, as words.
+/// A name of the API's, such as `partial_unsubscribed` or `postalAddress`, as words.
 pub fn words(name: &str) -> String {
     let special = match name {
         "esim" => Some("eSIM"),
         "physical" => Some("SIM card"),
         "qr" => Some("QR code"),
         "n/a" => Some("n/a"),
+        "imsiProfile" => Some("IMSI profile"),
+        "addOnId" => Some("Add-on id"),
         "paygo" => Some("PAYGO"),
         "mobile_app" => Some("Mobile app"),
         "activate_subscription" => Some("New line"),
@@ -95,11 +97,31 @@ pub fn words(name: &str) -> String {
     if let Some(special) = special {
         return special.to_owned();
     }
-    let mut text = name.replace(['_', '-'], " ");
+    let mut text = String::with_capacity(name.len());
+    for character in name.chars() {
+        match character {
+            '_' | '-' => text.push(' '),
+            upper if upper.is_ascii_uppercase() => text.extend([' ', upper.to_ascii_lowercase()]),
+            other => text.push(other),
+        }
+    }
     if let Some(first) = text.get_mut(..1) {
         first.make_ascii_uppercase();
     }
     text
+}
+
+/// Why an order turned void, as a part of a sentence.
+pub fn void(reason: &str) -> String {
+    let why = match reason {
+        "not_paid_in_time" => "nobody paid in time",
+        "sold_out" => "the cards are sold out",
+        "insufficient_balance" => "the partner’s balance is too low",
+        "subscription_closed" => "its line takes no change any more",
+        "nothing_to_give" => "what the line entitles to was given before, or the partner has nothing left to give",
+        other => return words(other).to_lowercase(),
+    };
+    why.to_owned()
 }
 
 /// A state, as a coloured word.
@@ -149,7 +171,7 @@ mod tests {
     #[test]
     fn names_become_words() {
         assert_eq!(words("partial_unsubscribed"), "Partial unsubscribed");
-        assert_eq!(words("esim"), "eSIM");
+        assert_eq!((words("esim"), words("postalAddress")), ("eSIM".to_owned(), "Postal address".to_owned()));
         assert_eq!(words(""), "");
         assert_eq!((data(512), data(5120), data(1536)), ("512 MB".to_owned(), "5 GB".to_owned(), "1536 MB".to_owned()));
         assert_eq!(

@@ -11,12 +11,28 @@
       }
     }
   };
+  // On a phone a card of a long list begins with the little that tells it from the others.
+  const unfolding = (row) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "plain more";
+    const show = (whole) => {
+      row.classList.toggle("whole", whole);
+      button.setAttribute("aria-expanded", whole);
+      button.textContent = whole ? "Less" : "More";
+      button.setAttribute("aria-label", button.textContent + " of " + row.querySelector("th a")?.textContent);
+    };
+    button.addEventListener("click", () => show(!row.classList.contains("whole")));
+    show(false);
+    row.querySelector("th").append(button);
+  };
   // On a phone each row of a table is a card, in which every cell says what its column is.
   const label = (root) => {
     for (const table of root.querySelectorAll("table:not(.labelled)")) {
       const heads = [...table.querySelectorAll("thead th")].map((head) => head.firstChild?.textContent.replace(/[↑↓].*/, "").trim());
       for (const row of table.querySelectorAll("tbody tr")) {
         [...row.children].forEach((cell, index) => { cell.dataset.label = heads[index] ?? ""; });
+        if (row.querySelector("[data-more]")) unfolding(row);
       }
       table.classList.add("labelled");
     }

@@ -94,9 +94,10 @@ fn shipment(fields: &mut Fields, now: Timestamp) -> Result<Command, Problem> {
     let at = match fields.optional_text("shippedAt", 32)? {
         None => None,
         Some(text) => {
-            let at = text.parse::<Timestamp>().ok().filter(|at| *at <= now.plus_seconds(SKEW));
-            let at =
-                at.ok_or_else(|| Problem::invalid_field("shippedAt", "must be a time (RFC 3339) that is not in the future"))?;
+            let at: Timestamp = text.parse().map_err(|error| Problem::invalid_field("shippedAt", error))?;
+            if at > now.plus_seconds(SKEW) {
+                return Err(Problem::invalid_field("shippedAt", "must not be in the future"));
+            }
             Some(at.min(now))
         }
     };

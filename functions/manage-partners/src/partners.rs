@@ -42,7 +42,7 @@ impl App {
             PartnerMade::Now => self.shown(StatusCode::CREATED, &partner.partner_id).await,
             PartnerMade::Before(id) => Ok(replayed(self.shown(StatusCode::OK, &id).await?)),
             PartnerMade::KeyReused => Err(Problem::idempotency_key_reused()),
-            PartnerMade::Taken => Err(Problem::not_possible("partner_exists", "There is a partner with this partnerId already.")),
+            PartnerMade::Taken => Err(Problem::not_possible("partner_exists", "There is a partner with this id already.")),
         }
     }
 

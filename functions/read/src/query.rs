@@ -35,7 +35,7 @@ impl Parameters {
         let mut number = |name: &str| self.take(name, "must be a whole number, 0 or more", |text| text.parse().ok());
         let (least, most) = (number(least_name)?, number(most_name)?);
         if most.is_some_and(|most| least > Some(most)) {
-            return Err(Problem::invalid_field(most_name, format!("must not be below {least_name}")));
+            return Err(Problem::invalid_field(most_name, "must not be below the least that is asked for"));
         }
         Ok(Bounds { least, most })
     }

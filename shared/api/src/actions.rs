@@ -4,7 +4,7 @@
 use crate::gifts::gifts_of;
 use crate::refused::{Cancellation, kept, not_delivered, not_installed, refused, subscription_of_line, want_service};
 use crate::{ChangeRequest, Problem, visible_to};
-use futures_util::future::try_join;
+use futures_util::future::{join, try_join};
 use serde::Serialize;
 use simdock_domain::{
     Command, FormFactor, MailKind, Order, Recipient, Rejected, ServiceAsker, Shipment, Subscription, SubscriptionChange,
@@ -69,8 +69,10 @@ pub async fn subscription_actions(
     subscription: &Subscription,
 ) -> Result<Vec<ActionView>, Problem> {
     let now = store.clock().now();
-    let main = visible_to(principal, store.order(&subscription.main_order).await?)?;
-    let email = main.subscriber.email.clone();
+    let main = async { visible_to(principal, store.order(&subscription.main_order).await?) };
+    // On the heap, since each holds several requests under way.
+    let (main, gifts) = join(Box::pin(main), Box::pin(gifts_of(store, principal, subscription))).await;
+    let main = main?;
     let change = ChangeRequest::supposed(principal, subscription, main);
     let plan = change.current_plan(store).await?;
     let changing = |action, what| view(action, change.check(what, &plan, now));
@@ -78,7 +80,7 @@ pub async fn subscription_actions(
         let wanted = want_service(store, subscription, on, ServiceAsker::Partner).await;
         view(action, wanted.and_then(|next| next.map(|_| ()).ok_or_else(done)))
     };
-    let (gift, plan_ids) = match gifts_of(store, principal, subscription, &email).await {
+    let (gift, plan_ids) = match gifts {
         Ok(plan_ids) => (Ok(()), plan_ids),
         Err(problem) => (Err(problem), Vec::new()),
     };

@@ -118,8 +118,8 @@ pub async fn not_installed(store: &Store, order: &Order) -> Result<(), Problem> 
     for (_, sim) in store.current_sims(order).await? {
         if sim.profile.installed_at.is_some() {
             return Err(Problem::other_device(&format!(
-                "Card {} was installed and can be installed again on the same phone only. Say that it is for that one (samePhone); \
-                 for another phone swap the SIM.",
+                "Card {} was installed and can be installed again on the same phone only. Say that it is for that one; for another \
+                 phone swap the SIM.",
                 sim.iccid,
             )));
         }

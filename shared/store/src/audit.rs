@@ -6,6 +6,7 @@ use crate::stock::built;
 use crate::write::{SendError, Twice, send};
 use crate::{Page, PositionError, Store, StoreError, keys};
 use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
+use futures_util::future::try_join_all;
 use simdock_domain::{Action, Timestamp};
 use std::fmt;
 use std::str::FromStr;
@@ -16,6 +17,8 @@ pub const ADMINISTRATOR: &str = "administrator";
 const DAYS: i64 = 366;
 /// How many months without entries one page passes at most.
 const MOST_EMPTY: u32 = 40;
+/// How many months are looked at at once behind one without entries.
+const AHEAD: usize = 12;
 const DAY: i64 = 86_400;
 
 /// A change that is about to be made.
@@ -112,26 +115,37 @@ impl Store {
         let mut items = Vec::with_capacity(query.limit);
         let mut empty = 0;
         loop {
-            let more = self.audit_of_month(at, from, &before, query.limit + 1 - items.len()).await?;
-            empty = if more.is_empty() { empty + 1 } else { 0 };
-            for (key, entry) in more {
-                if items.len() == query.limit {
-                    let after = AuditPosition { key: before, at };
-                    return Ok(Page { items, next: Some(after) });
+            // A month without entries is seldom alone.
+            let mut months = vec![(at, before.clone())];
+            while empty > 0 && months.len() < AHEAD {
+                let month = keys::month_begin(months[months.len() - 1].0);
+                if month <= from {
+                    break;
                 }
-                at = entry.at;
-                before = key;
-                items.push(entry);
+                months.push(before_month(month));
             }
-            let month = keys::month_begin(at);
-            if month <= from {
-                return Ok(Page { items, next: None });
-            }
-            at = month.plus_seconds(-1);
-            // Sorts behind every entry of the month before, and before all of this one.
-            before = month.to_string();
-            if empty == MOST_EMPTY {
-                return Ok(Page { items, next: Some(AuditPosition { key: before, at: month }) });
+            let wanted = query.limit + 1 - items.len();
+            let looked = months.iter().map(|(at, before)| self.audit_of_month(*at, from, before, wanted));
+            for ((of, behind), more) in months.iter().zip(try_join_all(looked).await?) {
+                (at, before) = (*of, behind.clone());
+                empty = if more.is_empty() { empty + 1 } else { 0 };
+                for (key, entry) in more {
+                    if items.len() == query.limit {
+                        let after = AuditPosition { key: before, at };
+                        return Ok(Page { items, next: Some(after) });
+                    }
+                    at = entry.at;
+                    before = key;
+                    items.push(entry);
+                }
+                let month = keys::month_begin(at);
+                if month <= from {
+                    return Ok(Page { items, next: None });
+                }
+                (at, before) = before_month(month);
+                if empty == MOST_EMPTY {
+                    return Ok(Page { items, next: Some(AuditPosition { key: before, at: month }) });
+                }
             }
         }
     }
@@ -178,6 +192,11 @@ impl Store {
             }
         }
     }
+}
+
+/// The last second before a month begins, and a sort key behind every entry of the month before, and before all of this one.
+fn before_month(month: Timestamp) -> (Timestamp, String) {
+    (month.plus_seconds(-1), month.to_string())
 }
 
 fn entry(item: &Item) -> Result<AuditEntry, StoreError> {

@@ -3,7 +3,7 @@
 use crate::item::{Item, text, text_of};
 use crate::write::{SendError, Twice, send};
 use crate::{Store, StoreError, keys};
-use futures_util::future::try_join;
+use futures_util::future::{try_join, try_join_all};
 use simdock_domain::{EmailAddress, Iccid, Order, OrderNum, OrderType, Status, Subscription, Timestamp};
 use std::fmt;
 use std::str::FromStr;
@@ -68,9 +68,13 @@ const DAYS: i64 = 31;
 /// How many items one request to DynamoDB reads at most, which is what `BatchGetItem` allows.
 const PAGE: usize = 100;
 /// How many times one page of a list reads orders at most, so that a filter that few pass does not read all there are.
-const MOST_READS: u32 = 10;
+const MOST_READS: usize = 10;
 /// How many days without orders one page of a list passes at most.
 const MOST_EMPTY: u32 = 40;
+/// How many days are looked at at once behind one without orders.
+const AHEAD: usize = 16;
+/// How many hundreds of orders a filter looks through at once, once it was seen that few pass.
+const HUNDREDS: usize = 4;
 const DAY: i64 = 86_400;
 
 /// Which index leads to what is asked for.
@@ -237,6 +241,23 @@ impl ListQuery {
     }
 }
 
+impl ListQuery {
+    /// The parts of the list behind a place, as far as they follow upon each other, and at most so many.
+    fn stretches(&self, place: Option<&Position>, now: Timestamp, most: usize) -> Vec<Stretch> {
+        let mut stretches: Vec<Stretch> = Vec::new();
+        let mut place = place.cloned();
+        while stretches.len() < most {
+            let Some(stretch) = self.stretch(place.as_ref(), now) else { break };
+            place.clone_from(&stretch.beyond);
+            stretches.push(stretch);
+            if place.is_none() {
+                break;
+            }
+        }
+        stretches
+    }
+}
+
 impl Stretch {
     /// The key to start behind, as DynamoDB wants it.
     fn start_key(&self) -> Option<Item> {
@@ -259,33 +280,42 @@ impl Store {
         let mut place = query.after.clone();
         let (mut reads, mut empty) = (0, 0);
         loop {
-            let Some(stretch) = query.stretch(place.as_ref(), now) else { return Ok(Page { items: orders, next: None }) };
+            // A day without orders is seldom alone.
+            let stretches = query.stretches(place.as_ref(), now, if empty == 0 { 1 } else { AHEAD });
+            if stretches.is_empty() {
+                return Ok(Page { items: orders, next: None });
+            }
             // Of what a filter has to look through, many may pass: the first look is a short one.
             let wanted = match (query.is_exact(), reads) {
                 (true, _) => query.limit - orders.len(),
-                (false, 0) => 2 * query.limit,
-                (false, _) => PAGE,
+                (false, 0) => (2 * query.limit).min(PAGE),
+                (false, _) => HUNDREDS * PAGE,
             };
-            let (nums, more) = self.nums(&stretch, wanted.min(PAGE), query.oldest_first).await?;
-            place.clone_from(&stretch.beyond);
-            if nums.is_empty() {
-                empty += 1;
-            } else {
-                reads += 1;
-                let found = self.orders_in_sequence(&nums).await?;
-                if let Some(last) = found.last().filter(|_| more) {
-                    place = Some(query.behind(last));
-                }
-                for order in found.into_iter().filter(|order| query.admits(order, now)) {
-                    if orders.len() == query.limit {
-                        let next = orders.last().map(|last| query.behind(last));
-                        return Ok(Page { items: orders, next });
+            let looked = stretches.iter().map(|stretch| self.nums(stretch, wanted, query.oldest_first));
+            for (stretch, (nums, more)) in stretches.iter().zip(try_join_all(looked).await?) {
+                place.clone_from(&stretch.beyond);
+                if nums.is_empty() {
+                    empty += 1;
+                } else {
+                    reads += nums.len().div_ceil(PAGE);
+                    let found = self.orders_in_sequence(&nums).await?;
+                    if let Some(last) = found.last().filter(|_| more) {
+                        place = Some(query.behind(last));
                     }
-                    orders.push(order);
+                    for order in found.into_iter().filter(|order| query.admits(order, now)) {
+                        if orders.len() == query.limit {
+                            let next = orders.last().map(|last| query.behind(last));
+                            return Ok(Page { items: orders, next });
+                        }
+                        orders.push(order);
+                    }
                 }
-            }
-            if place.is_none() || orders.len() == query.limit || reads == MOST_READS || empty == MOST_EMPTY {
-                return Ok(Page { items: orders, next: place });
+                if place.is_none() || orders.len() == query.limit || reads >= MOST_READS || empty == MOST_EMPTY {
+                    return Ok(Page { items: orders, next: place });
+                }
+                if more {
+                    break;
+                }
             }
         }
     }
@@ -316,9 +346,9 @@ impl Store {
         Ok((answer.items().iter().map(num).collect::<Result<_, _>>()?, answer.last_evaluated_key.is_some()))
     }
 
-    /// Up to 100 orders, in the sequence of their numbers.
+    /// Orders, in the sequence of their numbers.
     async fn orders_in_sequence(&self, nums: &[OrderNum]) -> Result<Vec<Order>, StoreError> {
-        let mut orders = self.orders(nums).await?;
+        let mut orders = try_join_all(nums.chunks(PAGE).map(|hundred| self.orders(hundred))).await?.concat();
         orders.sort_by_key(|order| nums.iter().position(|num| *num == order.num));
         Ok(orders)
     }

@@ -4,9 +4,13 @@ use crate::stock::built;
 use crate::write::{SendError, TransactError, Twice, send};
 use crate::{Conflict, Store, StoreError, keys};
 use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
+use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
 use simdock_domain::{Action, Plan};
 use std::sync::Arc;
+
+/// How many plans are read at once.
+const AT_ONCE: usize = 16;
 
 /// An operator that issues cards.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,9 +79,11 @@ impl Store {
 
     /// Every plan, in the version that is sold now.
     pub async fn plans(&self) -> Result<Vec<Arc<Plan>>, StoreError> {
-        let mut plans = Vec::new();
-        for entry in self.query_all(&self.tables.plans, keys::PLANS, None).await? {
-            plans.push(self.plan_version(text_of(&entry, "sk")?, version(&entry)?).await?);
+        let entries = self.query_all(&self.tables.plans, keys::PLANS, None).await?;
+        let plan = async |entry: &Item| self.plan_version(text_of(entry, "sk")?, version(entry)?).await;
+        let mut plans = Vec::with_capacity(entries.len());
+        for some in entries.chunks(AT_ONCE) {
+            plans.extend(try_join_all(some.iter().map(plan)).await?);
         }
         Ok(plans)
     }

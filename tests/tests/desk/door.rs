@@ -6,7 +6,7 @@ use crate::shop::{apart, at_the_desk};
 use hyper::Method;
 
 /// The cookie and the form token of a session that a client without a browser began.
-async fn session(site: &Site) -> (String, String) {
+pub async fn session(site: &Site) -> (String, String) {
     let key = &site.stack.keys().manager_key;
     let answer = sign_in(site, key).await;
     assert_eq!(answer.status, 303);
@@ -274,8 +274,18 @@ fn everything_works_without_a_script() {
         browser.fill("#create", "planId", "eu-5gb-30d").await;
         browser.fill("#create", "subscriber.email", "quiet@example.com").await;
         browser.fill("#create", "subscriber.name", "Quinn").await;
-        browser.fill("#create", "partnerId", "demo-travel").await;
-        browser.press("#create button[type=submit]").await;
+        // The plans of a partner are asked for by a button, and the rest of the form stays as it was.
+        assert!(browser.has("#create [name=planId] option[value='nordic-2gb-14d']").await);
+        browser.fill("#create", "partnerId", "Demo Travel").await;
+        browser.fill("#create", "lineName", "Quiet place").await;
+        browser.press("#create button[value=plans]").await;
+        assert!(browser.url().await.ends_with("/console/orders") && !browser.has("#create .refused").await);
+        assert!(!browser.has("#create [name=planId] option[value='nordic-2gb-14d']").await, "not this partner's");
+        for (name, value) in [("planId", "eu-5gb-30d"), ("subscriber.name", "Quinn"), ("lineName", "Quiet place")] {
+            assert_eq!(browser.find(&format!("#create [name='{name}']")).await.value().await.unwrap(), value);
+        }
+        browser.picture("create-without-script-1280").await;
+        browser.press("#create > .buttons button").await;
         browser.shows("The order was made and paid.").await;
         // No script told the time in another way.
         assert!(browser.text().await.contains("UTC"));
@@ -315,7 +325,7 @@ fn a_form_that_is_sent_twice_does_one_thing() {
             assert_eq!((made.status, made.header("location")), (303, Some("/console/settings/partners/twice-travel")));
         }
         let another = send("/console/settings/partners", "key=other-form&partnerId=twice-travel&display=Twice").await;
-        assert!(another.status == 422 && another.text().contains("There is a partner with this partnerId already."));
+        assert!(another.status == 422 && another.text().contains("There is a partner with this id already."));
         // A mail, sent again after it went out.
         let (order, _) = desk.line("twice@example.com").await;
         let path = format!("/console/orders/{}/resend_qr", num(&order));

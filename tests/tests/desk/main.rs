@@ -8,6 +8,7 @@
 #[path = "../api/mod.rs"]
 mod api;
 mod browser;
+mod calls;
 mod door;
 mod driver;
 mod lines;
@@ -20,3 +21,4 @@ mod shop;
 mod sims;
 mod stock;
 mod table;
+mod ways;

@@ -22,7 +22,7 @@ fn an_order_is_created_shipped_and_noted() {
         browser.fill("#create", "subscriber.name", "Pia Post").await;
         browser.fill("#create", "partnerId", "demo-travel").await;
         browser.press("#create button[type=submit]").await;
-        browser.shows("subscriber.postalAddress").await;
+        browser.shows("“Postal address” is required.").await;
         assert_eq!(browser.find("[name='subscriber.email']").await.value().await.unwrap(), "post@example.com");
         browser.fill("#create", "subscriber.postalAddress.lines", "Calle Mayor 1").await;
         browser.fill("#create", "subscriber.postalAddress.city", "Madrid").await;

@@ -112,6 +112,49 @@ fn every_page_is_seen_and_can_be_used_by_all() {
 }
 
 #[test]
+fn what_is_long_or_many_fits_its_page() {
+    at_the_desk(async |desk| {
+        let (browser, site) = (&desk.browser, &desk.site);
+        // The longest mail address that there may be, on each page that has one in its head.
+        let long = format!("{}@{}.{}.example.com", "x".repeat(64), "y".repeat(63), "z".repeat(63));
+        let mut draft = by_post();
+        (draft["planId"], draft["formFactor"]) = ("eu-5gb-30d".into(), "esim".into());
+        (draft["subscriber"]["email"], draft["subscriber"]["name"]) = (long.clone().into(), "w".repeat(100).into());
+        (draft["lineName"], draft["sendEmail"]) = ("v".repeat(64).into(), false.into());
+        let order = site.order(&draft).await;
+        let order = site.until(&order, "done", |order| order["fulfilment"] == "completed").await;
+        let line = order["cards"][0]["subscriptionId"].as_str().unwrap();
+        for (name, path) in [
+            ("long-order", format!("/console/orders/{}", num(&order))),
+            ("long-subscriber", format!("/console/subscribers?email={long}")),
+            ("long-line", format!("/console/lines/{line}")),
+            ("long-orders", format!("/console/orders?email={long}")),
+            ("long-line-new", format!("/console/subscribers/line?email={long}")),
+        ] {
+            for width in [1280, 390] {
+                browser.width(width).await;
+                desk.open(&path).await;
+                let wider = "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
+                assert_eq!(browser.web.execute(wider).await.unwrap(), 0, "{name} at {width}");
+                browser.picture(&format!("{name}-{width}")).await;
+            }
+        }
+        browser.width(1280).await;
+        // As many cards as an order can have, with all their codes.
+        let file = crate::api::csv(900, 50);
+        let import = site.post("/v1/inventory/imports?operator=meridian&imsiProfile=7").by(By::Manager).csv(file);
+        import.send().await.expect(201);
+        draft["count"] = 50.into();
+        let order = site.order(&draft).await;
+        site.until(&order, "done", |order| order["fulfilment"] == "completed").await;
+        let page = desk.post(&format!("/console/orders/{}/code", num(&order)), "").await;
+        let text = page.text();
+        assert!(page.status == 200 && page.body.len() < LARGEST, "{} bytes", page.body.len());
+        assert_eq!((text.matches("alt=\"QR code").count(), text.matches(">LPA:1$").count()), (10, 50));
+    });
+}
+
+#[test]
 fn pages_are_small_and_quick() {
     at_the_desk(async |desk| {
         let cookie = desk.browser.web.cookie("simdock-session").await.unwrap();

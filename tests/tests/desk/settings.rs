@@ -35,11 +35,34 @@ fn a_balance_is_credited_and_a_plan_changed() {
     at_the_desk(async |desk| {
         let browser = &desk.browser;
         desk.open("/console/settings/partners/other-travel").await;
-        browser.send("credit", &[("amount", "12.345"), ("currency", "EUR"), ("note", "invoice 7")]).await;
-        browser.shows("The amount must be a number").await;
-        browser.send("credit", &[("amount", "250.00")]).await;
-        browser.shows("It is on the balance and in the ledger.").await;
-        browser.shows("250.00 EUR").await;
+        browser.send("credit", &[("amount.amount", "12.345"), ("amount.currency", "EUR"), ("note", "invoice 7")]).await;
+        browser.shows("“Amount” must be a number from 0 to").await;
+        // What would come of it is shown before it is done, whichever way the money goes.
+        let balance = async || {
+            let partner = desk.site.get("/v1/partners/other-travel").by(api::By::Manager).send().await.expect(200);
+            let balances = partner["balances"].as_array().unwrap();
+            balances.iter().find(|balance| balance["currency"] == "EUR").map_or(0, |balance| balance["amount"].as_i64().unwrap())
+        };
+        let before = balance().await;
+        let now = |minor: i64| format!("{}.{:02} EUR", minor / 100, minor % 100);
+        for (way, moved, said, done) in [
+            ("credit", 25_000_i64, "250.00 EUR is put on the balance of", "250.00 EUR was put on the balance of"),
+            ("take_back", -5_000, "50.00 EUR is taken back from the balance of", "50.00 EUR was taken back from the balance of"),
+        ] {
+            let (from, amount) = (balance().await, format!("{}.00", moved.abs() / 100));
+            browser.send("credit", &[("way", way), ("amount.amount", &amount), ("note", "invoice 7")]).await;
+            browser.shows(said).await;
+            browser.shows(&format!("It is {} now, and {} then.", now(from), now(from + moved))).await;
+            assert_eq!(balance().await, from, "nothing moved yet");
+            browser.picture(&format!("partner-{way}-1280")).await;
+            browser.press("#credit button").await;
+            browser.shows(done).await;
+            browser.shows(&format!("It is {} now.", now(from + moved))).await;
+        }
+        assert_eq!(balance().await, before + 20_000);
+        browser.send("credit", &[("way", "take_back"), ("amount.amount", "9999999"), ("note", "too much")]).await;
+        browser.press("#credit button").await;
+        browser.shows("The balance would be below zero.").await;
         browser.shows("invoice 7").await;
 
         desk.open("/console/settings/plans/nordic-2gb-14d").await;
@@ -77,7 +100,7 @@ fn a_card_is_labelled_set_aside_and_restored() {
         browser.send("archive", &[]).await;
         browser.shows("The card was set aside.").await;
         browser.send("restore", &[]).await;
-        browser.shows("The card was restored.").await;
+        browser.shows("The card was restored: it goes back on sale.").await;
         desk.open("/console/inventory/sandbox.1.physical").await;
         browser.send("alarm", &[("alarmLevel", "50")]).await;
         browser.shows("Saved.").await;

@@ -79,7 +79,7 @@ fn each_column_has_a_filter() {
         assert_eq!(browser.find("[name=minDataLeftMb]").await.value().await.unwrap(), "10");
         browser.fill("form.filters", "maxDataLeftMb", "9").await;
         browser.press("form.filters button").await;
-        browser.shows("must not be below minDataLeftMb").await;
+        browser.shows("must not be below the least").await;
         browser.width(390).await;
         browser.picture("sims-filters-390").await;
         browser.width(1280).await;

@@ -27,3 +27,40 @@ fn a_file_is_judged_before_it_goes_in() {
         std::fs::remove_file(path).unwrap();
     });
 }
+
+#[test]
+fn numbers_of_a_pool_add_up_and_a_new_one_asks_for_its_alarm_level() {
+    at_the_desk(async |desk| {
+        let browser = &desk.browser;
+        desk.open("/console/inventory/import?operator=meridian&imsiProfile=fresh").await;
+        browser.fill("#import", "pasted", &csv(800, 4)).await;
+        browser.press("#import button").await;
+        browser.press("#commit button").await;
+        browser.shows("4 cards went into stock.").await;
+        browser.shows("No alarm level is set, so nobody is told when these run out:").await;
+        browser.picture("inventory-unwatched-1280").await;
+        browser.press(".alerts a[href='/console/inventory/meridian.fresh.esim#alarm']").await;
+        browser.shows("Set an alarm level").await;
+
+        // One leaves for good, one is set aside and still counted.
+        let card = async || {
+            desk.open("/console/sims?poolId=meridian.fresh.esim&status=blank").await;
+            browser.find("tbody a").await.text().await.unwrap()
+        };
+        let aside = card().await;
+        desk.open(&format!("/console/sims/{aside}")).await;
+        browser.send("archive", &[]).await;
+        desk.site.advance("PT2M").await;
+        let noted = async || {
+            desk.open("/console/inventory/meridian.fresh.esim").await;
+            let facts = browser.find("dl.facts").await.text().await.unwrap();
+            let days = browser.find("[aria-labelledby=history] tbody").await.text().await.unwrap_or_default();
+            (facts.contains("Set aside\n1\nAvailable\n3") && days.ends_with("4 0 1 3")).then_some(())
+        };
+        crate::api::eventually("the day's line", noted).await;
+        browser.picture("pool-aside-1280").await;
+        browser.send("alarm", &[("alarmLevel", "2")]).await;
+        browser.shows("Saved.").await;
+        assert!(!browser.has(".alerts").await);
+    });
+}

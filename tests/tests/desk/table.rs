@@ -52,7 +52,7 @@ fn orders_are_filtered_paged_and_exported() {
         browser.press("details.chooser button").await;
         browser.shows("Own ids").await;
         desk.open("/console/orders?status=99").await;
-        browser.shows("status must be a status code").await;
+        browser.shows("“Status” must be a status code").await;
 
         // None is those shown at first.
         desk.open("/console/orders").await;
@@ -124,6 +124,35 @@ fn days_are_those_of_who_looks() {
             assert_eq!(browser.text().await.contains(num(&order)), shown, "{chosen} {at}");
         }
         browser.zone("").await;
+    });
+}
+
+#[test]
+fn a_phone_shows_the_little_that_tells_orders_apart_and_unfolds_the_rest() {
+    at_the_desk(async |desk| {
+        let browser = &desk.browser;
+        let mut draft = by_post();
+        (draft["planId"], draft["formFactor"], draft["payment"]) = ("eu-5gb-30d".into(), "esim".into(), "card".into());
+        draft["subscriber"]["email"] = "a-rather-long-address@travel.example.com".into();
+        for _ in 0..25 {
+            desk.site.order(&draft).await;
+        }
+        browser.width(390).await;
+        desk.open("/console/orders").await;
+        browser.shows("25 orders").await;
+        let height = "return document.querySelector('table').offsetHeight / document.querySelectorAll('tbody tr').length";
+        let height = browser.web.execute(height).await.unwrap().as_f64().unwrap();
+        assert!(height < 180.0, "{height} pixels each");
+        let row = async || browser.find("tbody tr").await.text().await.unwrap();
+        assert!(row().await.contains("Unpaid") && !row().await.contains("demo-travel"), "{}", row().await);
+        browser.find("tbody button.more").await.click().await.unwrap();
+        assert!(row().await.contains("demo-travel"), "{}", row().await);
+        browser.picture("orders-unfolded-390").await;
+        browser.find("tbody button.more").await.click().await.unwrap();
+        assert!(!row().await.contains("demo-travel"));
+        browser.width(1280).await;
+        desk.open("/console/orders").await;
+        assert!(row().await.contains("Web"), "{}", row().await);
     });
 }
 

@@ -3,7 +3,7 @@
 use crate::api::{By, Site, list};
 use serde_json::Value;
 use simdock_domain::{Attention, OrderType, SimType, Status};
-use simdock_store::SimStatus;
+use simdock_store::{InSession, SimStatus};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -14,7 +14,8 @@ async fn missing(site: &Site) -> BTreeSet<String> {
     let types = OrderType::ALL.iter().map(|kind| ("orders?type", kind.name().to_owned()));
     let cards = SimStatus::ALL.iter().map(|status| ("sims?status", status.name().to_owned()));
     let card_types = SimType::ALL.iter().map(|kind| ("sims?simType", kind.name().to_owned()));
-    for (query, name) in orders.chain(types).chain(cards).chain(card_types) {
+    let sessions = InSession::ALL.iter().map(|session| ("sims?inSession", session.name().to_owned()));
+    for (query, name) in orders.chain(types).chain(cards).chain(card_types).chain(sessions) {
         let mut path = format!("/v1/{query}={name}&limit=100");
         loop {
             let page = site.get(&path).by(By::Manager).send().await.expect(200);

@@ -48,6 +48,16 @@ pub fn in_file(visit: &Visit, table: &str, all: &[Column]) -> Vec<&'static str> 
     columns.into_iter().flat_map(|column| column.fields).copied().collect()
 }
 
+/// What a phone shows of a row at first; all else unfolds.
+const BRIEF: [&str; 8] = ["status", "plan", "price", "subscriber", "created", "user", "left", "days"];
+
+impl Column {
+    /// Whether a phone unfolds it only on demand.
+    pub fn unfolds(&self) -> bool {
+        !BRIEF.contains(&self.id)
+    }
+}
+
 /// The form that chooses.
 pub fn chooser(desk: &Desk<'_>, table: &str, all: &[Column]) -> Markup {
     let chosen = chosen(desk.visit, table, all);

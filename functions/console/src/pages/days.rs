@@ -13,7 +13,12 @@ const ZONES: std::ops::RangeInclusive<i64> = -12 * 60..=14 * 60;
 
 /// When the days begin and end that were asked for, as the API takes it: `from`, and `to`, which is not a part of them; empty for none.
 pub fn asked_for(query: &Form) -> Result<[(&'static str, String); 2], Refusal> {
-    Ok([("from", midnight(query, "from", 0)?), ("to", midnight(query, "to", 1)?)])
+    let (from, until) = (midnight(query, "from", 0)?, midnight(query, "to", 1)?);
+    // Both are in one form, in which what is later is greater.
+    if !from.is_empty() && !until.is_empty() && until <= from {
+        return Err(Refusal::about("to", "to must not be before “From”."));
+    }
+    Ok([("from", from), ("to", until)])
 }
 
 /// Whether any were.

@@ -54,23 +54,26 @@ fn options(fields: &Fields<'_>, from: &Form) -> Markup {
 
 fn form(desk: &Desk<'_>, attempt: Option<Attempt<'_>>) -> Markup {
     let fields = Fields::new("import", attempt);
-    let invalid = attempt.filter(|attempt| attempt.refusal.field.as_deref() == Some("file"));
+    let wrong = fields.wrong("file", "CSV file");
+    let described = if wrong.is_some() { "import-file-hint import-file-error" } else { "import-file-hint" };
+    let options = options(&fields, &desk.visit.query);
     html! {
         form #import method="post" action="/console/inventory/import" enctype="multipart/form-data" {
-            @if let Some(attempt) = attempt { (crate::forms::refused(attempt.refusal)) }
+            (fields.refused())
             input type="hidden" name="token" value=(desk.signed_in.token);
             fieldset {
                 legend { "File" }
                 div.field.long {
                     label for="import-file" { "CSV file" }
-                    input #import-file type="file" name="file" accept=".csv,text/csv" aria-describedby="import-file-hint"
-                        aria-invalid=[invalid.map(|_| "true")];
+                    input #import-file type="file" name="file" accept=".csv,text/csv" aria-describedby=(described)
+                        aria-invalid=[wrong.as_ref().map(|_| "true")];
                     p.hint #import-file-hint {
                         "A header with iccid and code, or smDpAddress and activationCode; also mobileNumber, activateBefore, operator, imsiProfile, formFactor. Up to 4 MB."
                     }
+                    @if let Some(wrong) = &wrong { p.error #import-file-error { (wrong) } }
                 }
                 (fields.area("pasted", "Or paste the lines"))
-                (options(&fields, &desk.visit.query))
+                (options)
             }
             div.buttons { button type="submit" name="step" value="check" { "Check the file" } span.hint { "Nothing is written yet." } }
         }

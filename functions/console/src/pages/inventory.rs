@@ -7,7 +7,7 @@ use crate::forms::{Attempt, Fields};
 use crate::frame::{Section, pager};
 use crate::http::encoded;
 use crate::model::{DayLevel, Import, Level, Page};
-use crate::words::{state, text, time, words};
+use crate::words::{none, state, text, time, words};
 use futures_util::future::try_join;
 use lambda_http::{Body, Response};
 use maud::{Markup, html};
@@ -22,29 +22,33 @@ pub async fn list(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
     let (levels, batches) = try_join(levels, batches.send::<Page<Import>>()).await?;
     let content = html! {
         div.head { h1 { "Inventory" } a.button href="/console/inventory/import" { "Import cards" } }
+        (unwatched(&levels.items))
         section aria-labelledby="pools" {
             h2 #pools { "Pools" }
             @if levels.items.is_empty() { div.blank { p { "No cards came in yet." } } } @else {
                 div.scroll role="group" aria-labelledby="pools" tabindex="0" {
                     table {
                         thead { tr { th scope="col" { "Pool" } th scope="col" { "Operator" } th scope="col" { "IMSI profile" } th scope="col" { "Form factor" }
-                            th.n scope="col" { "Available" } th.n scope="col" { "Alarm level" } th.n scope="col" { "Came in" } th.n scope="col" { "Went out" } } }
+                            th.n scope="col" { "Came in" } th.n scope="col" { "Went out" } th.n scope="col" { "Set aside" } th.n scope="col" { "Available" }
+                            th.n scope="col" { "Alarm level" } } }
                         tbody {
                             @for level in &levels.items {
                                 tr {
-                                    th scope="row" { a href={ "/console/inventory/" (encoded(&level.pool_id)) } { (level.pool_id) } @if level.low { " " (state("low")) } }
+                                    th scope="row" { a href=(path(&level.pool_id)) { (level.pool_id) } @if level.low { " " (state("low")) } }
                                     td { (level.operator) }
                                     td { (level.imsi_profile) }
                                     td { (words(&level.form_factor)) }
-                                    td.n { (level.available) }
-                                    td.n { (level.alarm_level) }
                                     td.n { (level.added) }
                                     td.n { (level.drawn) }
+                                    td.n { (level.set_aside()) }
+                                    td.n { (level.available) }
+                                    td.n { @if level.alarm_level == 0 { (none()) } @else { (level.alarm_level) } }
                                 }
                             }
                         }
                     }
                 }
+                (sums())
             }
         }
         section aria-labelledby="batches" {
@@ -54,6 +58,34 @@ pub async fn list(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
         }
     };
     Ok(desk.page(Section::Inventory, "Inventory", content).await)
+}
+
+/// What is to be done for pools whose end nobody would be told of.
+fn unwatched(levels: &[Level]) -> Markup {
+    let mut without = levels.iter().filter(|level| level.alarm_level == 0).peekable();
+    html! {
+        @if without.peek().is_some() {
+            ul.alerts aria-label="To do" {
+                li {
+                    "No alarm level is set, so nobody is told when these run out:"
+                    @for level in without { " " a href={ (path(&level.pool_id)) "#alarm" } { (level.pool_id) } }
+                }
+            }
+        }
+    }
+}
+
+/// How the numbers of a pool add up.
+fn sums() -> Markup {
+    html! {
+        p.hint {
+            "Came in − went out − set aside = available. A card that comes back counts as coming in once more. One that was set aside, or is too near its last day, is counted there until its place in the queue has passed; from then on under “went out”."
+        }
+    }
+}
+
+fn path(pool: &str) -> String {
+    format!("/console/inventory/{}", encoded(pool))
 }
 
 fn table(batches: &[Import]) -> Markup {
@@ -87,25 +119,29 @@ fn table(batches: &[Import]) -> Markup {
 pub async fn pool(desk: &Desk<'_>, id: &str, attempt: Option<Attempt<'_>>) -> Result<Response<Body>, Refusal> {
     let level: Level = desk.api.call("GET /v1/inventory/{poolId}").path("poolId", id).send().await?;
     let fields = Fields::new("alarm", attempt);
-    let input = fields.input("number", "alarmLevel", "Alarm level").value(&level.alarm_level.to_string()).required();
+    let known = if level.alarm_level == 0 { String::new() } else { level.alarm_level.to_string() };
+    let input = fields.input("number", "alarmLevel", "Alarm level").value(&known).required();
     let content = html! {
         div.head {
             p.crumb { a href="/console/inventory" { "Inventory" } }
             h1 { (level.pool_id) }
             @if level.low { (state("low")) }
         }
+        (unwatched(std::slice::from_ref(&level)))
         div.columns {
             div {
                 section aria-labelledby="facts" {
                     h2 #facts { "The pool" }
                     dl.facts {
-                        (fact("Available", html! { (level.available) }))
                         (fact("Came in", html! { (level.added) }))
                         (fact("Went out", html! { (level.drawn) }))
+                        (fact("Set aside", html! { (level.set_aside()) }))
+                        (fact("Available", html! { (level.available) }))
                         (fact("Operator", html! { (level.operator) }))
                         (fact("IMSI profile", html! { (level.imsi_profile) }))
                         (fact("Form factor", html! { (words(&level.form_factor)) }))
                     }
+                    (sums())
                 }
                 section aria-labelledby="history" {
                     h2 #history { "Available by day" }
@@ -117,8 +153,8 @@ pub async fn pool(desk: &Desk<'_>, id: &str, attempt: Option<Attempt<'_>>) -> Re
                 h2 #acts { "Actions" }
                 div.acts {
                     details.act open {
-                        summary { "Alarm" }
-                        (fields.form(desk, &format!("/console/inventory/{}/alarm", encoded(id)), &html! {
+                        summary { @if level.alarm_level == 0 { "Set an alarm level" } @else { "Alarm level" } }
+                        (fields.form(desk, &format!("{}/alarm", path(id)), &html! {
                             (input) p.hint { "Below it somebody is told. At 0 nobody is." }
                         }, "Save"))
                     }
@@ -158,13 +194,22 @@ fn days(history: &[DayLevel]) -> Markup {
     html! {
         div.scroll role="group" aria-labelledby="history" tabindex="0" {
             table {
-                thead { tr { th scope="col" { "Day" } th.n scope="col" { "Available" } th.n scope="col" { "Came in" } th.n scope="col" { "Went out" } } }
+                thead { tr { th scope="col" { "Day" } th.n scope="col" { "Came in" } th.n scope="col" { "Went out" } th.n scope="col" { "Set aside" } th.n scope="col" { "Available then" } } }
                 tbody {
-                    @for day in history {
-                        tr { th scope="row" { (day.day) } td.n { (day.available) } td.n { (day.added) } td.n { (day.drawn) } }
+                    @for (index, day) in history.iter().enumerate() {
+                        tr {
+                            th scope="row" { (day.day) }
+                            td.n { (day.added) }
+                            td.n { (day.drawn) }
+                            td.n { @match day.set_aside(history.get(index + 1)) { Some(more) => (more), None => (none()) } }
+                            td.n { (day.available) }
+                        }
                     }
                 }
             }
+        }
+        p.hint {
+            "Of each day, in UTC, on which something changed: available the day before + came in − went out − set aside = available then. Below zero, places of cards that were set aside before have passed. It is noted once a minute, so that today’s line may be a minute behind."
         }
     }
 }
@@ -178,5 +223,5 @@ async fn ask_alarm(desk: &Desk<'_>, id: &str) -> Result<Response<Body>, Refusal>
     let mut body = Map::new();
     desk.form().put_number(&mut body, "alarmLevel");
     let _: Value = desk.api.call("PATCH /v1/inventory/{poolId}").path("poolId", id).json(body).send().await?;
-    Ok(desk.done(&format!("/console/inventory/{}", encoded(id)), "Saved."))
+    Ok(desk.done(&path(id), "Saved."))
 }

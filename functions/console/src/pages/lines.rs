@@ -19,8 +19,7 @@ use serde_json::{Map, Value};
 pub async fn show(desk: &Desk<'_>, id: &str, attempt: Option<Attempt<'_>>) -> Result<Response<Body>, Refusal> {
     let line = desk.api.call("GET /v1/subscriptions/{subscriptionId}").path("subscriptionId", id).send::<Line>();
     let (line, actions) = try_join(line, actions(desk, id)).await?;
-    let main = super::order::read(desk, &line.order_num).await?;
-    let offer = Offered::to(desk, &line, attempt).await?;
+    let (main, offer) = try_join(super::order::read(desk, &line.order_num), Offered::to(desk, &line, attempt)).await?;
     let title = main.line_name.clone().unwrap_or_else(|| main.display.clone());
     let content = html! {
         div.head {
@@ -205,8 +204,8 @@ fn acts(desk: &Desk<'_>, line: &Line, main: &Order, actions: &[Action], offer: &
     html! {
         div.acts {
             (act("add-plan", "top_up", "Add plan", "Add plan", &|fields| html! {
-                @if let Some(attempt) = attempt && attempt.refusal.code == "profile_mismatch" {
-                    p { a.button href=(add_line(main, attempt.values.text("planId"))) { "Add line with this plan" } }
+                @if fields.was_refused_as("profile_mismatch") {
+                    p { a.button href=(add_line(main, fields.typed("planId").unwrap_or_default())) { "Add line with this plan" } }
                 }
                 @if offer.fitting.is_empty() { p.hint { "No plan that the partner sells runs on this card and can be paid for in this way." } }
                 (fields.choice("planId", "Plan", options(&offer.fitting)).value(desk.visit.query.text("planId")))
@@ -237,17 +236,16 @@ fn acts(desk: &Desk<'_>, line: &Line, main: &Order, actions: &[Action], offer: &
             }))
             @if !add_ons.is_empty() {
                 (act("add-ons", "top_up", "Add data or voice", "Add", &|fields| html! {
-                    fieldset {
-                        legend { "Add-ons" }
+                    (fields.boxes("addOnIds", "Add-ons", &html! {
                         @for add_on in add_ons {
                             (fields.tick("addOnIds", &add_on.add_on_id, &html! { (add_on.display) " · " (add_on.price) }, false))
                         }
-                    }
+                    }))
                     (fields.choice("payment", "Payment", payments()))
                 }))
             }
             (act("swap", "swap_sim", "Swap the SIM", "Swap", &|fields| html! {
-                (fields.choice("formFactor", "For", [("esim".to_owned(), words("esim")), ("physical".to_owned(), words("physical"))]))
+                (fields.choice("formFactor", "New card", [("esim".to_owned(), words("esim")), ("physical".to_owned(), words("physical"))]))
                 (fields.choice("payment", "Payment", payments()))
                 details { summary { "Postal address, for a card that is sent" } (fields.address("postalAddress", &names, main.subscriber.postal_address.as_ref())) }
                 p.hint { "The card works until the new one is installed." }

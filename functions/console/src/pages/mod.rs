@@ -18,11 +18,12 @@ mod sim;
 mod sim_code;
 mod sims;
 mod subscribers;
-mod who;
+pub mod who;
 
 use self::settings::{audit, keys, partners, plans};
 use crate::Desk;
 use crate::api::Refusal;
+use crate::forms::Attempt;
 use crate::http::redirect;
 use lambda_http::http::Method;
 use lambda_http::{Body, Response};
@@ -37,6 +38,17 @@ pub async fn answer(desk: &Desk<'_>, path: &[&str]) -> Result<Response<Body>, Re
         Method::GET => get(desk, path).ok_or_else(Refusal::not_found)?.await,
         Method::POST => post(desk, path).ok_or_else(Refusal::not_found)?.await,
         _ => Err(Refusal::not_found()),
+    }
+}
+
+/// Answers a form that was not read, since it is too large: the one that takes files says so itself. Nothing is done.
+pub async fn too_large(desk: &Desk<'_>, path: &[&str]) -> Result<Response<Body>, Refusal> {
+    let refusal = Refusal::too_large();
+    match path {
+        ["inventory", "import"] => {
+            import::show(desk, Some(Attempt { form: "import", values: desk.form(), refusal: Some(&refusal) })).await
+        }
+        _ => Ok(desk.failure(&refusal).await),
     }
 }
 

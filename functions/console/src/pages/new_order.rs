@@ -1,13 +1,12 @@
 //! Creating an order, in the name of a partner.
 
-use super::offer::{Offer, whose};
+use super::offer::{self, Offer, whose};
 use super::order_acts::made;
 use super::who;
 use crate::Desk;
 use crate::api::Refusal;
 use crate::forms::{Attempt, Fields};
 use crate::frame::{Section, order_path};
-use crate::http::Form;
 use crate::model::Order;
 use crate::words::words;
 use lambda_http::{Body, Response};
@@ -41,7 +40,7 @@ pub async fn show(desk: &Desk<'_>, attempt: Option<Attempt<'_>>) -> Result<Respo
         }
         fieldset {
             legend { "What" }
-            (offer.choice(&fields, "Plan", query.text("planId"), "/console/orders/new?"))
+            (offer.choice(&fields, "Plan", fields.typed("planId").unwrap_or(query.text("planId")), "/console/orders/new?"))
             div.fields {
                 (fields.input("number", "count", "Cards").value("1").required().hint("1 to 50").width("short"))
                 (fields.choice("formFactor", "Form factor", named(&["esim", "physical"])))
@@ -73,19 +72,23 @@ pub async fn show(desk: &Desk<'_>, attempt: Option<Attempt<'_>>) -> Result<Respo
 
 /// Creates it.
 pub async fn create(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
+    if offer::is_asked_for(desk.form()) {
+        return show(desk, Some(Attempt { form: "create", values: desk.form(), refusal: None })).await;
+    }
     desk.act("create", ask(desk), async |attempt| show(desk, Some(attempt)).await).await
 }
 
 async fn ask(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
     let form = desk.form();
-    let mut body = wanted(form);
+    let mut body = wanted(desk).await?;
     body.insert("sendEmail".to_owned(), form.ticked("sendEmail")?.into());
     let order: Order = desk.api.call("POST /v1/orders").key(form).json(body).send().await?;
     Ok(desk.done(&order_path(&order.order_num), &made("order", &order)))
 }
 
 /// The order that a form asks for; what the form does not have, or nobody filled in, is left out.
-pub fn wanted(form: &Form) -> Map<String, Value> {
+pub async fn wanted(desk: &Desk<'_>) -> Result<Map<String, Value>, Refusal> {
+    let form = desk.form();
     let mut body = Map::new();
     for name in [
         "planId",
@@ -94,7 +97,6 @@ pub fn wanted(form: &Form) -> Map<String, Value> {
         "subscriber.email",
         "subscriber.name",
         "subscriber.language",
-        "partnerId",
         "payment",
         "eligibleSubscriptionId",
         "channel",
@@ -102,6 +104,9 @@ pub fn wanted(form: &Form) -> Map<String, Value> {
         "otherItemId",
     ] {
         form.put(&mut body, name);
+    }
+    if let Some(partner) = form.given(who::NAME) {
+        body.insert(who::NAME.to_owned(), who::meant(desk, partner).await?.into());
     }
     form.put_number(&mut body, "count");
     form.put_address(&mut body, "subscriber.postalAddress");
@@ -111,5 +116,5 @@ pub fn wanted(form: &Form) -> Map<String, Value> {
             body.insert(name.to_owned(), ids.into());
         }
     }
-    body
+    Ok(body)
 }

@@ -4,7 +4,7 @@ use super::who;
 use crate::Desk;
 use crate::api::Refusal;
 use crate::forms::Fields;
-use crate::http::encoded;
+use crate::http::{Form, encoded};
 use crate::model::{Page, Plan};
 use maud::{Markup, html};
 
@@ -12,23 +12,24 @@ use maud::{Markup, html};
 const CARD: &str = "card";
 
 /// Plans that a partner can order for a payment.
-pub struct Offer<'a> {
-    partner: &'a str,
+pub struct Offer {
+    partner: String,
     /// Those that fit.
     pub plans: Vec<Plan>,
     /// Those that fit but are in a currency that the partner has no balance in.
     unpaid: Vec<Plan>,
 }
 
-impl<'a> Offer<'a> {
+impl Offer {
     /// Asks what this partner can order, paid in this way: from its balance unless another is named. While no partner is named that
     /// there is, every plan is offered: whoever sends the form hears of the partner.
-    pub async fn of(desk: &Desk<'_>, partner: &'a str, payment: &str) -> Result<Self, Refusal> {
+    pub async fn of(desk: &Desk<'_>, partner: &str, payment: &str) -> Result<Self, Refusal> {
+        let partner = who::meant(desk, partner).await.unwrap_or_else(|_| partner.to_owned());
         let plans = || desk.api.call("GET /v1/plans");
-        let sold = match plans().query(who::NAME, partner).send::<Page<Plan>>().await {
+        let sold = match plans().query(who::NAME, &partner).send::<Page<Plan>>().await {
             Err(refusal) if refusal.field.as_deref() == Some(who::NAME) => plans().send().await?,
             Ok(sold) if !partner.is_empty() && matches!(payment, "" | "balance") => {
-                let paid: Page<Plan> = plans().query(who::NAME, partner).query("payment", "balance").send().await?;
+                let paid: Page<Plan> = plans().query(who::NAME, &partner).query("payment", "balance").send().await?;
                 return Ok(Self { partner, unpaid: without(sold.items, &paid.items), plans: paid.items });
             }
             sold => sold?,
@@ -59,7 +60,7 @@ impl<'a> Offer<'a> {
                         summary { "Plans in a currency without a balance" }
                         ul { @for plan in &self.unpaid {
                             li { (plan.display) " costs " (plan.price) ", and the partner has no balance in " (plan.price.currency.as_str()) ". "
-                                a href={ (page) "partnerId=" (encoded(self.partner)) "&payment=" (CARD) "&planId=" (encoded(&plan.plan_id)) } { "By card" } }
+                                a href={ (page) "partnerId=" (encoded(&self.partner)) "&payment=" (CARD) "&planId=" (encoded(&plan.plan_id)) } { "By card" } }
                         } }
                     }
                 }
@@ -68,12 +69,27 @@ impl<'a> Offer<'a> {
     }
 }
 
-/// The fields that a form's offer goes by: where a script runs, another partner or payment has its plans at once; where none does, what
-/// was chosen and does not fit is refused, and the form comes back with what does.
+/// What a form sends along with which it is not meant to be done, but shown again with the plans of the partner in it.
+const STEP: &str = "plans";
+
+/// Whether the form was sent for the plans alone.
+pub fn is_asked_for(form: &Form) -> bool {
+    form.text("step") == STEP
+}
+
+/// The fields that a form's offer goes by: where a script runs, another partner or payment has its plans at once; where none does, a
+/// button asks for them. It sends the form as it is, by POST, since neither people's addresses nor the session's token belong into one
+/// of the browser's.
 pub fn whose(page: &str, fields: &Markup) -> Markup {
     html! {
         div.fields hx-get=(page) hx-trigger="change" hx-include="[name=partnerId],[name=payment],[name=planId]"
             hx-target="#offer" hx-select="#offer" hx-swap="outerHTML" hx-disinherit="*" { (fields) }
+        noscript {
+            div.buttons {
+                button.plain type="submit" name="step" value=(STEP) formnovalidate { "Show this partner’s plans" }
+                span.hint { "The rest of the form stays as it is." }
+            }
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use crate::forms::Attempt;
 use crate::frame::{Section, line_link, order_link, order_path, sim_link, subscriber_link};
 use crate::http::page;
 use crate::model::{Action, Address, Entry, Order, Page, ProfileName};
-use crate::words::{Time, none, state, text, time, words};
+use crate::words::{Time, none, state, text, time, void, words};
 use futures_util::future::try_join;
 use lambda_http::http::StatusCode;
 use lambda_http::{Body, Response};
@@ -97,7 +97,7 @@ fn facts(order: &Order) -> Markup {
             dl.facts {
                 (fact("Status", html! {
                     (state(&order.status_name)) " " span.sub { "code " (order.status) }
-                    @if let Some(reason) = &order.void_reason { span.sub { (words(reason)) } }
+                    @if let Some(reason) = &order.void_reason { span.sub { (void(reason)) } }
                 }))
                 (fact("Fulfilment", state(&order.fulfilment)))
                 (fact("Type", html! { (words(&order.kind)) @if order.renewal { " " span.sub { "renew 1" } } }))
@@ -227,7 +227,7 @@ fn mails(order: &Order) -> Markup {
 fn in_words(event: &str, note: &str) -> String {
     let (name, rest) = note.split_at(note.find(':').unwrap_or(note.len()));
     match event {
-        "voided" | "mail_requested" | "mail_sent" | "mail_failed" => format!("{}{rest}", words(name)),
+        "voided" | "mail_requested" | "mail_sent" | "mail_failed" | "mail_reported" => format!("{}{rest}", words(name)),
         _ => note.to_owned(),
     }
 }

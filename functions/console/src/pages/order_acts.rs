@@ -8,6 +8,7 @@ use crate::forms::{Attempt, Fields};
 use crate::frame::{order_path, sim_link};
 use crate::http::encoded;
 use crate::model::{Action, Card, Order};
+use crate::words::void;
 use lambda_http::{Body, Response};
 use maud::{Markup, html};
 use serde_json::{Map, Value};
@@ -112,8 +113,7 @@ fn inputs(name: &str, fields: &Fields<'_>, order: &Order, action: &Action) -> Ma
                 p.hint { "The subscriber is mailed another carrier or number." }
             }
             "refund" => {
-                fieldset {
-                    legend { "Cards" }
+                (fields.boxes("iccids", "Cards", &html! {
                     @for card in &order.cards {
                         @match &card.refundable.amount {
                             Some(amount) => (fields.tick("iccids", &card.iccid, &html! { span.num { (card.iccid) } " " (amount) }, order.cards.len() == 1)),
@@ -122,7 +122,7 @@ fn inputs(name: &str, fields: &Fields<'_>, order: &Order, action: &Action) -> Ma
                             }
                         }
                     }
-                }
+                }))
                 (fields.text("reason", "Reason").required().hint("the partner reads it"))
             }
             "resend_qr" => {
@@ -238,7 +238,7 @@ async fn shipped_at(desk: &Desk<'_>, num: &str, day: &str) -> Result<Option<Stri
 /// What to say of an order that was made.
 pub fn made(what: &str, order: &Order) -> String {
     match (&order.void_reason, order.status) {
-        (Some(reason), _) => format!("The {what} was made and is void: {}.", crate::words::words(reason).to_lowercase()),
+        (Some(reason), _) => format!("The {what} was not made: {}. The order stays in the list as void.", void(reason)),
         (None, -1) => format!("The {what} waits for its payment."),
         (None, _) => format!("The {what} was made and paid."),
     }

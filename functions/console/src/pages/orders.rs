@@ -1,11 +1,12 @@
 //! The Orders Table.
 
 use super::columns::{Column, chooser, chosen, hidden, in_file, shown};
+use super::find::TAKES;
 use super::{days, who};
 use crate::Desk;
 use crate::api::{Call, Refusal};
 use crate::csv;
-use crate::forms::{Attempt, Fields, not_shown};
+use crate::forms::{Attempt, Fields};
 use crate::frame::{Section, order_link, pager, sim_link, subscriber_link};
 use crate::http::Form;
 use crate::model::{Order, Page, Shipment};
@@ -50,11 +51,11 @@ const STATUSES: [(&str, &str); 9] = [
 ];
 const TYPES: [&str; 5] = ["activate_subscription", "renewal", "top_up_subscription", "swap_sim", "cancel_subscription"];
 
-fn request<'a>(desk: &'a Desk<'_>, cursor: &str, limit: &str) -> Result<Call<'a>, Refusal> {
+fn request<'a>(desk: &'a Desk<'_>, partner: &str, cursor: &str, limit: &str) -> Result<Call<'a>, Refusal> {
     let query = &desk.visit.query;
     let mut call = desk.api.call("GET /v1/orders").query("limit", limit).query("cursor", cursor);
     for name in FILTERS.iter().chain(&["sort"]) {
-        call = call.query(name, query.text(name));
+        call = call.query(name, if *name == who::NAME { partner } else { query.text(name) });
     }
     for (name, time) in days::asked_for(query)? {
         call = call.query(name, &time);
@@ -63,7 +64,8 @@ fn request<'a>(desk: &'a Desk<'_>, cursor: &str, limit: &str) -> Result<Call<'a>
 }
 
 async fn read(desk: &Desk<'_>) -> Result<Page<Order>, Refusal> {
-    let found = request(desk, desk.visit.query.text("cursor"), LIMIT)?.send().await?;
+    let partner = who::meant(desk, desk.visit.query.text(who::NAME)).await?;
+    let found = request(desk, &partner, desk.visit.query.text("cursor"), LIMIT)?.send().await?;
     who::check(desk, found).await
 }
 
@@ -76,13 +78,14 @@ pub async fn list(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
         Err(refusal) => Some(refusal),
         Ok(_) => None,
     };
+    let fields = Fields::new("filter", refusal.map(|refusal| Attempt { form: "filter", values: query, refusal: Some(refusal) }));
     let columns = chosen(desk.visit, "orders", COLUMNS);
     let content = html! {
         div.head {
             h1 { "Orders" }
             a.button.first href="/console/orders/new" { "Create order" }
         }
-        (filters(query, refusal))
+        (filters(&fields, query))
         @match &found {
             Ok(page) => {
                 div.tools {
@@ -94,16 +97,14 @@ pub async fn list(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
                 (pager(desk.visit, "/console/orders", page.next_cursor.as_ref()))
                 (csv::hint("orders"))
             }
-            Err(refusal) => (not_shown(refusal)),
+            Err(_) => (fields.not_shown()),
         }
     };
     let status = if refusal.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
     Ok(desk.page_with(status, Section::Orders, "Orders", content).await)
 }
 
-fn filters(query: &Form, refusal: Option<&Refusal>) -> Markup {
-    let attempt = refusal.map(|refusal| Attempt { form: "filter", values: query, refusal });
-    let fields = Fields::new("filter", attempt);
+fn filters(fields: &Fields<'_>, query: &Form) -> Markup {
     let options = |names: &[&str]| {
         let named = names.iter().map(|name| ((*name).to_owned(), words(name)));
         std::iter::once((String::new(), "Any".to_owned())).chain(named).collect::<Vec<_>>()
@@ -117,7 +118,7 @@ fn filters(query: &Form, refusal: Option<&Refusal>) -> Markup {
             div.fields {
                 (fields.choice("status", "Status", statuses).value(query.text("status")))
                 (fields.choice("type", "Type", options(&TYPES)).value(query.text("type")))
-                (who::field(&fields, "Partner", query.text("partnerId"), false))
+                (who::field(fields, "Partner", query.text("partnerId"), false))
                 (fields.input("search", "email", "Mail").value(query.text("email")))
                 (fields.choice("sort", "Sort", sorts).value(query.text("sort")))
                 label.tick for="filter-attention" {
@@ -128,7 +129,7 @@ fn filters(query: &Form, refusal: Option<&Refusal>) -> Markup {
             details open[more] {
                 summary { "More filters" }
                 div.fields {
-                    (days::fields(&fields, query))
+                    (days::fields(fields, query))
                     (fields.text("iccid", "ICCID").value(query.text("iccid")))
                     (fields.text("otherOrderId", "Own order id").value(query.text("otherOrderId")).hint("of the last 31 days, unless a partner is chosen"))
                     (fields.text("otherItemId", "Own item id").value(query.text("otherItemId")).hint("found at once together with a partner and an own order id; else looked for, page by page"))
@@ -190,7 +191,10 @@ fn empty(query: &Form, page: &Page<Order>) -> Markup {
             } @else if query.text("needsAttention") == "true" {
                 p { "Nothing waits for you." }
             } @else if is_filtered(query) {
-                p { "No order is like that." }
+                @match (query.given("q"), query.given("otherOrderId")) {
+                    (Some(_), Some(id)) => { p { "No order has the own order id “" (id) "”." } p.hint { (TAKES) } },
+                    _ => p { "No order is like that." },
+                }
                 @if goes_by_days(query) {
                     p.hint { "Without a partner, a mail or a card, the last 31 days are looked through; name days to go further back." }
                 }
@@ -220,7 +224,7 @@ fn table(query: &Form, columns: &[&Column], orders: &[Order]) -> Markup {
                                 (order_link(&order.order_num))
                                 @for attention in &order.needs_attention { " " (state(&attention.code)) }
                             }
-                            @for column in columns { td class=(column.id) { (cell(column.id, order)) } }
+                            @for column in columns { td class=(column.id) data-more[column.unfolds()] { (cell(column.id, order)) } }
                         }
                     }
                 }
@@ -277,7 +281,7 @@ fn iccids(order: &Order) -> Markup {
 pub async fn export(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
     // The order itself stands first, whatever was chosen.
     let columns = [vec!["orderNum", "needsAttention"], in_file(desk.visit, "orders", COLUMNS)].concat();
-    csv::export("orders", &columns, |cursor| request(desk, cursor, "100"), in_column).await
+    csv::export(desk, "orders", &columns, |partner, cursor| request(desk, partner, cursor, "100"), in_column).await
 }
 
 fn in_column(column: &str, order: &Order) -> String {

@@ -66,8 +66,8 @@ pub async fn whole(
                         }
                     }
                     @for (name, title, hint) in [
-                        ("archive", "Set aside or archive", "A card in stock leaves it; one on which nothing runs any more is put out of sight."),
-                        ("restore", "Restore", "A card that was set aside and whose code nobody saw goes back into stock."),
+                        ("archive", "Set aside or archive", "A card in stock is taken off sale; one on which nothing runs any more is put out of sight."),
+                        ("restore", "Restore", "A card that was taken off sale, and whose code nobody saw, goes back on sale. Any other comes back into sight."),
                     ] {
                         @let fields = Fields::new(name, attempt);
                         @let action = sim.actions.iter().find(|action| action.action == name);
@@ -185,9 +185,14 @@ async fn ask(desk: &Desk<'_>, iccid: &str, action: &str) -> Result<Response<Body
             ("PATCH /v1/sims/{iccid}", "Saved.")
         }
         "archive" => ("POST /v1/sims/{iccid}/archive", "The card was set aside."),
-        "restore" => ("POST /v1/sims/{iccid}/restore", "The card was restored."),
+        "restore" => ("POST /v1/sims/{iccid}/restore", ""),
         _ => return Err(Refusal::not_found()),
     };
-    let _: Value = desk.api.call(route).path("iccid", iccid).json(body).send().await?;
+    let card: Value = desk.api.call(route).path("iccid", iccid).json(body).send().await?;
+    let said = match (action, card["status"].as_str()) {
+        ("restore", Some("blank" | "pending")) => "The card was restored: it goes back on sale.",
+        ("restore", _) => "The card was restored: it is in sight again.",
+        _ => said,
+    };
     Ok(desk.done(&format!("/console/sims/{}", encoded(iccid)), said))
 }

@@ -5,7 +5,7 @@ use super::{sim_code, who};
 use crate::Desk;
 use crate::api::{Call, Refusal};
 use crate::csv;
-use crate::forms::{Attempt, Fields, not_shown};
+use crate::forms::{Attempt, Fields};
 use crate::frame::{Section, line_link, order_link, pager, sim_link, subscriber_link};
 use crate::http::Form;
 use crate::model::{Level, Page, Plan, Sim};
@@ -85,13 +85,15 @@ impl Known {
     }
 }
 
-fn request<'a>(desk: &'a Desk<'_>, cursor: &str, limit: &str) -> Call<'a> {
+fn request<'a>(desk: &'a Desk<'_>, partner: &str, cursor: &str, limit: &str) -> Call<'a> {
     let call = desk.api.call("GET /v1/sims").query("limit", limit).query("cursor", cursor);
-    FILTERS.iter().chain(&MORE_FILTERS).fold(call, |call, name| call.query(name, desk.visit.query.text(name)))
+    let asked_for = |name: &str| if name == who::NAME { partner } else { desk.visit.query.text(name) };
+    FILTERS.iter().chain(&MORE_FILTERS).fold(call, |call, name| call.query(name, asked_for(name)))
 }
 
 async fn read(desk: &Desk<'_>) -> Result<Page<Sim>, Refusal> {
-    let found = request(desk, desk.visit.query.text("cursor"), LIMIT).send().await?;
+    let partner = who::meant(desk, desk.visit.query.text(who::NAME)).await?;
+    let found = request(desk, &partner, desk.visit.query.text("cursor"), LIMIT).send().await?;
     who::check(desk, found).await
 }
 
@@ -108,13 +110,14 @@ pub async fn list(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
         Err(refusal) => Some(refusal),
         Ok(_) => None,
     };
+    let fields = Fields::new("filter", refusal.map(|refusal| Attempt { form: "filter", values: query, refusal: Some(refusal) }));
     let columns = chosen(desk.visit, "sims", COLUMNS);
     let content = html! {
         div.head {
             h1 { "SIMs" }
             a.button href="/console/inventory/import" { "Import cards" }
         }
-        (filters(query, refusal, &known))
+        (filters(&fields, query, &known))
         @match &found {
             Ok(page) => {
                 div.tools {
@@ -137,15 +140,14 @@ pub async fn list(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
                 (pager(desk.visit, "/console/sims", page.next_cursor.as_ref()))
                 (csv::hint("cards"))
             }
-            Err(refusal) => (not_shown(refusal)),
+            Err(_) => (fields.not_shown()),
         }
     };
     let status = if refusal.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
     Ok(desk.page_with(status, Section::Sims, "SIMs", content).await)
 }
 
-fn filters(query: &Form, refusal: Option<&Refusal>, known: &Known) -> Markup {
-    let fields = Fields::new("filter", refusal.map(|refusal| Attempt { form: "filter", values: query, refusal }));
+fn filters(fields: &Fields<'_>, query: &Form, known: &Known) -> Markup {
     let named = |names: &[&str]| names.iter().map(|name| ((*name).to_owned(), words(name))).collect::<Vec<_>>();
     let rules = [("true", "With rules"), ("false", "Without rules")].map(|(value, label)| (value.to_owned(), label.to_owned()));
     // Where none is known, it is typed.
@@ -174,7 +176,7 @@ fn filters(query: &Form, refusal: Option<&Refusal>, known: &Known) -> Markup {
                 summary { "More filters" }
                 div.fields {
                     (text("iccid", "ICCID"))
-                    (who::field(&fields, "Company", query.text("partnerId"), false))
+                    (who::field(fields, "Company", query.text("partnerId"), false))
                     (fields.input("search", "email", "End user").value(query.text("email")))
                     (any_of("planId", "Plan", known.plans.clone()))
                     (text("label", "Label"))
@@ -211,7 +213,7 @@ fn table(desk: &Desk<'_>, columns: &[&Column], sims: &[Sim]) -> Markup {
                     @for sim in sims {
                         tr {
                             th scope="row" { (sim_link(&sim.iccid)) (sim_code::ask(desk, sim)) }
-                            @for column in columns { td class=(if is_number(column.id) { "n" } else { column.id }) { (cell(column.id, sim)) } }
+                            @for column in columns { td class=(if is_number(column.id) { "n" } else { column.id }) data-more[column.unfolds()] { (cell(column.id, sim)) } }
                         }
                     }
                 }
@@ -260,7 +262,7 @@ pub fn labels(labels: &[String]) -> Markup {
 pub async fn export(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
     // The card itself stands first, whatever was chosen.
     let columns = [vec!["iccid"], in_file(desk.visit, "sims", COLUMNS)].concat();
-    csv::export("sims", &columns, |cursor| Ok(request(desk, cursor, "100")), in_column).await
+    csv::export(desk, "sims", &columns, |partner, cursor| Ok(request(desk, partner, cursor, "100")), in_column).await
 }
 
 fn in_column(column: &str, sim: &Sim) -> String {

@@ -1,13 +1,14 @@
 //! Subscribers: found by mail, with their lines and orders; and the form that gives them one line more.
 
+use super::find::TAKES;
 use super::lines::{actions, eligible};
 use super::new_order::wanted;
-use super::offer::{Offer, whose};
+use super::offer::{self, Offer, whose};
 use super::order_acts::made;
 use super::who;
 use crate::Desk;
 use crate::api::Refusal;
-use crate::forms::{Attempt, Fields, not_shown};
+use crate::forms::{Attempt, Fields};
 use crate::frame::{Section, line_link, order_link, order_path, pager, sim_link};
 use crate::http::encoded;
 use crate::model::{Line, Order, Page};
@@ -30,7 +31,7 @@ pub async fn show(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
         Some(Err(refusal)) => Some(refusal),
         Some(Ok(_)) | None => None,
     };
-    let fields = Fields::new("search", refusal.map(|refusal| Attempt { form: "search", values: query, refusal }));
+    let fields = Fields::new("search", refusal.map(|refusal| Attempt { form: "search", values: query, refusal: Some(refusal) }));
     let content = html! {
         div.head {
             h1 { @if email.is_empty() { "Subscribers" } @else { (email) } }
@@ -44,7 +45,13 @@ pub async fn show(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
         }
         @match &found {
             None => div.blank { p { "Whom are you looking for? Enter the address that the orders were made with." } },
-            Some(Err(refusal)) => (not_shown(refusal)),
+            Some(Err(_)) => (fields.not_shown()),
+            Some(Ok((lines, None, orders))) if lines.is_empty() && orders.is_empty() && query.given("cursor").is_none() => {
+                div.blank {
+                    p { "Nothing was found for “" (email) "”: no line and no order was made with exactly this address." }
+                    @if query.given("q").is_some() { p.hint { (TAKES) } }
+                }
+            },
             Some(Ok((lines, next, orders))) => {
                 section aria-labelledby="lines" { h2 #lines { "Lines" } (table(lines)) (pager(desk.visit, "/console/subscribers", next.as_ref())) }
                 section aria-labelledby="orders" { h2 #orders { "Orders" } (latest(email, orders)) }
@@ -149,7 +156,7 @@ pub async fn show_add_line(desk: &Desk<'_>, attempt: Option<Attempt<'_>>) -> Res
     let content = html! {
         fieldset {
             legend { "The line" }
-            (offer.choice(&fields, "Destination plan", query.text("planId"), &page))
+            (offer.choice(&fields, "Destination plan", fields.typed("planId").unwrap_or(query.text("planId")), &page))
             div.fields {
                 (fields.text("lineName", "Name").required().hint("the country, or the plan for several"))
             }
@@ -172,7 +179,7 @@ pub async fn show_add_line(desk: &Desk<'_>, attempt: Option<Attempt<'_>>) -> Res
         }
         p.hint { "The subscriber gets two mails: the QR code, and the confirmation." }
     };
-    let email = query.text("email");
+    let email = fields.typed("subscriber.email").unwrap_or(query.text("email"));
     let content = html! {
         div.head { p.crumb { a href={ "/console/subscribers?email=" (encoded(email)) } { "Subscribers" } } h1 { "Add line" } }
         (fields.form(desk, "/console/subscribers/line", &content, "Add line"))
@@ -182,12 +189,15 @@ pub async fn show_add_line(desk: &Desk<'_>, attempt: Option<Attempt<'_>>) -> Res
 
 /// Orders the line, and says which card the system picked for it.
 pub async fn add(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
+    if offer::is_asked_for(desk.form()) {
+        return show_add_line(desk, Some(Attempt { form: "add-line", values: desk.form(), refusal: None })).await;
+    }
     desk.act("add-line", ask(desk), async |attempt| show_add_line(desk, Some(attempt)).await).await
 }
 
 async fn ask(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
     let form = desk.form();
-    let mut body = wanted(form);
+    let mut body = wanted(desk).await?;
     body.insert("count".to_owned(), 1.into());
     body.insert("channel".to_owned(), "admin".into());
     let ordered: Order = desk.api.call("POST /v1/orders").key(form).json(body).send().await?;

@@ -3,7 +3,7 @@
 use super::tabs;
 use crate::Desk;
 use crate::api::Refusal;
-use crate::forms::{Attempt, Fields, not_shown};
+use crate::forms::{Attempt, Fields};
 use crate::frame::{Section, pager};
 use crate::model::{Audit, Page};
 use crate::pages::days;
@@ -21,7 +21,7 @@ pub async fn list(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
         Err(refusal) => Some(refusal),
         Ok(_) => None,
     };
-    let fields = Fields::new("filter", refusal.map(|refusal| Attempt { form: "filter", values: query, refusal }));
+    let fields = Fields::new("filter", refusal.map(|refusal| Attempt { form: "filter", values: query, refusal: Some(refusal) }));
     let content = html! {
         div.head { h1 { "Settings" } }
         (tabs("audit"))
@@ -34,7 +34,7 @@ pub async fn list(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
         }
         @match &found {
             Ok(page) => { (table(page)) (pager(desk.visit, "/console/settings/audit", page.next_cursor.as_ref())) }
-            Err(refusal) => (not_shown(refusal)),
+            Err(_) => (fields.not_shown()),
         }
     };
     let status = if refusal.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };

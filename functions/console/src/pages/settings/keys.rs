@@ -61,11 +61,11 @@ fn others(desk: &Desk<'_>, keys: &Page<Key>, partner: &str) -> Markup {
 pub fn section(desk: &Desk<'_>, page: &Page<Key>, partner: &str, attempt: Option<Attempt<'_>>) -> Markup {
     let fields = Fields::new(NEW, attempt);
     let keys = &page.items;
-    let not_ended = attempt.filter(|attempt| attempt.form == END).map(|attempt| attempt.refusal);
+    let not_ended = attempt.filter(|attempt| attempt.form == END).and_then(|attempt| attempt.refusal);
     html! {
         section aria-labelledby="keys" {
             h2 #keys { "Keys" }
-            @if let Some(refusal) = not_ended { (refused(refusal)) }
+            @if let Some(refusal) = not_ended { (refused(&refusal.said())) }
             @if keys.is_empty() { p.hint { "None yet." } } @else {
                 div.scroll role="group" aria-labelledby="keys" tabindex="0" {
                     table {

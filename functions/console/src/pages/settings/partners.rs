@@ -6,14 +6,21 @@ use crate::api::Refusal;
 use crate::forms::{Attempt, Fields};
 use crate::frame::{Section, order_link, pager};
 use crate::http::{Form, encoded};
-use crate::model::{Balance, LedgerEntry, Page, Partner};
+use crate::model::{Balance, Booked, LedgerEntry, Page, Partner};
 use crate::pages::order::fact;
 use crate::words::{Time, none, state, text, words};
 use futures_util::future::try_join3;
 use lambda_http::{Body, Response};
 use maud::{Markup, html};
 use serde_json::{Map, Value, json};
-use simdock_domain::{Currency, Money};
+use simdock_domain::{Currency, MOST_PRICE, Money};
+
+/// The fields of forms that hold an amount and its currency, by their paths in the body.
+const CREDIT: (&str, &str) = ("amount.amount", "amount.currency");
+const ALARM: (&str, &str) = ("alarmLevels[0].amount", "alarmLevels[0].currency");
+/// Which way money goes.
+const IN: &str = "credit";
+const OUT: &str = "take_back";
 
 /// All partners.
 pub async fn list(desk: &Desk<'_>, attempt: Option<Attempt<'_>>) -> Result<Response<Body>, Refusal> {
@@ -75,10 +82,16 @@ fn home(id: &str) -> String {
 
 /// A partner.
 pub async fn show(desk: &Desk<'_>, id: &str, attempt: Option<Attempt<'_>>) -> Result<Response<Body>, Refusal> {
+    whole(desk, id, attempt, false).await
+}
+
+/// The page; if something is to be booked, with what would come of it.
+async fn whole(desk: &Desk<'_>, id: &str, attempt: Option<Attempt<'_>>, books: bool) -> Result<Response<Body>, Refusal> {
     let partner = desk.api.call("GET /v1/partners/{partnerId}").path("partnerId", id).send::<Partner>();
     let ledger = desk.api.call("GET /v1/partners/{partnerId}/ledger").path("partnerId", id).query("limit", "20");
     let ledger = ledger.query("cursor", desk.visit.query.text("cursor")).send::<Page<LedgerEntry>>();
     let (partner, keys, ledger) = try_join3(partner, keys::read(desk, id), ledger).await?;
+    let booking = books.then(|| Booking::of(desk.form(), &partner)).transpose()?;
     let content = html! {
         div.head { p.crumb { a href="/console/settings/partners" { "Partners" } } h1 { (partner.display) } }
         div.columns {
@@ -90,7 +103,10 @@ pub async fn show(desk: &Desk<'_>, id: &str, attempt: Option<Attempt<'_>>) -> Re
                         @for balance in &partner.balances {
                             (fact(&balance.currency, html! {
                                 (amount(balance.amount, &balance.currency)) " " @if balance.low { (state("low")) }
-                                span.sub { "alarm below " (amount(balance.alarm_level, &balance.currency)) }
+                                span.sub {
+                                    @if balance.alarm_level == 0 { "no alarm level set" }
+                                    @else { "alarm below " (amount(balance.alarm_level, &balance.currency)) }
+                                }
                             }))
                         }
                         (fact("Complimentary", html! { (partner.gifts) " of " (partner.gift_quota) }))
@@ -106,7 +122,7 @@ pub async fn show(desk: &Desk<'_>, id: &str, attempt: Option<Attempt<'_>>) -> Re
             }
             section aria-labelledby="acts" {
                 h2 #acts { "Actions" }
-                (acts(desk, &partner, attempt))
+                (acts(desk, &partner, attempt, booking.as_ref()))
             }
         }
     };
@@ -136,25 +152,95 @@ fn entries(ledger: &[LedgerEntry]) -> Markup {
     }
 }
 
-fn acts(desk: &Desk<'_>, partner: &Partner, attempt: Option<Attempt<'_>>) -> Markup {
-    let (credit, edit, alarm) = (Fields::new("credit", attempt), Fields::new("edit", attempt), Fields::new("alarm", attempt));
-    let currency = partner.balances.first().map_or("EUR", |balance: &Balance| balance.currency.as_str());
+/// A booking on a balance that somebody is about to make.
+struct Booking {
+    /// Above zero if the partner gets it.
+    moved: Money,
+    /// What the balance is before it.
+    before: Money,
+}
+
+impl Booking {
+    /// Reads it from the form, for a partner as it is now.
+    fn of(form: &Form, partner: &Partner) -> Result<Self, Refusal> {
+        let mut moved = money(form, CREDIT)?;
+        if moved.amount == 0 {
+            return Err(Refusal::about(CREDIT.0, "The amount must be above 0."));
+        }
+        match form.text("way") {
+            IN => {}
+            OUT => moved.amount = -moved.amount,
+            other => return Err(Refusal::about("way", format!("{other:?} is neither of the two."))),
+        }
+        let balance = partner.balances.iter().find(|balance| balance.currency == moved.currency.as_str());
+        let before = Money { amount: balance.map_or(0, |balance| balance.amount), currency: moved.currency };
+        Ok(Self { moved, before })
+    }
+
+    fn after(&self) -> Money {
+        Money { amount: self.before.amount.saturating_add(self.moved.amount), ..self.before }
+    }
+
+    /// What it does to whose balance: `is`, or `was`.
+    fn said(&self, is: &str, partner: &str) -> String {
+        let amount = Money { amount: self.moved.amount.abs(), ..self.moved };
+        let way = if self.moved.amount > 0 { "put on" } else { "taken back from" };
+        format!("{amount} {is} {way} the balance of {partner}")
+    }
+}
+
+/// The form that moves money on a balance; once it is filled in, what would come of it, to be confirmed.
+fn crediting(desk: &Desk<'_>, partner: &Partner, attempt: Option<Attempt<'_>>, booking: Option<&Booking>) -> Markup {
+    let credit = Fields::new("credit", attempt);
+    let path = home(&partner.partner_id) + "/credit";
+    let typed = |name: &str| desk.form().text(name);
+    if let Some(booking) = booking {
+        let button = if booking.moved.amount > 0 { "Credit" } else { "Take back" };
+        return html! {
+            details.act open {
+                summary { "Credit the balance" }
+                (credit.form_with(desk, &path, &html! {
+                    @for name in [CREDIT.0, CREDIT.1, "way", "note"] { input type="hidden" name=(name) value=(typed(name)); }
+                    div.beside role="note" {
+                        p { (booking.said("is", &partner.display)) ", with the note “" (typed("note")) "”." }
+                        p { "It is " (booking.before) " now, and " strong { (booking.after()) } " then." }
+                    }
+                }, &html! {
+                    button type="submit" name="step" value="book" { (button) }
+                    a.button.plain href=(home(&partner.partner_id)) { "Do nothing" }
+                }))
+            }
+        };
+    }
+    let ways = [(IN, "Credit: put on the balance"), (OUT, "Take back what was credited by mistake")];
+    html! {
+        details.act open[credit.was_refused()] {
+            summary { "Credit the balance" }
+            (credit.form(desk, &path, &html! {
+                (credit.choice("way", "What", ways.map(|(value, label)| (value.to_owned(), label.to_owned()))))
+                (credit.text(CREDIT.0, "Amount").required().hint("such as 250.00"))
+                (credit.text(CREDIT.1, "Currency").value(currency(partner)).required().width("short"))
+                (credit.text("note", "Note").required().hint("the invoice, for the ledger; the partner reads it"))
+            }, "Next: see what comes of it"))
+        }
+    }
+}
+
+fn currency(partner: &Partner) -> &str {
+    partner.balances.first().map_or("EUR", |balance: &Balance| balance.currency.as_str())
+}
+
+fn acts(desk: &Desk<'_>, partner: &Partner, attempt: Option<Attempt<'_>>, booking: Option<&Booking>) -> Markup {
+    let (edit, alarm) = (Fields::new("edit", attempt), Fields::new("alarm", attempt));
     let path = home(&partner.partner_id);
     html! {
         div.acts {
-            details.act open[credit.was_refused()] {
-                summary { "Credit the balance" }
-                (credit.form(desk, &format!("{path}/credit"), &html! {
-                    (credit.text("amount", "Amount").required().hint("such as 250.00; below zero takes back what was credited by mistake"))
-                    (credit.text("currency", "Currency").value(currency).required().width("short"))
-                    (credit.text("note", "Note").required().hint("the invoice, for the ledger; the partner reads it"))
-                }, "Credit"))
-            }
+            (crediting(desk, partner, attempt, booking))
             details.act open[alarm.was_refused()] {
                 summary { "Alarm level" }
                 (alarm.form(desk, &format!("{path}/alarm"), &html! {
-                    (alarm.text("amount", "Below").required().hint("such as 100.00; at 0 nobody is told"))
-                    (alarm.text("currency", "Currency").value(currency).required().width("short"))
+                    (alarm.text(ALARM.0, "Below").required().hint("such as 100.00; at 0 nobody is told"))
+                    (alarm.text(ALARM.1, "Currency").value(currency(partner)).required().width("short"))
                 }, "Save"))
             }
             details.act open[edit.was_refused()] {
@@ -177,15 +263,9 @@ async fn ask(desk: &Desk<'_>, id: &str, action: &str) -> Result<Response<Body>, 
     let form = desk.form();
     let mut body = Map::new();
     let said = match action {
-        "credit" => {
-            body.insert("amount".to_owned(), json!(money(form)?));
-            form.put(&mut body, "note");
-            let call = desk.api.call("POST /v1/partners/{partnerId}/credits").path("partnerId", id);
-            let _: Value = call.key(form).json(body).send().await?;
-            return Ok(desk.done(&home(id), "It is on the balance and in the ledger."));
-        }
+        "credit" => return credit(desk, id).await,
         "alarm" => {
-            body.insert("alarmLevels".to_owned(), json!([money(form)?]));
+            body.insert("alarmLevels".to_owned(), json!([money(form, ALARM)?]));
             "Saved."
         }
         "edit" => {
@@ -199,33 +279,58 @@ async fn ask(desk: &Desk<'_>, id: &str, action: &str) -> Result<Response<Body>, 
     Ok(desk.done(&home(id), said))
 }
 
+/// Shows what would come of a booking; once that was seen, makes it.
+async fn credit(desk: &Desk<'_>, id: &str) -> Result<Response<Body>, Refusal> {
+    let form = desk.form();
+    if form.given("note").is_none() {
+        return Err(Refusal::about("note", "note is required."));
+    }
+    if form.text("step") != "book" {
+        return whole(desk, id, None, true).await;
+    }
+    let partner: Partner = desk.api.call("GET /v1/partners/{partnerId}").path("partnerId", id).send().await?;
+    let booking = Booking::of(form, &partner)?;
+    let mut body = Map::new();
+    body.insert("amount".to_owned(), json!(booking.moved));
+    form.put(&mut body, "note");
+    let call = desk.api.call("POST /v1/partners/{partnerId}/credits").path("partnerId", id);
+    let booked: Booked = call.key(form).json(body).send().await?;
+    Ok(desk.done(&home(id), &format!("{}. It is {} now.", booking.said("was", &partner.display), booked.balance)))
+}
+
 fn amount(amount: i64, currency: &str) -> String {
     currency.parse().map_or_else(|_| format!("{amount} {currency}"), |currency| Money { amount, currency }.to_string())
 }
 
-/// An amount as people write it, `250.00`, with its currency.
-fn money(form: &Form) -> Result<Money, Refusal> {
-    let currency: Currency = form
-        .text("currency")
-        .to_uppercase()
-        .parse()
-        .map_err(|error| Refusal::about("currency", format!("The currency {error}.")))?;
-    parse_amount(form.text("amount"), currency)
-        .ok_or_else(|| Refusal::about("amount", format!("The amount must be a number with as many decimals as {currency} has.")))
+/// An amount as people write it, `250.00`, with its currency, from the two fields.
+fn money(form: &Form, (amount, currency): (&str, &str)) -> Result<Money, Refusal> {
+    let unit = parse_currency(form, currency)?;
+    parse_amount(form.text(amount), unit).ok_or_else(|| Refusal::about(amount, format!("{amount} {}.", no_amount(unit))))
 }
 
-/// Reads an amount with at most as many decimals as the currency has.
+/// Reads a currency from a field.
+pub fn parse_currency(form: &Form, field: &str) -> Result<Currency, Refusal> {
+    let wrong = |_| Refusal::about(field, format!("{field} must be a currency's three letters, such as EUR."));
+    form.text(field).to_uppercase().parse().map_err(wrong)
+}
+
+/// What an amount of this currency has to be.
+pub fn no_amount(currency: Currency) -> String {
+    let most = Money { amount: MOST_PRICE, currency };
+    format!("must be a number from 0 to {most}, with no more decimals than {currency} has")
+}
+
+/// Reads an amount with at most as many decimals as the currency has, up to the largest that is booked.
 pub fn parse_amount(text: &str, currency: Currency) -> Option<Money> {
     // What one unit is written as tells how many decimals there are.
     let digits = Money { amount: 0, currency }.to_string().split(' ').next()?.split_once('.').map_or(0, |(_, rest)| rest.len());
-    let (negative, text) = text.strip_prefix(['-', '−']).map_or((false, text), |rest| (true, rest));
     let (whole, part) = text.split_once(['.', ',']).unwrap_or((text, ""));
     if whole.is_empty() || part.len() > digits || ![whole, part].iter().all(|part| part.bytes().all(|byte| byte.is_ascii_digit()))
     {
         return None;
     }
     let amount: i64 = format!("{whole}{part:0<digits$}").parse().ok()?;
-    Some(Money { amount: if negative { -amount } else { amount }, currency })
+    (amount <= MOST_PRICE).then_some(Money { amount, currency })
 }
 
 #[cfg(test)]
@@ -239,7 +344,9 @@ mod tests {
             ("250", "EUR", Some(25_000)),
             ("250.5", "EUR", Some(25_050)),
             ("0,05", "EUR", Some(5)),
-            ("-1.00", "EUR", Some(-100)),
+            ("10000000000.00", "EUR", Some(MOST_PRICE)),
+            ("10000000000.01", "EUR", None),
+            ("-1.00", "EUR", None),
             ("1200", "JPY", Some(1200)),
             ("1.234", "KWD", Some(1234)),
             ("1.5", "JPY", None),

@@ -1,6 +1,6 @@
 //! Plans, with their versions and what they cost.
 
-use super::partners::parse_amount;
+use super::partners::{no_amount, parse_amount, parse_currency};
 use super::tabs;
 use crate::Desk;
 use crate::api::Refusal;
@@ -13,7 +13,7 @@ use crate::words::{data, none, words};
 use lambda_http::{Body, Response};
 use maud::{Markup, html};
 use serde_json::{Map, Value, json};
-use simdock_domain::{Currency, Money};
+use simdock_domain::Money;
 
 /// All plans as they are sold now.
 pub async fn list(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
@@ -205,12 +205,13 @@ fn form(desk: &Desk<'_>, plan: Option<&Plan>, attempt: Option<Attempt<'_>>) -> M
             (fields.text("partners", "Sold by").value(&text(|plan| plan.partners.join(" "))).hint("partners’ ids with spaces; empty for all"))
             (fields.text("complimentaryWith", "Complimentary with").value(&text(|plan| plan.complimentary_with.join(" "))).hint("plans that entitle to it"))
         }
-        fieldset {
-            legend { "Form factors" }
+        (fields.boxes("formFactors", "Form factors", &html! {
             (tick("formFactors", "esim", "eSIM", sells("esim")))
             (tick("formFactors", "physical", "SIM card", plan.is_some() && sells("physical")))
-            (tick("pausesWhenSuspended", "true", "Time stands still while suspended", plan.is_some_and(|plan| plan.pauses_when_suspended)))
-        }
+        }))
+        (fields.boxes("pausesWhenSuspended", "While a card is suspended", &html! {
+            (tick("pausesWhenSuspended", "true", "The plan’s time stands still", plan.is_some_and(|plan| plan.pauses_when_suspended)))
+        }))
         div.fields {
             (fields.area("countries", "Countries").value(&text(|plan| plan.countries.join(" "))).required().hint("two letters each, with spaces"))
             (fields.area("profiles", "Profiles").value(&profiles).required().hint("a line each: operator, IMSI profile, cost"))
@@ -247,13 +248,10 @@ fn words_of(text: &str) -> Vec<&str> {
 
 /// The whole plan as the API takes it.
 fn body(form: &Form) -> Result<Map<String, Value>, Refusal> {
-    let currency: Currency = form
-        .text("currency")
-        .to_uppercase()
-        .parse()
-        .map_err(|error| Refusal::about("currency", format!("The currency {error}.")))?;
+    let currency = parse_currency(form, "currency")?;
     let money = |field: &str, text: &str| {
-        parse_amount(text, currency).ok_or_else(|| Refusal::about(field, format!("{text:?} is no amount of {currency}.")))
+        let wrong = || Refusal::about(field, format!("{field}: {text:?} {}.", no_amount(currency)));
+        parse_amount(text, currency).ok_or_else(wrong)
     };
     let mut body = Map::new();
     for name in ["display", "simType", "apn"] {

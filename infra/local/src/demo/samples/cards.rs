@@ -12,7 +12,9 @@ pub async fn put(desk: &Desk<'_>) -> Result<(), StackError> {
     // By bill, and by the megabyte.
     desk.sold(BEN, "sandbox-monthly").await?;
     let paygo = desk.sold(DILEK, "sandbox-paygo").await?;
-    desk.report(iccid(&paygo, 0)?, json!({"type": "first_attach", "country": "FR"})).await?;
+    for event in [json!({"type": "first_attach", "country": "FR"}), json!({"type": "session", "inSession": false})] {
+        desk.report(iccid(&paygo, 0)?, event).await?;
+    }
     kept_out(desk).await?;
     swapped(desk).await
 }

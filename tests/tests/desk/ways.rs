@@ -1,0 +1,133 @@
+//! What leads somewhere else than was meant: a search without a find, a name instead of an id, a filter of a file, a form too large. Each
+//! says so, on a page of the desk.
+
+use crate::api::{By, list, num};
+use crate::shop::{Desk, at_the_desk};
+use serde_json::json;
+
+/// More than the names that a field offers.
+const PARTNERS: usize = 103;
+
+impl Desk {
+    /// What the box at the top leads to: the page, and where it is.
+    async fn find(&self, text: &str) -> (String, String) {
+        self.open("/console/settings/keys").await;
+        self.browser.fill("form.find", "q", text).await;
+        let page = self.browser.find("html").await;
+        self.browser.find("form.find input").await.type_in("\u{e007}").await.unwrap();
+        while page.name().await.is_ok() {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        self.browser.find("main").await;
+        (self.browser.text().await, self.browser.url().await)
+    }
+}
+
+#[test]
+fn a_search_says_what_it_looked_for_and_where() {
+    at_the_desk(async |desk| {
+        let (order, line) = desk.line("found@example.com").await;
+        for (text, said) in [
+            ("EP0123456789ABCDEF", "There is no order with the number “EP0123456789ABCDEF”."),
+            ("SU0123456789ABCDEF", "There is no line with the number “SU0123456789ABCDEF”."),
+            ("8934501234567890125", "There is no card with the ICCID “8934501234567890125”."),
+            (" nobody@example.com ", "Nothing was found for “nobody@example.com”: no line and no order was made with exactly"),
+            ("ana@", "“Mail” is not a mail address"),
+            ("shop-99999", "No order has the own order id “shop-99999”."),
+        ] {
+            let (page, _) = desk.find(text).await;
+            assert!(page.contains(said) && page.contains("Inventory"), "{text}: {page}");
+            assert!(text == "ana@" || page.contains("The box at the top takes an order’s number"), "{text}: {page}");
+        }
+        desk.browser.picture("find-nothing-1280").await;
+        for (text, to) in [
+            (num(&order).to_lowercase(), format!("/console/orders/{}", num(&order))),
+            (line.to_lowercase(), format!("/console/lines/{line}")),
+            (" found@example.com".to_owned(), "/console/subscribers?email=found%40example.com&q=found%40example.com".to_owned()),
+        ] {
+            let (_, at) = desk.find(&text).await;
+            assert!(at.ends_with(&to), "{text}: {at}");
+        }
+    });
+}
+
+#[test]
+fn a_partner_beyond_those_offered_is_found_by_its_name() {
+    at_the_desk(async |desk| {
+        let browser = &desk.browser;
+        let made = async |id: String, name: String| {
+            let partner = json!({"partnerId": id, "display": name});
+            desk.site.post("/v1/partners").by(By::Manager).json(&partner).send().await.expect(201);
+        };
+        for number in 0..PARTNERS {
+            made(format!("crowd-{number:03}"), format!("Crowd {number}")).await;
+        }
+        made("zz-last".to_owned(), "Zulu Travel & Söhne".to_owned()).await;
+        desk.open("/console/orders/new").await;
+        browser.find("[name=partnerId]").await.click().await.unwrap();
+        browser.find("#partners option[value='crowd-000']").await;
+        assert!(!browser.has("#partners option[value='zz-last']").await, "only the first are offered");
+        assert!(browser.text().await.contains("id or name; the first 100 are offered"));
+        let create = "subscriber.email=zulu%40example.com&subscriber.name=Z&payment=card&channel=admin&planId=eu-5gb-30d&count=1";
+        let typed = "partnerId=zulu+travel+%26+s%C3%B6hne";
+        let page = desk.post("/console/orders", &format!("{create}&{typed}")).await;
+        assert_eq!(page.status, 303, "{}", page.text());
+        let orders = desk.site.get("/v1/orders?partnerId=zz-last").by(By::Manager).send().await.expect(200);
+        let ordered = num(&list(&orders, "items")[0]).to_owned();
+        for path in ["orders", "orders.csv", "sims", "sims.csv"] {
+            let page = desk.fetch(&format!("/console/{path}?{typed}"), "").await;
+            let has_it = page.text().contains(&ordered);
+            assert!(page.status == 200 && has_it == path.starts_with("orders"), "{path}: {} {}", page.status, page.text());
+        }
+        // What could be an id is none but that, and whose name it is stands there.
+        made("acme-travel".to_owned(), "acme".to_owned()).await;
+        let page = desk.fetch("/console/orders?partnerId=acme", "").await;
+        assert!(page.status == 400 && page.text().contains("The id of acme is acme-travel."), "{}", page.text());
+        for (path, fields) in [("orders", create), ("subscribers/line", create)] {
+            let page = desk.post(&format!("/console/{path}"), &format!("{fields}&partnerId=Nobody+Ltd")).await;
+            let said = "There is no partner with the id or the name &quot;Nobody Ltd&quot;.";
+            assert!(page.status == 422 && page.text().contains(said), "{path}: {}", page.text());
+        }
+    });
+}
+
+#[test]
+fn whatever_fails_leads_back() {
+    at_the_desk(async |desk| {
+        let browser = &desk.browser;
+        // A file that is refused is a list that says why, beside the filter.
+        for (path, field) in [
+            ("orders.csv?status=99&email=ana%40example.com", "#filter-status-error"),
+            ("orders.csv?from=2026-11-23&to=2026-11-22", "#filter-to-error"),
+            ("sims.csv?iccid=12", "#filter-iccid-error"),
+        ] {
+            desk.open(&format!("/console/{path}")).await;
+            assert!(browser.has(field).await && browser.has("nav[aria-label=Main]").await, "{path}");
+        }
+        assert!(browser.url().await.ends_with("/console/sims?iccid=12"), "{}", browser.url().await);
+        // A place that is not there leads to the first page of the same list.
+        for (path, section) in [
+            ("/console/settings/partners", "Settings"),
+            ("/console/settings/partners/demo-travel", "Settings"),
+            ("/console/inventory", "Inventory"),
+        ] {
+            desk.open(&format!("{path}?cursor=x")).await;
+            browser.shows("This place in the list is not there.").await;
+            assert_eq!(browser.find("nav[aria-label=Main] [aria-current]").await.text().await.unwrap(), section);
+            browser.press("main a.button").await;
+            assert!(browser.url().await.ends_with(path), "{}", browser.url().await);
+        }
+        desk.open("/console/settings/keys?keys=x").await;
+        browser.picture("failure-1280").await;
+        browser.press("main a.button").await;
+        assert!(browser.url().await.ends_with("/console/settings/keys"), "{}", browser.url().await);
+        // What is too large is not read, and its form says so.
+        let large = format!("pasted={}", "x".repeat(4 * 1024 * 1024));
+        let page = desk.post("/console/inventory/import", &large).await;
+        assert_eq!(page.status, 422);
+        let text = page.text();
+        assert!(text.contains("id=\"import-file-error\"") && text.contains("a file may have 4 MB"), "{text}");
+        let page = desk.post("/console/orders", &large).await;
+        assert!(page.status == 413 && page.text().contains("aria-label=\"Main\""), "{}", page.text());
+    });
+}
