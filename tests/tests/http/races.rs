@@ -34,7 +34,12 @@ fn taken_or_refused(answer: &Answer, taken: &[u16]) -> bool {
 async fn of_a_swap_a_refund_a_top_up_and_a_cancellation_at_once_one_wins() {
     let site = Site::start().await;
     let mut won = std::collections::BTreeMap::<&str, usize>::new();
-    for round in 0..12 {
+    // Six calls take turns at being first; who wins is the machine's business, but not always the same.
+    for round in 0.. {
+        if round >= 12 && won.len() > 1 {
+            break;
+        }
+        assert!(round < 60, "it is always the same that wins: {won:?}");
         let money = balance(&site).await;
         let order = delivered(&site, &by_balance(PLAN)).await;
         let (subscription, old) = (subscription_of(&order), card(&order).to_owned());
@@ -114,7 +119,6 @@ async fn of_a_swap_a_refund_a_top_up_and_a_cancellation_at_once_one_wins() {
         assert_eq!(refused.status, if ended { 409 } else { 201 });
     }
     println!("{won:?}");
-    assert!(won.len() > 1, "it is always the same that wins: {won:?}");
     site.stop().await;
 }
 
