@@ -45,7 +45,7 @@ fn main() -> ExitCode {
         parts.push(report::pure(&pure::measure()));
         parts.push(report::growth(&growth::measure(progress).await));
         progress("what orders cost");
-        parts.push(report::cost(&cost::measure(PLAN).await, &cost::measure(ASKED).await));
+        parts.push(report::cost(&cost::measure(ASKED).await, &cost::measure(PLAN).await));
         progress("done");
         parts
     });

@@ -33,5 +33,5 @@ async fn crowds_waste_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_order_costs_what_it_may() {
-    hold(async { report::cost(&cost::measure(PLAN).await, &cost::measure(ASKED).await) }).await;
+    hold(async { report::cost(&cost::measure(ASKED).await, &cost::measure(PLAN).await) }).await;
 }

@@ -18,7 +18,8 @@ pub enum Bug {
     Unconditional,
     /// The sweep does not put leaked tickets back: their write is taken off the engine's hands and acknowledged.
     TicketsLeak,
-    /// Every refund is asked for under a new key, by somebody who does not look first: the key is replaced, and the list is empty.
+    /// Every refund is asked for under a new key, by somebody who does not look first: the key is replaced, and the list is empty. The
+    /// new key alone breaks no promise, since whoever asks again looks for the refund among those of the payment before.
     RandomRefundKey,
     /// A mail is marked as sent before it is: whoever sends it hears that it was taken, and then it is sent, with all that may go
     /// wrong with that.
