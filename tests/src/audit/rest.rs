@@ -3,8 +3,8 @@
 use super::{Audit, Books, Broken, Held, Promise, Violation, list, number, text};
 use serde_json::Value;
 use simdock_domain::{
-    Entry, Event, LineState, Mail, MailKind, MailState, Order, OrderType, Provider, RefundState, ReturnReason, Timestamp,
-    next_attention, outstanding,
+    Entry, Event, LineState, MAX_ATTEMPTS, Mail, MailKind, MailState, Order, OrderType, Provider, RefundState, ReturnReason,
+    Timestamp, next_attention, outstanding,
 };
 use simdock_store::order_in_image;
 use std::collections::BTreeMap;
@@ -162,11 +162,15 @@ fn mailed(order: &Order, outside: &Outside) -> Held {
     Ok(())
 }
 
-/// How often somebody may have sent a mail: as often as it was begun, unless it was called for anew.
+/// How often somebody may have sent a mail: as often as it was begun, which is counted from naught whenever it is called for anew.
 fn begun(order: &Order, mail: &Mail) -> usize {
-    let anew = mail.kind == MailKind::Manager
-        || order.history.iter().any(|entry| matches!(entry.event, Event::MailRequested | Event::Retried));
-    if anew { usize::MAX } else { usize::try_from(mail.attempts).unwrap_or(usize::MAX) }
+    let anew = |entry: &&Entry| mail.kind == MailKind::Manager || matches!(entry.event, Event::MailRequested | Event::Retried);
+    let before = order.history.iter().filter(anew).count() * most(MAX_ATTEMPTS);
+    before + most(mail.attempts)
+}
+
+fn most(attempts: u32) -> usize {
+    usize::try_from(attempts).unwrap_or(usize::MAX)
 }
 
 fn sellable(sim: &Value) -> Held {
