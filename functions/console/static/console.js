@@ -74,8 +74,8 @@
       own(part);
     });
   }
-  // What was refused comes into view, with its first wrong field.
-  const refused = document.querySelector("form [aria-invalid=true], form .refused");
+  // What was refused comes into view, with its first wrong field; where none is, with the refusal itself.
+  const refused = document.querySelector("form [aria-invalid=true]") ?? document.querySelector(".refused[tabindex]");
   if (refused) {
     refused.scrollIntoView({block: "center"});
     refused.focus();

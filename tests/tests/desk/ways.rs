@@ -131,3 +131,103 @@ fn whatever_fails_leads_back() {
         assert!(page.status == 413 && page.text().contains("aria-label=\"Main\""), "{}", page.text());
     });
 }
+
+#[test]
+fn a_name_that_two_partners_have_picks_neither() {
+    at_the_desk(async |desk| {
+        let browser = &desk.browser;
+        for (id, name) in [("twin-a", "Twin Tours"), ("twin-b", "twin tours")] {
+            let made = desk.post("/console/settings/partners", &format!("partnerId={id}&display={}", name.replace(' ', "+"))).await;
+            assert_eq!(made.status, 303, "{}", made.text());
+        }
+        desk.open("/console/settings/partners/twin-b").await;
+        desk.open("/console/settings/partners").await;
+        browser.send("new-partner", &[("partnerId", "twin-c"), ("display", "Twin Tours")]).await;
+        browser.shows("3 partners are called Twin Tours: twin-a, twin-b, twin-c. Where a partner is asked for").await;
+        browser.send("edit", &[("display", "Triplet")]).await;
+        let create = "subscriber.email=twin%40example.com&subscriber.name=T&payment=card&channel=admin&planId=eu-5gb-30d&count=1";
+        let said = "Two partners are called Twin Tours: twin-a, twin-b. Give the id.";
+        for path in ["orders", "subscribers/line"] {
+            let page = desk.post(&format!("/console/{path}"), &format!("{create}&lineName=X&partnerId=Twin+Tours")).await;
+            assert!(page.status == 422 && page.text().contains(said), "{path}: {}", page.text());
+            assert!(page.text().contains("-partnerId-error"), "{path}");
+        }
+        for path in ["orders", "sims", "orders.csv", "sims.csv"] {
+            let page = desk.fetch(&format!("/console/{path}?partnerId=TWIN+tours"), "").await;
+            assert!(path.ends_with(".csv") || page.status == 400 && page.text().contains(said), "{path}: {}", page.text());
+            assert!(!page.text().contains("twin@example.com"));
+        }
+        for id in ["twin-a", "twin-b"] {
+            let orders = desk.site.get(format!("/v1/orders?partnerId={id}")).by(By::Manager).send().await.expect(200);
+            assert_eq!(list(&orders, "items").len(), 0, "{id} pays for nobody's guess");
+        }
+    });
+}
+
+#[test]
+fn an_offer_says_whose_it_cannot_be() {
+    at_the_desk(async |desk| {
+        let browser = &desk.browser;
+        for (page, form) in [("orders/new", "create"), ("subscribers/line", "add-line")] {
+            desk.open(&format!("/console/{page}")).await;
+            let error = format!("#{form}-partnerId-error");
+            let told = async || browser.find(&error).await.text().await.unwrap_or_default();
+            assert_eq!(told().await, "", "nobody was asked for yet");
+            browser.fill(&format!("#{form}"), "partnerId", "nobody-there").await;
+            browser.fill(&format!("#{form}"), "payment", "card").await;
+            browser.shows("There is no partner with the id or the name \"nobody-there\".").await;
+            assert!(told().await.contains("nobody-there"), "at its field");
+            assert_eq!(browser.find(&format!("#{form} [name=partnerId]")).await.value().await.unwrap(), "nobody-there");
+            browser.fill(&format!("#{form}"), "partnerId", "demo-travel").await;
+            browser.fill(&format!("#{form}"), "payment", "balance").await;
+            crate::api::eventually("the partner is there", async || told().await.is_empty().then_some(())).await;
+            // Without a script, a button asks.
+            let sent = if page == "orders/new" { "orders" } else { "subscribers/line" };
+            for (typed, said) in [("", "“Partner” is required."), ("Nobody+Ltd", "the name &quot;Nobody Ltd&quot;.")] {
+                let shown = desk.post(&format!("/console/{sent}"), &format!("step=plans&payment=balance&partnerId={typed}")).await;
+                assert!(shown.text().contains("aria-invalid=\"true\"") && shown.text().contains(said), "{page} {typed}: {}", shown.text());
+            }
+        }
+    });
+}
+
+#[test]
+fn what_was_refused_has_the_focus() {
+    at_the_desk(async |desk| {
+        let browser = &desk.browser;
+        let focused = async || {
+            let script = "return document.activeElement.name ?? document.activeElement.className";
+            browser.web.execute(script).await.unwrap().as_str().unwrap().to_owned()
+        };
+        desk.open("/console/orders/new").await;
+        let values = [("partnerId", "nobody-there"), ("subscriber.email", "f@example.com"), ("subscriber.name", "F")];
+        browser.send("create", &values).await;
+        assert_eq!(focused().await, "partnerId");
+        let (order, _) = desk.line("focus@example.com").await;
+        desk.open_order(num(&order)).await;
+        browser.unfold("refund").await;
+        browser.find("#refund input:checked").await.click().await.unwrap();
+        browser.send("refund", &[("reason", "x")]).await;
+        assert_eq!(focused().await, "refused", "no field of it can have it");
+    });
+}
+
+#[test]
+fn the_choice_of_columns_stays_on_a_phone() {
+    at_the_desk(async |desk| {
+        let browser = &desk.browser;
+        desk.line("phone@example.com").await;
+        browser.width(390).await;
+        for page in ["orders", "sims"] {
+            desk.open(&format!("/console/{page}")).await;
+            browser.find(".chooser summary").await.click().await.unwrap();
+            browser.picture(&format!("columns-{page}-390")).await;
+            let script = "const box = document.querySelector('.chooser form').getBoundingClientRect();
+                return [document.documentElement.scrollWidth, Math.floor(box.left), Math.ceil(box.right),
+                    document.querySelector('.chooser form').scrollWidth - document.querySelector('.chooser form').clientWidth]";
+            let at: [i64; 4] = serde_json::from_value(browser.web.execute(script).await.unwrap()).unwrap();
+            assert!(at[0] <= 390 && at[1] >= 0 && at[2] <= 390 && at[3] <= 0, "{page}: {at:?}");
+        }
+        browser.width(1280).await;
+    });
+}

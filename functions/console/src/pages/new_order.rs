@@ -21,14 +21,14 @@ pub async fn show(desk: &Desk<'_>, attempt: Option<Attempt<'_>>) -> Result<Respo
     let query = &desk.visit.query;
     let partner = fields.typed("partnerId").unwrap_or(query.text("partnerId"));
     let payment = fields.typed("payment").unwrap_or(query.text("payment"));
-    let offer = Offer::of(desk, partner, payment).await?;
+    let offer = Offer::of(desk, attempt.map_or(query, |attempt| attempt.values), partner, payment).await?;
     let named = |names: &[&str]| names.iter().map(|name| ((*name).to_owned(), words(name))).collect::<Vec<_>>();
     let parts = Fields::address_names("subscriber.postalAddress");
     let content = html! {
         fieldset {
             legend { "Whose, and how it is paid" }
-            (whose("/console/orders/new", &html! {
-                (who::field(&fields, "Partner", partner, true))
+            (whose("/console/orders/new", "create", &html! {
+                (who::field(&fields, "Partner", partner, true, offer.wrong.as_ref()))
                 (fields.choice("payment", "Payment", named(&["balance", "card", "complimentary"])).value(payment))
             }))
             div.fields {

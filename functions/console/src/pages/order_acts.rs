@@ -1,6 +1,7 @@
 //! What a manager can do with an order.
 
 use super::days::is_day;
+use super::order_refund::{self, Outcome};
 use super::order;
 use crate::Desk;
 use crate::api::Refusal;
@@ -30,7 +31,13 @@ const ACTIONS: [(&str, &str); 12] = [
 ];
 
 /// The actions: a form for each that is allowed now, the reason for each that is not.
-pub fn show(desk: &Desk<'_>, order: &Order, actions: &[Action], attempt: Option<Attempt<'_>>) -> Markup {
+pub fn show(
+    desk: &Desk<'_>,
+    order: &Order,
+    actions: &[Action],
+    attempt: Option<Attempt<'_>>,
+    refund: Option<&Outcome>,
+) -> Markup {
     let known = |name: &str| actions.iter().find(|action| action.action == name);
     // What can be done stands first.
     let mut sorted = ACTIONS;
@@ -40,7 +47,9 @@ pub fn show(desk: &Desk<'_>, order: &Order, actions: &[Action], attempt: Option<
             @for (name, title) in sorted {
                 @if let Some(action) = known(name) {
                     @let fields = Fields::new(name, attempt);
-                    @if let Some(form) = form_of_line(name).filter(|_| action.allowed) {
+                    @if let Some(outcome) = refund.filter(|_| name == "refund") {
+                        details.act open { summary { (title) } (order_refund::confirm(desk, order, outcome)) }
+                    } @else if let Some(form) = form_of_line(name).filter(|_| action.allowed) {
                         (on_lines(title, form, order, &action.subscription_ids))
                     } @else if action.allowed || fields.was_refused() {
                         details.act open[fields.was_refused()] {
@@ -124,6 +133,7 @@ fn inputs(name: &str, fields: &Fields<'_>, order: &Order, action: &Action) -> Ma
                     }
                 }))
                 (fields.text("reason", "Reason").required().hint("the partner reads it"))
+                p.hint { "If orders that were made for the same line end with it, they are shown before anything is done." }
             }
             "resend_qr" => {
                 @if let Some(condition) = &action.reason { p.hint { (condition) } }
@@ -178,12 +188,7 @@ async fn ask(desk: &Desk<'_>, num: &str, action: &str) -> Result<Response<Body>,
             ("POST /v1/orders/{orderNum}/shipment", said)
         }
         "refund" => {
-            form.put_all(&mut body, "iccids");
-            form.put(&mut body, "reason");
-            if !body.contains_key("iccids") {
-                return Err(Refusal::about("iccids", "Tick the cards that are to be refunded."));
-            }
-            ("POST /v1/orders/{orderNum}/refund", "The cards are being revoked; their money follows.")
+            return order_refund::ask(desk, num).await;
         }
         "resend_qr" | "resend_confirmation" | "resend_shipment" => {
             body.insert("kind".to_owned(), action.trim_start_matches("resend_").into());

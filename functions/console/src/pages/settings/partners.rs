@@ -8,6 +8,7 @@ use crate::frame::{Section, order_link, pager};
 use crate::http::{Form, encoded};
 use crate::model::{Balance, Booked, LedgerEntry, Page, Partner};
 use crate::pages::order::fact;
+use crate::pages::who;
 use crate::words::{Time, none, state, text, words};
 use futures_util::future::try_join3;
 use lambda_http::{Body, Response};
@@ -73,7 +74,9 @@ async fn ask_new(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
     }
     form.put_number(&mut body, "giftQuota");
     let partner: Partner = desk.api.call("POST /v1/partners").key(form).json(body).send().await?;
-    Ok(desk.done(&home(&partner.partner_id), "The partner was made. It needs a key to order by itself."))
+    let said = "The partner was made. It needs a key to order by itself.";
+    let namesakes = who::namesakes(desk, &partner.display).await.ok().flatten();
+    Ok(desk.done(&home(&partner.partner_id), &[Some(said), namesakes.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(" ")))
 }
 
 fn home(id: &str) -> String {
