@@ -30,7 +30,7 @@ pub fn misfit(error: PlaceError, plan_id: &str) -> Problem {
 }
 
 /// Why a manager's command did nothing.
-pub fn refused(rejected: Rejected, command: &Command) -> Problem {
+pub fn refused(rejected: Rejected, command: &Command, order: &Order) -> Problem {
     match rejected {
         Rejected::Shipped => Problem::not_possible("shipped", "The cards were sent."),
         Rejected::OtherParcel => {
@@ -59,6 +59,11 @@ pub fn refused(rejected: Rejected, command: &Command) -> Problem {
                     "The order is void: nobody gets mails about it."
                 },
             ),
+            Command::SendAgain { kind: MailKind::Qr, .. } if !order.kind.takes_cards() => {
+                let main = order.subject.as_ref().map_or(&order.num, |subject| &subject.main_order);
+                let detail = format!("This order brought no card. The QR code goes with the order that did: {main}, or a swap since then.");
+                Problem::not_possible("no_such_email", &detail)
+            }
             Command::SendAgain { kind, .. } => Problem::not_possible(
                 "no_such_email",
                 match kind {

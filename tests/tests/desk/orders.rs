@@ -197,7 +197,10 @@ fn a_refund_says_beforehand_what_else_ends_with_it() {
         browser.send("renew", &[("payment", "balance")]).await;
         let renewal = json!({ "orderNum": browser.find("h1").await.text().await.unwrap() });
         desk.site.settled(&renewal).await;
+        desk.open_order(num(&renewal)).await;
+        browser.shows(&format!("This order brought no card. The QR code goes with the order that did: {}", num(&order))).await;
         desk.open(&format!("/console/lines/{line}")).await;
+        browser.shows("It is not suspended.").await;
         browser.send("add-plan", &[("planId", "sandbox-1gb-7d")]).await;
         let top_up = json!({ "orderNum": browser.find("h1").await.text().await.unwrap() });
         desk.site.settled(&top_up).await;

@@ -231,3 +231,72 @@ fn the_choice_of_columns_stays_on_a_phone() {
         browser.width(1280).await;
     });
 }
+
+#[test]
+fn nobody_overwrites_what_somebody_else_corrected() {
+    at_the_desk(async |desk| {
+        let browser = &desk.browser;
+        let order = desk.site.order(&crate::shop::by_post()).await;
+        let order = desk.site.until(&order, "ready", |order| order["cards"][0]["status"] == "ready").await;
+        let recipient = format!("/v1/orders/{}/recipient", num(&order));
+        let edit = async |method, path: &str, body: serde_json::Value| {
+            desk.site.call(method, path).by(By::Manager).json(&body).send().await.expect(200)
+        };
+        desk.open_order(num(&order)).await;
+        browser.send("edit_recipient", &[]).await;
+        browser.shows("Nothing was changed: it is the recipient that the order has.").await;
+        edit(hyper::Method::PATCH, &recipient, json!({"name": "Somebody Else"})).await;
+        browser.send("edit_recipient", &[("email", "late@example.com")]).await;
+        browser.shows("Somebody else saved a change since you opened this page.").await;
+        assert_eq!(desk.site.read(&order).await["subscriber"]["email"], "ana@example.com");
+        browser.send("edit_recipient", &[("name", "Ana Torres")]).await;
+        browser.shows("The recipient was changed.").await;
+        let page = desk.post(&format!("/console/orders/{}/edit_recipient", num(&order)), "name=&email=a%40example.com").await;
+        assert!(page.status == 422 && page.text().contains("“Name” is required."), "{}", page.text());
+
+        let partner = json!({"partnerId": "both", "display": " Both's "});
+        desk.site.post("/v1/partners").by(By::Manager).json(&partner).send().await.expect(201);
+        desk.open("/console/settings/partners/both").await;
+        edit(hyper::Method::PATCH, "/v1/partners/both", json!({"giftQuota": 7})).await;
+        browser.send("edit", &[("display", "Late")]).await;
+        browser.shows("Somebody else saved a change since you opened this page.").await;
+        let now = desk.site.get("/v1/partners/both").by(By::Manager).send().await.expect(200);
+        assert_eq!((&now["display"], &now["giftQuota"]), (&json!(" Both's "), &json!(7)));
+        browser.send("edit", &[("display", "Both"), ("giftQuota", "8")]).await;
+        browser.shows("Saved.").await;
+        browser.send("edit", &[]).await;
+        browser.shows("Nothing was changed: that is what stood there.").await;
+        let page = desk.post("/console/settings/partners/both/edit", "display=&giftQuota=8").await;
+        assert!(page.status == 422 && page.text().contains("“Name” is required."), "{}", page.text());
+    });
+}
+
+#[test]
+fn a_take_back_is_called_one_and_ends_at_zero() {
+    at_the_desk(async |desk| {
+        let browser = &desk.browser;
+        let partner = json!({"partnerId": "back", "display": "Back"});
+        desk.site.post("/v1/partners").by(By::Manager).json(&partner).send().await.expect(201);
+        desk.open("/console/settings/partners/back").await;
+        let values = [("way", "take_back"), ("amount.amount", "5.00"), ("amount.currency", "EUR"), ("note", "none")];
+        browser.send("credit", &values).await;
+        browser.shows("That is more than there is: the balance is 0.00 EUR").await;
+        browser.send("credit", &[("way", "credit"), ("amount.amount", "0")]).await;
+        browser.shows("“Amount” must be above 0.").await;
+        for way in ["credit", "take_back"] {
+            desk.open("/console/settings/partners/back").await;
+            browser.send("credit", &[("way", way), ("amount.amount", "5"), ("note", "typed wrong")]).await;
+            browser.press("#credit button[type=submit]").await;
+        }
+        let ledger = browser.find("[aria-labelledby=ledger]").await.text().await.unwrap();
+        assert!(ledger.contains("Take-back") && ledger.contains("Credit"), "{ledger}");
+        // So says the log, which shows times in it as all others.
+        let key = json!({"role": "partner", "partnerId": "back", "name": "short"});
+        let key = desk.site.post("/v1/keys").by(By::Manager).json(&key).send().await.expect(201);
+        desk.post(&format!("/console/settings/keys/{}/end", key["keyId"].as_str().unwrap()), "days=2").await;
+        desk.open("/console/settings/audit").await;
+        let log = browser.text().await;
+        assert!(log.contains("Balance taken back") && log.contains("Balance credited"), "{log}");
+        assert!(browser.has("td:last-child time[title]").await, "{log}");
+    });
+}

@@ -8,7 +8,7 @@ use crate::api::Refusal;
 use crate::forms::{Attempt, Fields};
 use crate::frame::{order_path, sim_link};
 use crate::http::encoded;
-use crate::model::{Action, Card, Order};
+use crate::model::{Action, Address, Card, Order};
 use crate::words::void;
 use lambda_http::{Body, Response};
 use maud::{Markup, html};
@@ -144,8 +144,14 @@ fn inputs(name: &str, fields: &Fields<'_>, order: &Order, action: &Action) -> Ma
                 (fields.input("email", "to", "To another address").hint(&order.subscriber.email))
             }
             "edit_recipient" => {
-                (fields.text("name", "Name").value(&order.subscriber.name))
-                (fields.input("email", "email", "Mail").value(&order.subscriber.email))
+                @let now = &order.subscriber;
+                input type="hidden" name="corrects.name" value=(now.name);
+                input type="hidden" name="corrects.email" value=(now.email);
+                @if let Some(to) = &now.postal_address {
+                    @for (name, value) in address_parts("corrects.postalAddress", to) { input type="hidden" name=(name) value=(value); }
+                }
+                (fields.text("name", "Name").value(&now.name).required())
+                (fields.input("email", "email", "Mail").value(&now.email).required())
                 @if order.form_factor == "physical" {
                     (fields.address("postalAddress", &names, order.subscriber.postal_address.as_ref()))
                 }
@@ -160,6 +166,13 @@ fn inputs(name: &str, fields: &Fields<'_>, order: &Order, action: &Action) -> Ma
             _ => p.hint { "What was given up or put off is tried again now." },
         }
     }
+}
+
+/// The parts of a postal address as a form's fields hold them.
+fn address_parts(name: &str, to: &Address) -> impl Iterator<Item = (String, String)> {
+    let text = |part: &Option<String>| part.clone().unwrap_or_default();
+    let values = [to.lines.join("\n"), text(&to.postal_code), to.city.clone(), text(&to.region), to.country.clone()];
+    Fields::address_names(name).into_iter().zip(values)
 }
 
 /// How a change is paid for.
@@ -199,9 +212,17 @@ async fn ask(desk: &Desk<'_>, num: &str, action: &str) -> Result<Response<Body>,
             ("POST /v1/orders/{orderNum}/emails", "The mail is on its way.")
         }
         "edit_recipient" => {
-            form.put(&mut body, "name");
-            form.put(&mut body, "email");
+            for name in ["name", "email"] {
+                form.filled(name)?;
+                form.put(&mut body, name);
+                form.put(&mut body, &format!("corrects.{name}"));
+            }
             form.put_address(&mut body, "postalAddress");
+            form.put_address(&mut body, "corrects.postalAddress");
+            let same = |(name, value): (&String, &Value)| name == "corrects" || body.get("corrects").and_then(|was| was.get(name)) == Some(value);
+            if !body.is_empty() && body.iter().all(same) {
+                return Ok(desk.done(&order_path(num), "Nothing was changed: it is the recipient that the order has."));
+            }
             ("PATCH /v1/orders/{orderNum}/recipient", "The recipient was changed.")
         }
         "retry" => ("POST /v1/orders/{orderNum}/retry", "It is tried again."),
