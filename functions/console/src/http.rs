@@ -72,7 +72,11 @@ impl Form {
 
     /// Refuses a field that was emptied, where nothing would mean that it stays.
     pub fn filled(&self, name: &str) -> Result<(), Refusal> {
-        if self.has(name) && self.given(name).is_none() { Err(Refusal::about(name, format!("{name} is required."))) } else { Ok(()) }
+        if self.has(name) && self.given(name).is_none() {
+            Err(Refusal::about(name, format!("{name} is required.")))
+        } else {
+            Ok(())
+        }
     }
 
     /// Whether a box was ticked; what no box of ours sends is refused.

@@ -154,7 +154,8 @@ fn email(fields: &mut Fields, asked: Option<Asked>) -> Result<(Command, Phone), 
 
 fn address(fields: &mut Fields, name: &str) -> Result<Option<EmailAddress>, Problem> {
     let text = fields.optional_text(name, 254)?;
-    let address =
-        text.map(|text| text.parse().map_err(|error| Problem::invalid_field(fields.path(name), format!("is not a mail address: {error}"))));
+    let address = text.map(|text| {
+        text.parse().map_err(|error| Problem::invalid_field(fields.path(name), format!("is not a mail address: {error}")))
+    });
     address.transpose()
 }

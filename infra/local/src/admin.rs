@@ -147,7 +147,8 @@ pub async fn administer(stage: &str, task: Task) -> Result<(), StackError> {
         }
         Task::BalanceAlarm { partner_id, level } => {
             let watch = PartnerChange { alarm_levels: vec![level], ..PartnerChange::default() };
-            if store.change_partner(&partner_id, &watch, ADMINISTRATOR).await.context("alarm level")? == PartnerChanged::NoPartner {
+            if store.change_partner(&partner_id, &watch, ADMINISTRATOR).await.context("alarm level")? == PartnerChanged::NoPartner
+            {
                 return Err(StackError::new(format!("there is no partner {partner_id}; load makes partners")));
             }
             println!("The balance of {partner_id} is low below {level}.");

@@ -78,7 +78,12 @@ pub async fn subscription_actions(
     let changing = |action, what| view(action, change.check(what, &plan, now));
     let service = async |action, on| {
         let wanted = want_service(store, subscription, on, ServiceAsker::Partner).await;
-        view(action, wanted.and_then(|next| next.map(|_| ()).ok_or_else(|| if on && subscription.service.is_on() { not_suspended() } else { done() })))
+        view(
+            action,
+            wanted.and_then(|next| {
+                next.map(|_| ()).ok_or_else(|| if on && subscription.service.is_on() { not_suspended() } else { done() })
+            }),
+        )
     };
     let (gift, plan_ids) = match gifts {
         Ok(plan_ids) => (Ok(()), plan_ids),

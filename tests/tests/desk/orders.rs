@@ -221,7 +221,12 @@ fn a_refund_says_beforehand_what_else_ends_with_it() {
         let mut back = 0;
         for order in [&order, &renewal, &top_up] {
             let order = desk.site.until(order, "cancelled", |order| order["status"] == 2).await;
-            back += order["refunds"].as_array().unwrap().iter().map(|refund| refund["amount"]["amount"].as_i64().unwrap()).sum::<i64>();
+            back += order["refunds"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|refund| refund["amount"]["amount"].as_i64().unwrap())
+                .sum::<i64>();
         }
         assert_eq!(back, sum, "as it was said");
     });

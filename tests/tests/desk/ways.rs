@@ -137,7 +137,8 @@ fn a_name_that_two_partners_have_picks_neither() {
     at_the_desk(async |desk| {
         let browser = &desk.browser;
         for (id, name) in [("twin-a", "Twin Tours"), ("twin-b", "twin tours")] {
-            let made = desk.post("/console/settings/partners", &format!("partnerId={id}&display={}", name.replace(' ', "+"))).await;
+            let made =
+                desk.post("/console/settings/partners", &format!("partnerId={id}&display={}", name.replace(' ', "+"))).await;
             assert_eq!(made.status, 303, "{}", made.text());
         }
         desk.open("/console/settings/partners/twin-b").await;
@@ -184,8 +185,13 @@ fn an_offer_says_whose_it_cannot_be() {
             // Without a script, a button asks.
             let sent = if page == "orders/new" { "orders" } else { "subscribers/line" };
             for (typed, said) in [("", "“Partner” is required."), ("Nobody+Ltd", "the name &quot;Nobody Ltd&quot;.")] {
-                let shown = desk.post(&format!("/console/{sent}"), &format!("step=plans&payment=balance&partnerId={typed}")).await;
-                assert!(shown.text().contains("aria-invalid=\"true\"") && shown.text().contains(said), "{page} {typed}: {}", shown.text());
+                let shown =
+                    desk.post(&format!("/console/{sent}"), &format!("step=plans&payment=balance&partnerId={typed}")).await;
+                assert!(
+                    shown.text().contains("aria-invalid=\"true\"") && shown.text().contains(said),
+                    "{page} {typed}: {}",
+                    shown.text()
+                );
             }
         }
     });
@@ -298,5 +304,95 @@ fn a_take_back_is_called_one_and_ends_at_zero() {
         let log = browser.text().await;
         assert!(log.contains("Balance taken back") && log.contains("Balance credited"), "{log}");
         assert!(browser.has("td:last-child time[title]").await, "{log}");
+    });
+}
+
+#[test]
+fn what_is_wrong_stands_at_its_field_in_words() {
+    at_the_desk(async |desk| {
+        let browser = &desk.browser;
+        let (order, line) = desk.line("words@example.com").await;
+        let sold = order["cards"][0]["iccid"].as_str().unwrap();
+        let create =
+            "subscriber.email=w%40example.com&subscriber.name=W&partnerId=demo-travel&payment=balance&channel=admin&count=1";
+        let order_at = format!("{create}&planId=sandbox-5gb-30d");
+        let plan = "basedOn=1&display=Europe&price=14.50&currency=EUR&days=30&flowType=0&simType=prepaid&apn=a&formFactors=esim\
+            &refundPolicy.kind=none";
+        let card = format!("sims/{sold}/edit");
+        let import = "operator=sandbox&imsiProfile=1&formFactor=esim";
+        desk.open("/console/orders").await;
+        let mut complaints = Vec::new();
+        for (path, fields, at, said) in [
+            ("orders", format!("{order_at}&iccids={sold}"), "create-iccids", format!("Card {sold} is not available: it is ")),
+            (
+                "orders",
+                format!("{order_at}&iccids=8934501234567890125"),
+                "create-iccids",
+                "is not available: there is no such card".into(),
+            ),
+            ("orders", format!("{order_at}&count=2&iccids={sold}").replace("&count=1", ""), "create-iccids", "Card ".into()),
+            (
+                "orders",
+                format!("{order_at}&eligibleSubscriptionId={line}").replace("payment=balance", "payment=complimentary"),
+                "create-planId",
+                "This plan is never complimentary.".into(),
+            ),
+            (
+                "orders",
+                format!("{create}&planId=sandbox-gift-1gb-7d&eligibleSubscriptionId=SU0123456789ABCDEF")
+                    .replace("payment=balance", "payment=complimentary"),
+                "create-eligibleSubscriptionId",
+                "There is no such subscription.".into(),
+            ),
+            ("orders", format!("{order_at}&addOnIds=nothing"), "create-addOnIds", "no add-on".into()),
+            (
+                "settings/partners",
+                "partnerId=demo-travel&display=X".into(),
+                "new-partner-partnerId",
+                "a partner with this id".into(),
+            ),
+            (
+                "settings/plans/eu-5gb-30d",
+                format!("{plan}&countries=ESP&profiles=meridian+7+4.10"),
+                "plan-countries",
+                "&quot;ESP&quot; is no country".into(),
+            ),
+            (
+                "settings/plans/eu-5gb-30d",
+                format!("{plan}&countries=ES&profiles=meridian+7"),
+                "plan-profiles",
+                "is not an operator, a profile and a cost".into(),
+            ),
+            (&card, format!("labels={}", "x".repeat(33)), "edit-labels", "a label has 32 characters at most".into()),
+            (
+                "settings/partners/demo-travel/credit",
+                "way=credit&amount.amount=x&amount.currency=EUR&note=x".into(),
+                "credit-amount.amount",
+                "“Amount” must be a number above 0, up to".into(),
+            ),
+            (
+                "inventory/import",
+                format!("{import}&file=iccid&pasted=iccid"),
+                "import-pasted",
+                "only one of them can be sent".into(),
+            ),
+            ("inventory/import", format!("{import}&file=%00i%00c"), "import-file", "Save it as CSV in UTF-8".into()),
+        ] {
+            let page = desk.post(&format!("/console/{path}"), &fields).await;
+            let (text, error) = (page.text(), format!("id=\"{at}-error\""));
+            let wrong = text.split(&error).nth(1).unwrap_or_default();
+            if page.status != 422 || !wrong.split("</p>").next().unwrap_or_default().contains(&*said) {
+                let refused = text.split("role=\"alert\"").nth(1).unwrap_or(&text);
+                complaints.push(format!("{path} {fields}: {} {}", page.status, refused.chars().take(200).collect::<String>()));
+            }
+        }
+        assert_eq!(complaints, [] as [&str; 0], "{complaints:#?}");
+        // A file that is too large is not even sent.
+        desk.open("/console/inventory/import").await;
+        let script = "const input = document.querySelector('#import-file'), files = new DataTransfer();
+            files.items.add(new File([new Uint8Array(5 * 1024 * 1024)], 'large.csv')); input.files = files.files;
+            input.dispatchEvent(new Event('change', {bubbles: true})); return input.validationMessage";
+        let said = browser.web.execute(script).await.unwrap();
+        assert!(said.as_str().unwrap().starts_with("This file is too large"), "{said}");
     });
 }

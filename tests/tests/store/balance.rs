@@ -1,7 +1,9 @@
 use crate::{available, within};
 use futures_util::future::join_all;
 use simdock_domain::{Money, Order, PaymentMethod, Provider, Status, VoidReason};
-use simdock_store::{ADMINISTRATOR, Credit, Credited, LedgerEntry, LowBalance, Paid, Partner, PartnerChange, PartnerChanged, Receipt};
+use simdock_store::{
+    ADMINISTRATOR, Credit, Credited, LedgerEntry, LowBalance, Paid, Partner, PartnerChange, PartnerChanged, Receipt,
+};
 use simdock_tests::{Faults, PARTNER, Proxy, World, audit, draft, eur, order};
 
 /// An order that is to be paid from the balance.

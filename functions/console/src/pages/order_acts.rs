@@ -1,8 +1,8 @@
 //! What a manager can do with an order.
 
 use super::days::is_day;
-use super::order_refund::{self, Outcome};
 use super::order;
+use super::order_refund::{self, Outcome};
 use crate::Desk;
 use crate::api::Refusal;
 use crate::forms::{Attempt, Fields};
@@ -219,7 +219,9 @@ async fn ask(desk: &Desk<'_>, num: &str, action: &str) -> Result<Response<Body>,
             }
             form.put_address(&mut body, "postalAddress");
             form.put_address(&mut body, "corrects.postalAddress");
-            let same = |(name, value): (&String, &Value)| name == "corrects" || body.get("corrects").and_then(|was| was.get(name)) == Some(value);
+            let same = |(name, value): (&String, &Value)| {
+                name == "corrects" || body.get("corrects").and_then(|was| was.get(name)) == Some(value)
+            };
             if !body.is_empty() && body.iter().all(same) {
                 return Ok(desk.done(&order_path(num), "Nothing was changed: it is the recipient that the order has."));
             }

@@ -53,7 +53,8 @@ impl Outcome {
 
     /// All of it in a line, by which what was shown is told from what has come to be since.
     fn told(&self) -> String {
-        let part = |(name, amount): &(String, Option<Money>)| format!("{name} {}", amount.map_or_else(String::new, |it| it.to_string()));
+        let part =
+            |(name, amount): &(String, Option<Money>)| format!("{name} {}", amount.map_or_else(String::new, |it| it.to_string()));
         self.cards.iter().chain(&self.others).map(part).collect::<Vec<_>>().join(", ")
     }
 }

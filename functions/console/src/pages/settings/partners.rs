@@ -76,7 +76,10 @@ async fn ask_new(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
     let partner: Partner = desk.api.call("POST /v1/partners").key(form).json(body).send().await?;
     let said = "The partner was made. It needs a key to order by itself.";
     let namesakes = who::namesakes(desk, &partner.display).await.ok().flatten();
-    Ok(desk.done(&home(&partner.partner_id), &[Some(said), namesakes.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(" ")))
+    Ok(desk.done(
+        &home(&partner.partner_id),
+        &[Some(said), namesakes.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(" "),
+    ))
 }
 
 fn home(id: &str) -> String {
@@ -166,7 +169,8 @@ struct Booking {
 impl Booking {
     /// Reads it from the form, for a partner as it is now.
     fn of(form: &Form, partner: &Partner) -> Result<Self, Refusal> {
-        let mut moved = money(form, CREDIT)?;
+        let above = |refusal: Refusal| Refusal { detail: refusal.detail.replace("from 0 to", "above 0, up to"), ..refusal };
+        let mut moved = money(form, CREDIT).map_err(above)?;
         if moved.amount == 0 {
             return Err(Refusal::about(CREDIT.0, format!("{} must be above 0.", CREDIT.0)));
         }
@@ -287,7 +291,8 @@ async fn ask(desk: &Desk<'_>, id: &str, action: &str) -> Result<Response<Body>, 
             for name in ["giftQuota", "corrects.giftQuota"] {
                 form.put_number(&mut body, name);
             }
-            if ["display", "giftQuota"].iter().all(|name| body.get(*name) == body.get("corrects").and_then(|was| was.get(*name))) {
+            if ["display", "giftQuota"].iter().all(|name| body.get(*name) == body.get("corrects").and_then(|was| was.get(*name)))
+            {
                 return Ok(desk.done(&home(id), "Nothing was changed: that is what stood there."));
             }
             "Saved."
