@@ -58,6 +58,8 @@ pub struct Field<'a> {
     was_sent: bool,
     hint: &'a str,
     error: Option<String>,
+    /// Whether what is wrong with it can change while the page is open: then the place for it is always there.
+    live: bool,
     required: bool,
     width: &'a str,
     /// The list of what is offered while somebody types.
@@ -122,6 +124,7 @@ impl<'a> Fields<'a> {
             was_sent: self.attempt.is_some_and(|attempt| attempt.values.has(name)),
             hint: "",
             error: self.wrong(name, label),
+            live: false,
             required: false,
             width: "",
             list: None,
@@ -217,7 +220,7 @@ impl<'a> Fields<'a> {
     pub fn not_shown(&self) -> Markup {
         html! {
             @if let Some(refusal) = self.refusal() {
-                div.refused role="alert" { strong { "Nothing is shown. " } (self.why(refusal)) }
+                div.refused role="alert" tabindex="-1" { strong { "Nothing is shown. " } (self.why(refusal)) }
             }
         }
     }
@@ -230,7 +233,7 @@ impl<'a> Fields<'a> {
 
 /// That something was not done, and why.
 pub fn refused(why: &str) -> Markup {
-    html! { div.refused role="alert" { strong { "Not done. " } (why) } }
+    html! { div.refused role="alert" tabindex="-1" { strong { "Not done. " } (why) } }
 }
 
 impl Field<'_> {
@@ -239,6 +242,12 @@ impl Field<'_> {
         if !self.was_sent {
             value.clone_into(&mut self.value);
         }
+        self
+    }
+
+    /// What is wrong with it, if nothing else is; `live` if that can change while the page is open.
+    pub fn wrong(mut self, wrong: Option<String>, live: bool) -> Self {
+        (self.error, self.live) = (self.error.or(wrong), live);
         self
     }
 
@@ -281,7 +290,7 @@ impl Render for Field<'_> {
         if !self.hint.is_empty() {
             described.push(hint_id.as_str());
         }
-        if self.error.is_some() {
+        if self.error.is_some() || self.live {
             described.push(error_id.as_str());
         }
         let described = (!described.is_empty()).then(|| described.join(" "));
@@ -312,7 +321,8 @@ impl Render for Field<'_> {
                     }
                 }
                 @if !self.hint.is_empty() { p.hint #(hint_id) { (self.hint) } }
-                @if let Some(error) = &self.error { p.error #(error_id) { (error) } }
+                @if self.live { p.error #(error_id) role="status" { (self.error.as_deref().unwrap_or_default()) } }
+                @else if let Some(error) = &self.error { p.error #(error_id) { (error) } }
             }
         }
     }

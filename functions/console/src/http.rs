@@ -70,6 +70,15 @@ impl Form {
         self.0.iter().any(|(known, _)| known == name)
     }
 
+    /// Refuses a field that was emptied, where nothing would mean that it stays.
+    pub fn filled(&self, name: &str) -> Result<(), Refusal> {
+        if self.has(name) && self.given(name).is_none() {
+            Err(Refusal::about(name, format!("{name} is required.")))
+        } else {
+            Ok(())
+        }
+    }
+
     /// Whether a box was ticked; what no box of ours sends is refused.
     pub fn ticked(&self, name: &str) -> Result<bool, Refusal> {
         match (self.has(name), self.text(name)) {
@@ -89,6 +98,13 @@ impl Form {
         let text = self.text(name);
         if !text.is_empty() {
             set(body, name, text.into());
+        }
+    }
+
+    /// The same for a text as the page had it, with the space around it.
+    pub fn put_raw(&self, body: &mut Map<String, Value>, name: &str) {
+        if self.given(name).is_some() {
+            set(body, name, self.raw(name).into());
         }
     }
 

@@ -139,6 +139,17 @@ impl Render for Time<'_> {
     }
 }
 
+/// A text in which times of the API's may stand.
+pub fn with_times(text: &str) -> Markup {
+    let is_time = |word: &str| word.parse::<simdock_domain::Timestamp>().is_ok();
+    html! {
+        @for (index, word) in text.split(' ').enumerate() {
+            @if index > 0 { " " }
+            @if is_time(word) { (Time(word)) } @else { (word) }
+        }
+    }
+}
+
 /// A time that may not be there.
 pub fn time(time: Option<&String>) -> Markup {
     html! { @match time { Some(time) => (Time(time)), None => (none()) } }
@@ -174,6 +185,10 @@ mod tests {
         assert_eq!((words("esim"), words("postalAddress")), ("eSIM".to_owned(), "Postal address".to_owned()));
         assert_eq!(words(""), "");
         assert_eq!((data(512), data(5120), data(1536)), ("512 MB".to_owned(), "5 GB".to_owned(), "1536 MB".to_owned()));
+        assert_eq!(
+            with_times("a <key>, from 2026-11-22T10:00:00Z on").0,
+            "a &lt;key&gt;, from <time datetime=\"2026-11-22T10:00:00Z\">2026-11-22 10:00 UTC</time> on"
+        );
         assert_eq!(
             Time("2026-11-22T10:00:00Z").render().0,
             "<time datetime=\"2026-11-22T10:00:00Z\">2026-11-22 10:00 UTC</time>"

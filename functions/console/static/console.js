@@ -74,8 +74,16 @@
       own(part);
     });
   }
-  // What was refused comes into view, with its first wrong field.
-  const refused = document.querySelector("form [aria-invalid=true], form .refused");
+  // What is too large is not sent at all.
+  for (const input of document.querySelectorAll("input[type=file][data-most]")) {
+    input.addEventListener("change", () => {
+      const large = [...input.files].some((file) => file.size > Number(input.dataset.most));
+      input.setCustomValidity(large ? "This file is too large: it may have 4 MB. Cut it in two, or send it to the API, which takes 5 MB." : "");
+      input.reportValidity();
+    });
+  }
+  // What was refused comes into view, with its first wrong field; where none is, with the refusal itself.
+  const refused = document.querySelector("form [aria-invalid=true]") ?? document.querySelector(".refused[tabindex]");
   if (refused) {
     refused.scrollIntoView({block: "center"});
     refused.focus();

@@ -41,9 +41,13 @@ impl App {
         tracing::Span::current().record("orderNum", num.as_str());
         let (mut fields, canonical) = json_object(request)?;
         let now = self.store.clock().now();
+        let mut corrects = None;
         let (command, phone) = match route(request).as_str() {
             "POST /v1/orders/{orderNum}/shipment" => (shipment(&mut fields, now)?, Phone::Any),
-            "PATCH /v1/orders/{orderNum}/recipient" => (recipient(&mut fields)?, Phone::Any),
+            "PATCH /v1/orders/{orderNum}/recipient" => {
+                corrects = fields.optional_object("corrects")?.map(corrected).transpose()?;
+                (recipient(&mut fields)?, Phone::Any)
+            }
             "POST /v1/orders/{orderNum}/emails" => email(&mut fields, asked(request, name, &canonical)?)?,
             "POST /v1/orders/{orderNum}/retry" => (Command::Retry, Phone::Any),
             "POST /v1/orders/{orderNum}/notes" => (Command::Note(fields.text("note", 150)?), Phone::Any),
@@ -66,8 +70,11 @@ impl App {
             let next = match decide_by(name, &order, command.clone(), self.store.clock().now()) {
                 Ok(next) => next,
                 Err(Rejected::Done) => return Ok(json(StatusCode::OK, &show(&self.store, &principal, &order).await?)),
-                Err(rejected) => return Err(refused(rejected, &command)),
+                Err(rejected) => return Err(refused(rejected, &command, &order)),
             };
+            if corrects.as_ref().is_some_and(|before: &Recipient| !before.is_of(&order.subscriber)) {
+                return Err(Problem::recipient_conflict());
+            }
             let revived =
                 order.lines.iter().zip(&next.lines).filter(|(was, is)| was.state == LineState::Failed && was.state != is.state);
             let iccids: Vec<Iccid> = revived.filter_map(|(_, line)| line.iccid.clone()).collect();
@@ -109,15 +116,26 @@ fn shipment(fields: &mut Fields, now: Timestamp) -> Result<Command, Problem> {
 }
 
 fn recipient(fields: &mut Fields) -> Result<Command, Problem> {
-    let recipient = Recipient {
-        name: fields.optional_text("name", 100)?,
-        email: address(fields, "email")?,
-        address: postal_address(fields, "postalAddress")?,
-    };
+    let recipient = named(fields)?;
     if recipient == Recipient::default() {
         return Err(Problem::missing_field("name, email or postalAddress"));
     }
     Ok(Command::EditRecipient(recipient))
+}
+
+fn named(fields: &mut Fields) -> Result<Recipient, Problem> {
+    Ok(Recipient {
+        name: fields.optional_text("name", 100)?,
+        email: address(fields, "email")?,
+        address: postal_address(fields, "postalAddress")?,
+    })
+}
+
+/// The recipient that whoever corrects it goes by.
+fn corrected(mut before: Fields) -> Result<Recipient, Problem> {
+    let recipient = named(&mut before)?;
+    before.finish()?;
+    Ok(recipient)
 }
 
 /// The request, if it came with a key by which it can be told from others.
@@ -136,7 +154,8 @@ fn email(fields: &mut Fields, asked: Option<Asked>) -> Result<(Command, Phone), 
 
 fn address(fields: &mut Fields, name: &str) -> Result<Option<EmailAddress>, Problem> {
     let text = fields.optional_text(name, 254)?;
-    let address =
-        text.map(|text| text.parse().map_err(|error| Problem::invalid_field(name, format!("is not a mail address: {error}"))));
+    let address = text.map(|text| {
+        text.parse().map_err(|error| Problem::invalid_field(fields.path(name), format!("is not a mail address: {error}")))
+    });
     address.transpose()
 }

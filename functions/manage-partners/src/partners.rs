@@ -7,7 +7,7 @@ use simdock_api::{
     CreditView, Fields, PartnerView, Problem, idempotency_key, json, json_object, optional_idempotency_key, partner_id, replayed,
 };
 use simdock_domain::{Asked, Money, short_hash};
-use simdock_store::{Credit, Credited, Partner, PartnerChange, PartnerMade, Principal};
+use simdock_store::{Credit, Credited, Partner, PartnerChange, PartnerChanged, PartnerMade, Principal};
 
 /// The most that a credit or an alarm level can be, in minor units: far from where sums overflow.
 const MOST_MONEY: i64 = 1_000_000_000_000;
@@ -54,19 +54,30 @@ impl App {
     ) -> Result<Response<Body>, Problem> {
         let id = partner_id(principal, request)?;
         let (mut fields, _) = json_object(request)?;
+        let (was_display, was_gift_quota) = match fields.optional_object("corrects")? {
+            None => (None, None),
+            Some(mut before) => {
+                let was = (before.optional_text("display", 100)?, before.optional_whole("giftQuota", 0, MOST_GIFTS)?);
+                before.finish()?;
+                was
+            }
+        };
         let change = PartnerChange {
+            was_display,
+            was_gift_quota,
             display: fields.optional_text("display", 100)?,
             gift_quota: fields.optional_whole("giftQuota", 0, MOST_GIFTS)?,
             alarm_levels: alarm_levels(&mut fields)?,
         };
         fields.finish()?;
-        if change == PartnerChange::default() {
+        if change.display.is_none() && change.gift_quota.is_none() && change.alarm_levels.is_empty() {
             return Err(Problem::missing_field("display, giftQuota or alarmLevels"));
         }
-        if !self.store.change_partner(&id, &change, by).await? {
-            return Err(Problem::not_found("partner"));
+        match self.store.change_partner(&id, &change, by).await? {
+            PartnerChanged::Now => self.shown(StatusCode::OK, &id).await,
+            PartnerChanged::NoPartner => Err(Problem::not_found("partner")),
+            PartnerChanged::Other => Err(Problem::partner_conflict()),
         }
-        self.shown(StatusCode::OK, &id).await
     }
 
     async fn shown(&self, status: StatusCode, id: &str) -> Result<Response<Body>, Problem> {

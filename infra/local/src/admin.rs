@@ -5,7 +5,7 @@ use crate::ids::token;
 use serde::Deserialize;
 use simdock_domain::{Money, Plan, PoolId};
 use simdock_runtime::{Clock, Config};
-use simdock_store::{ADMINISTRATOR, Credit, Credited, Operator, Partner, PartnerChange, Principal, Store};
+use simdock_store::{ADMINISTRATOR, Credit, Credited, Operator, Partner, PartnerChange, PartnerChanged, Principal, Store};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -147,7 +147,8 @@ pub async fn administer(stage: &str, task: Task) -> Result<(), StackError> {
         }
         Task::BalanceAlarm { partner_id, level } => {
             let watch = PartnerChange { alarm_levels: vec![level], ..PartnerChange::default() };
-            if !store.change_partner(&partner_id, &watch, ADMINISTRATOR).await.context("alarm level")? {
+            if store.change_partner(&partner_id, &watch, ADMINISTRATOR).await.context("alarm level")? == PartnerChanged::NoPartner
+            {
                 return Err(StackError::new(format!("there is no partner {partner_id}; load makes partners")));
             }
             println!("The balance of {partner_id} is low below {level}.");

@@ -78,7 +78,12 @@ pub async fn subscription_actions(
     let changing = |action, what| view(action, change.check(what, &plan, now));
     let service = async |action, on| {
         let wanted = want_service(store, subscription, on, ServiceAsker::Partner).await;
-        view(action, wanted.and_then(|next| next.map(|_| ()).ok_or_else(done)))
+        view(
+            action,
+            wanted.and_then(|next| {
+                next.map(|_| ()).ok_or_else(|| if on && subscription.service.is_on() { not_suspended() } else { done() })
+            }),
+        )
     };
     let (gift, plan_ids) = match gifts {
         Ok(plan_ids) => (Ok(()), plan_ids),
@@ -195,13 +200,18 @@ fn carried_out(order: &Order, command: &Command, now: Timestamp) -> Result<(), P
     match decide(order, command.clone(), now) {
         Ok(_) => Ok(()),
         Err(Rejected::Done) => Err(done()),
-        Err(rejected) => Err(refused(rejected, command)),
+        Err(rejected) => Err(refused(rejected, command, order)),
     }
 }
 
 /// What the action's route would answer as if it had been done, without doing anything.
 fn done() -> Problem {
     Problem::not_possible("done", "It is done already, or under way.")
+}
+
+/// There is nothing to let in again.
+fn not_suspended() -> Problem {
+    Problem::not_possible("done", "It is not suspended.")
 }
 
 fn view(action: &'static str, outcome: Result<(), Problem>) -> Result<ActionView, Problem> {

@@ -142,7 +142,7 @@ impl Fields {
             Value::String(text) if !text.trim().is_empty() && text.chars().count() <= longest && !breaks(&text) => Ok(text),
             _ => Err(Problem::invalid_field(
                 self.path(name),
-                format!("must hold strings of 1 to {longest} characters without control characters or line breaks"),
+                format!("must hold texts of 1 to {longest} characters each, without control characters or line breaks"),
             )),
         };
         values.into_iter().map(text).collect::<Result<_, _>>().map(Some)

@@ -175,6 +175,18 @@ impl Problem {
         Self::new(StatusCode::CONFLICT, "version_conflict", "Version conflict", detail).about("basedOn")
     }
 
+    /// The order goes to somebody else by now than whoever corrects that saw.
+    pub fn recipient_conflict() -> Self {
+        let detail = "Somebody else corrected the recipient. Read the order, and put your change on what it says now.";
+        Self::new(StatusCode::CONFLICT, "version_conflict", "Version conflict", detail).about("corrects")
+    }
+
+    /// The partner is another by now than whoever changes it saw.
+    pub fn partner_conflict() -> Self {
+        let detail = "Somebody else changed the partner. Read it, and put your change on what it says now.";
+        Self::new(StatusCode::CONFLICT, "version_conflict", "Version conflict", detail).about("corrects")
+    }
+
     /// Nobody can keep the card out of the network.
     pub fn preloaded() -> Self {
         let detail = "The operator of this card takes no requests about it, so that nobody can suspend it.";

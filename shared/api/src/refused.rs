@@ -13,7 +13,7 @@ pub fn misfit(error: PlaceError, plan_id: &str) -> Problem {
         PlaceError::Count => Problem::invalid_field("count", format!("must be a whole number from 1 to {MAX_COUNT}")),
         PlaceError::FormFactor => Problem::invalid_field("formFactor", format!("is not one that plan {plan_id:?} is sold on")),
         PlaceError::NoAddress => Problem::missing_field("postalAddress"),
-        PlaceError::Wanted => Problem::invalid_field("iccids", "must name as many different cards as count says"),
+        PlaceError::Wanted => Problem::invalid_field("iccids", "must name as many different cards as are ordered"),
         PlaceError::NotRenewable => Problem::not_renewable(plan_id),
         PlaceError::Profile { card } => Problem::profile_mismatch(plan_id, &card),
         PlaceError::Closed(closed) => Problem::subscription_closed(closed),
@@ -30,7 +30,7 @@ pub fn misfit(error: PlaceError, plan_id: &str) -> Problem {
 }
 
 /// Why a manager's command did nothing.
-pub fn refused(rejected: Rejected, command: &Command) -> Problem {
+pub fn refused(rejected: Rejected, command: &Command, order: &Order) -> Problem {
     match rejected {
         Rejected::Shipped => Problem::not_possible("shipped", "The cards were sent."),
         Rejected::OtherParcel => {
@@ -59,6 +59,13 @@ pub fn refused(rejected: Rejected, command: &Command) -> Problem {
                     "The order is void: nobody gets mails about it."
                 },
             ),
+            Command::SendAgain { kind: MailKind::Qr, .. } if !order.kind.takes_cards() => {
+                let main = order.subject.as_ref().map_or(&order.num, |subject| &subject.main_order);
+                let detail = format!(
+                    "This order brought no card. The QR code goes with the order that did: {main}, or a swap since then."
+                );
+                Problem::not_possible("no_such_email", &detail)
+            }
             Command::SendAgain { kind, .. } => Problem::not_possible(
                 "no_such_email",
                 match kind {

@@ -48,7 +48,7 @@ pub use levels::{Level, PoolDay};
 pub use lines::{LinePosition, LineQuery};
 pub use list::{ListQuery, Page, Position, PositionError};
 pub use orders::{Change, Created, order_in_image};
-pub use partners::{Account, Balance, LowBalance, Partner, PartnerChange, PartnerMade};
+pub use partners::{Account, Balance, LowBalance, Partner, PartnerChange, PartnerChanged, PartnerMade};
 pub use pay::{Paid, Receipt};
 pub use plans::{Operator, Provisioning};
 pub use recover::Recovered;

@@ -14,6 +14,8 @@ use std::collections::BTreeMap;
 
 /// How many partners are read at once.
 const AT_ONCE: usize = 8;
+/// How often a partner is read anew because somebody else changed it meanwhile.
+const READS: usize = 5;
 
 /// A partner.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,12 +54,27 @@ pub struct Balance {
 /// What is to be different about a partner.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PartnerChange {
+    /// What its name has to be until then, if whoever changes it goes by that.
+    pub was_display: Option<String>,
+    /// What its quota has to be until then, if whoever changes it goes by that.
+    pub was_gift_quota: Option<u32>,
     /// Another name that people read.
     pub display: Option<String>,
     /// Another number of complimentary orders that it may make in all; those that it made before count.
     pub gift_quota: Option<u32>,
     /// Levels below which its balances are low, one for each currency; at 0 it never is.
     pub alarm_levels: Vec<Money>,
+}
+
+/// What became of the wish to change a partner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PartnerChanged {
+    /// It is as it was wished, now or before.
+    Now,
+    /// There is no such partner.
+    NoPartner,
+    /// It is another than the change goes by; nothing was written.
+    Other,
 }
 
 /// What became of the wish to make a partner.
@@ -150,12 +167,31 @@ impl Store {
     }
 
     /// Changes what is different about a partner; answers whether there is such a partner. What is as it should be is not written.
-    pub async fn change_partner(&self, id: &str, change: &PartnerChange, by: &str) -> Result<bool, StoreError> {
-        let Some(Account { partner, balances }) = self.account(id).await? else { return Ok(false) };
+    pub async fn change_partner(&self, id: &str, change: &PartnerChange, by: &str) -> Result<PartnerChanged, StoreError> {
+        for _ in 0..READS {
+            let Some(account) = self.account(id).await? else { return Ok(PartnerChanged::NoPartner) };
+            if let Some(outcome) = self.change_account(account, change, by).await? {
+                return Ok(outcome);
+            }
+        }
+        Ok(PartnerChanged::Other)
+    }
+
+    /// The same for a partner as it was read; `None` if somebody else changed it meanwhile.
+    async fn change_account(
+        &self,
+        Account { partner, balances }: Account,
+        change: &PartnerChange,
+        by: &str,
+    ) -> Result<Option<PartnerChanged>, StoreError> {
+        let id = &*partner.partner_id;
         let mut details = Vec::new();
         let mut write = self.transaction();
         let update = Update::builder().table_name(&self.tables.partners).set_key(Some(keys::partner(id)));
-        let mut update = update.condition_expression("attribute_exists(pk)");
+        let mut update = update
+            .condition_expression("attribute_exists(pk) AND display = :before AND giftQuota = :quotaBefore")
+            .expression_attribute_values(":before", text(&partner.display))
+            .expression_attribute_values(":quotaBefore", number(partner.gift_quota));
         let mut set = Vec::new();
         if let Some(display) = change.display.as_ref().filter(|display| **display != partner.display) {
             details.push(format!("display {display}"));
@@ -184,11 +220,17 @@ impl Store {
             }
         }
         if details.is_empty() {
-            return Ok(true);
+            return Ok(Some(PartnerChanged::Now));
+        }
+        // Who asks twice for what is there by now was not overtaken.
+        let other = change.was_display.as_ref().is_some_and(|was| *was != partner.display)
+            || change.was_gift_quota.is_some_and(|was| was != partner.gift_quota);
+        if other {
+            return Ok(Some(PartnerChanged::Other));
         }
         let details = Some(details.join(", "));
         write.push(self.audit_put(&Act { by, action: Action::PartnerChanged, target: id, details })?);
-        Ok(write.commit().await?.is_ok())
+        Ok(write.commit().await?.is_ok().then_some(PartnerChanged::Now))
     }
 
     /// A partner and its money.

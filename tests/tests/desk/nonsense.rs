@@ -149,7 +149,7 @@ fn no_form_is_misread() {
             (
                 "settings/partners/demo-travel/credit",
                 "way=credit&amount.amount=ten&amount.currency=EUR&note=x",
-                "“Amount” must be a number from 0 to",
+                "“Amount” must be a number above 0, up to",
             ),
             (
                 "settings/partners/demo-travel/credit",

@@ -187,3 +187,47 @@ fn every_order_tells_what_can_be_done_with_it_and_why_not() {
         }
     });
 }
+
+#[test]
+fn a_refund_says_beforehand_what_else_ends_with_it() {
+    at_the_desk(async |desk| {
+        let browser = &desk.browser;
+        let (order, line) = desk.line("together@example.com").await;
+        desk.open_order(num(&order)).await;
+        browser.send("renew", &[("payment", "balance")]).await;
+        let renewal = json!({ "orderNum": browser.find("h1").await.text().await.unwrap() });
+        desk.site.settled(&renewal).await;
+        desk.open_order(num(&renewal)).await;
+        browser.shows(&format!("This order brought no card. The QR code goes with the order that did: {}", num(&order))).await;
+        desk.open(&format!("/console/lines/{line}")).await;
+        browser.shows("It is not suspended.").await;
+        browser.send("add-plan", &[("planId", "sandbox-1gb-7d")]).await;
+        let top_up = json!({ "orderNum": browser.find("h1").await.text().await.unwrap() });
+        desk.site.settled(&top_up).await;
+        desk.open_order(num(&order)).await;
+        browser.send("refund", &[("reason", "the journey is off")]).await;
+        browser.shows("Nothing was done yet.").await;
+        let said = browser.find("#refund .beside").await.text().await.unwrap();
+        let price = async |order: &serde_json::Value| desk.site.read(order).await["price"]["amount"].as_i64().unwrap();
+        let sum = price(&order).await + price(&renewal).await + price(&top_up).await;
+        for part in [num(&renewal), num(&top_up), &format!("In all {}.{:02} EUR goes back.", sum / 100, sum % 100)] {
+            assert!(said.contains(part), "{part}: {said}");
+        }
+        browser.picture("refund-with-its-line-1280").await;
+        assert_eq!(desk.site.read(&order).await["status"], 0, "nothing was done");
+        browser.press("#refund button[type=submit]").await;
+        browser.shows("With the line 2 orders end, too:").await;
+        browser.shows(&format!("In all {}.{:02} EUR goes back.", sum / 100, sum % 100)).await;
+        let mut back = 0;
+        for order in [&order, &renewal, &top_up] {
+            let order = desk.site.until(order, "cancelled", |order| order["status"] == 2).await;
+            back += order["refunds"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|refund| refund["amount"]["amount"].as_i64().unwrap())
+                .sum::<i64>();
+        }
+        assert_eq!(back, sum, "as it was said");
+    });
+}

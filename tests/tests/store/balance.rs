@@ -1,7 +1,9 @@
 use crate::{available, within};
 use futures_util::future::join_all;
 use simdock_domain::{Money, Order, PaymentMethod, Provider, Status, VoidReason};
-use simdock_store::{ADMINISTRATOR, Credit, Credited, LedgerEntry, LowBalance, Paid, Partner, PartnerChange, Receipt};
+use simdock_store::{
+    ADMINISTRATOR, Credit, Credited, LedgerEntry, LowBalance, Paid, Partner, PartnerChange, PartnerChanged, Receipt,
+};
 use simdock_tests::{Faults, PARTNER, Proxy, World, audit, draft, eur, order};
 
 /// An order that is to be paid from the balance.
@@ -45,7 +47,7 @@ async fn a_balance_is_low_below_the_level_that_somebody_set() {
     assert!(world.store.put_partner(&acme, ADMINISTRATOR).await.unwrap());
     let watch = async |level: Money| {
         let change = PartnerChange { alarm_levels: vec![level], ..PartnerChange::default() };
-        assert!(world.store.change_partner(PARTNER, &change, ADMINISTRATOR).await.unwrap());
+        assert_eq!(world.store.change_partner(PARTNER, &change, ADMINISTRATOR).await.unwrap(), PartnerChanged::Now);
     };
     credit(&world, 5000).await;
     assert_eq!(low().await, []);

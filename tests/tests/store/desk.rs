@@ -5,7 +5,7 @@ use serde_json::json;
 use simdock_domain::{Money, Timestamp};
 use simdock_store::{
     ADMINISTRATOR, AuditQuery, Credit, Credited, EndKey, ImportError, ImportLine, ImportStatus, ImportSummary, LedgerEntry,
-    LedgerKind, LedgerQuery, Partner, PartnerChange, Principal,
+    LedgerKind, LedgerQuery, Partner, PartnerChange, PartnerChanged, Principal,
 };
 use simdock_tests::{PARTNER, World, card, cards, eur, pool, stock};
 use std::time::{Duration, Instant};
@@ -110,11 +110,16 @@ async fn partners_are_changed_where_something_is_different_and_the_log_says_by_w
     let world = World::new().await;
     assert!(world.store.put_partner(&acme(), "Mia").await.unwrap());
     assert!(!world.store.put_partner(&Partner { display: "Other".to_owned(), ..acme() }, "Mia").await.unwrap());
-    let change = PartnerChange { display: Some("Acme Ltd".to_owned()), gift_quota: Some(5), alarm_levels: vec![eur(500)] };
+    let change = PartnerChange {
+        display: Some("Acme Ltd".to_owned()),
+        gift_quota: Some(5),
+        alarm_levels: vec![eur(500)],
+        ..PartnerChange::default()
+    };
     for _ in 0..2 {
-        assert!(world.store.change_partner(PARTNER, &change, "Ben").await.unwrap());
+        assert_eq!(world.store.change_partner(PARTNER, &change, "Ben").await.unwrap(), PartnerChanged::Now);
     }
-    assert!(!world.store.change_partner("nobody", &change, "Ben").await.unwrap());
+    assert_eq!(world.store.change_partner("nobody", &change, "Ben").await.unwrap(), PartnerChanged::NoPartner);
     let credit = Credit::new(PARTNER, eur(499), "credit#1").by("Kim", "invoice 7");
     assert_eq!(world.store.credit(&credit).await.unwrap(), Credited::Now);
     let account = world.store.account(PARTNER).await.unwrap().unwrap();

@@ -4,7 +4,7 @@ use crate::Desk;
 use crate::api::{Call, Refusal};
 use crate::forms::{Attempt, Fields};
 use crate::frame::Section;
-use crate::http::Form;
+use crate::http::{Form, MAX_FORM};
 use crate::model::{Import, LineError};
 use crate::words::{count, state, text, words};
 use lambda_http::{Body, Response};
@@ -15,6 +15,8 @@ use simdock_domain::short_hash;
 const MOST_LINES: usize = 200;
 /// The largest file that the page carries along from the verdict to the import, in bytes. A larger one is chosen once more.
 const CARRIED: usize = 40 * 1024;
+/// The largest file that is sent at all, in bytes: what a form may have, less what stands around the file.
+const MOST_BYTES: usize = MAX_FORM - 16 * 1024;
 
 /// What the API says of a file before it goes in.
 struct Verdict<'a> {
@@ -65,7 +67,7 @@ fn form(desk: &Desk<'_>, attempt: Option<Attempt<'_>>) -> Markup {
                 legend { "File" }
                 div.field.long {
                     label for="import-file" { "CSV file" }
-                    input #import-file type="file" name="file" accept=".csv,text/csv" aria-describedby=(described)
+                    input #import-file type="file" name="file" accept=".csv,text/csv" data-most=(MOST_BYTES) aria-describedby=(described)
                         aria-invalid=[wrong.as_ref().map(|_| "true")];
                     p.hint #import-file-hint {
                         "A header with iccid and code, or smDpAddress and activationCode; also mobileNumber, activateBefore, operator, imsiProfile, formFactor. Up to 4 MB."
@@ -114,7 +116,7 @@ fn judged(desk: &Desk<'_>, verdict: &Verdict<'_>) -> Markup {
                 } @else {
                     div.field.long {
                         label for="commit-file" { "The same file once more" }
-                        input #commit-file type="file" name="file" accept=".csv,text/csv" required;
+                        input #commit-file type="file" name="file" accept=".csv,text/csv" data-most=(MOST_BYTES) required;
                         p.hint { "It is too large to be carried along. Another file would be checked first." }
                     }
                 }
@@ -143,11 +145,18 @@ pub async fn take(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
 
 async fn ask(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
     let form = desk.form();
+    if !form.raw("file").trim().is_empty() && !form.raw("pasted").trim().is_empty() {
+        return Err(Refusal::about("pasted", "A file was chosen and lines were pasted: only one of them can be sent."));
+    }
     // A browser ends the lines of a box in its own way.
     let pasted = form.raw("pasted").replace("\r\n", "\n");
     let file = if form.raw("file").trim().is_empty() { pasted.trim_start_matches('\n') } else { form.raw("file") };
     if file.trim().is_empty() {
         return Err(Refusal::about("file", "Choose a file, or paste its lines."));
+    }
+    // In UTF-16, each character of such a file has a byte of zeros.
+    if file.contains('\0') {
+        return Err(Refusal::about("file", "This file is not in UTF-8. Save it as CSV in UTF-8, and choose it again."));
     }
     let commit = form.text("step") == "commit" && form.text("checked") == short_hash(&[file]);
     if commit {

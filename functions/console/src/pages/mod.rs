@@ -11,6 +11,7 @@ mod offer;
 mod order;
 mod order_acts;
 mod order_cards;
+mod order_refund;
 mod orders;
 mod settings;
 pub mod sign_in;

@@ -7,13 +7,19 @@ use crate::Desk;
 use crate::api::Refusal;
 use crate::forms::{Attempt, Fields};
 use crate::frame::{Section, order_path};
-use crate::model::Order;
+use crate::http::Form;
+use crate::model::{Order, Sim};
 use crate::words::words;
+use lambda_http::http::StatusCode;
 use lambda_http::{Body, Response};
 use maud::html;
 use serde_json::{Map, Value};
+use simdock_domain::{Iccid, MAX_COUNT};
 
 const CHANNELS: [&str; 5] = ["admin", "web", "mobile_app", "partner", "other"];
+
+/// The most cards that an order may have.
+const MOST_GIVEN: usize = MAX_COUNT as usize;
 
 /// The form.
 pub async fn show(desk: &Desk<'_>, attempt: Option<Attempt<'_>>) -> Result<Response<Body>, Refusal> {
@@ -21,14 +27,14 @@ pub async fn show(desk: &Desk<'_>, attempt: Option<Attempt<'_>>) -> Result<Respo
     let query = &desk.visit.query;
     let partner = fields.typed("partnerId").unwrap_or(query.text("partnerId"));
     let payment = fields.typed("payment").unwrap_or(query.text("payment"));
-    let offer = Offer::of(desk, partner, payment).await?;
+    let offer = Offer::of(desk, attempt.map_or(query, |attempt| attempt.values), partner, payment).await?;
     let named = |names: &[&str]| names.iter().map(|name| ((*name).to_owned(), words(name))).collect::<Vec<_>>();
     let parts = Fields::address_names("subscriber.postalAddress");
     let content = html! {
         fieldset {
             legend { "Whose, and how it is paid" }
-            (whose("/console/orders/new", &html! {
-                (who::field(&fields, "Partner", partner, true))
+            (whose("/console/orders/new", "create", &html! {
+                (who::field(&fields, "Partner", partner, true, offer.wrong.as_ref()))
                 (fields.choice("payment", "Payment", named(&["balance", "card", "complimentary"])).value(payment))
             }))
             div.fields {
@@ -82,8 +88,34 @@ async fn ask(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
     let form = desk.form();
     let mut body = wanted(desk).await?;
     body.insert("sendEmail".to_owned(), form.ticked("sendEmail")?.into());
+    on_sale(desk, &given(form)).await?;
     let order: Order = desk.api.call("POST /v1/orders").key(form).json(body).send().await?;
     Ok(desk.done(&order_path(&order.order_num), &made("order", &order)))
+}
+
+fn ids<'a>(form: &'a Form, name: &str) -> Vec<&'a str> {
+    form.text(name).split([' ', ',', '\n']).filter(|id| !id.trim().is_empty()).map(str::trim).collect()
+}
+
+/// The cards that the order is to have.
+fn given(form: &Form) -> Vec<&str> {
+    ids(form, "iccids")
+}
+
+/// Refuses a given card that cannot be sold: the order would turn void, and say of none which it was.
+async fn on_sale(desk: &Desk<'_>, given: &[&str]) -> Result<(), Refusal> {
+    // What is no card's number at all is refused with the order.
+    for iccid in given.iter().take(MOST_GIVEN).filter(|iccid| iccid.parse::<Iccid>().is_ok()) {
+        let card = desk.api.call("GET /v1/sims/{iccid}").path("iccid", iccid).send::<Sim>().await;
+        let why = match card {
+            Ok(card) if matches!(&*card.status, "blank" | "pending") => continue,
+            Ok(card) => format!("it is {}", words(&card.status).to_lowercase()),
+            Err(refusal) if refusal.status == StatusCode::NOT_FOUND => "there is no such card".to_owned(),
+            Err(refusal) => return Err(refusal),
+        };
+        return Err(Refusal::about("iccids", format!("Card {iccid} is not available: {why}.")));
+    }
+    Ok(())
 }
 
 /// The order that a form asks for; what the form does not have, or nobody filled in, is left out.
@@ -110,8 +142,7 @@ pub async fn wanted(desk: &Desk<'_>) -> Result<Map<String, Value>, Refusal> {
     }
     form.put_number(&mut body, "count");
     form.put_address(&mut body, "subscriber.postalAddress");
-    for name in ["addOnIds", "iccids"] {
-        let ids: Vec<&str> = form.text(name).split([' ', ',', '\n']).filter(|id| !id.trim().is_empty()).map(str::trim).collect();
+    for (name, ids) in [("addOnIds", ids(form, "addOnIds")), ("iccids", given(form))] {
         if !ids.is_empty() {
             body.insert(name.to_owned(), ids.into());
         }

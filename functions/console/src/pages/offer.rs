@@ -18,23 +18,34 @@ pub struct Offer {
     pub plans: Vec<Plan>,
     /// Those that fit but are in a currency that the partner has no balance in.
     unpaid: Vec<Plan>,
+    /// Why nobody is the partner that was asked for.
+    pub wrong: Option<Refusal>,
 }
 
 impl Offer {
-    /// Asks what this partner can order, paid in this way: from its balance unless another is named. While no partner is named that
-    /// there is, every plan is offered: whoever sends the form hears of the partner.
-    pub async fn of(desk: &Desk<'_>, partner: &str, payment: &str) -> Result<Self, Refusal> {
-        let partner = who::meant(desk, partner).await.unwrap_or_else(|_| partner.to_owned());
+    /// Asks what the partner can order that a form names, paid in the way that it names: from its balance unless another is. While no
+    /// partner is named, every plan is offered; so it is beside what is wrong with one that is not there.
+    pub async fn of(desk: &Desk<'_>, form: &Form, partner: &str, payment: &str) -> Result<Self, Refusal> {
         let plans = || desk.api.call("GET /v1/plans");
-        let sold = match plans().query(who::NAME, &partner).send::<Page<Plan>>().await {
-            Err(refusal) if refusal.field.as_deref() == Some(who::NAME) => plans().send().await?,
-            Ok(sold) if !partner.is_empty() && matches!(payment, "" | "balance") => {
-                let paid: Page<Plan> = plans().query(who::NAME, &partner).query("payment", "balance").send().await?;
-                return Ok(Self { partner, unpaid: without(sold.items, &paid.items), plans: paid.items });
-            }
-            sold => sold?,
+        let known = match partner {
+            "" if form.has(who::NAME) => Err(Refusal::about(who::NAME, format!("{} is required.", who::NAME))),
+            "" => Ok(String::new()),
+            typed => who::known(desk, typed).await,
         };
-        Ok(Self { partner, plans: sold.items, unpaid: Vec::new() })
+        let partner = match known {
+            Ok(partner) => partner,
+            Err(wrong) if wrong.field.as_deref() == Some(who::NAME) => {
+                let plans: Page<Plan> = plans().send().await?;
+                return Ok(Self { partner: partner.to_owned(), plans: plans.items, unpaid: Vec::new(), wrong: Some(wrong) });
+            }
+            Err(refusal) => return Err(refusal),
+        };
+        let sold: Page<Plan> = plans().query(who::NAME, &partner).send().await?;
+        if partner.is_empty() || !matches!(payment, "" | "balance") {
+            return Ok(Self { partner, plans: sold.items, unpaid: Vec::new(), wrong: None });
+        }
+        let paid: Page<Plan> = plans().query(who::NAME, &partner).query("payment", "balance").send().await?;
+        Ok(Self { partner, unpaid: without(sold.items, &paid.items), plans: paid.items, wrong: None })
     }
 
     /// The same, of those plans alone that come on such cards.
@@ -80,10 +91,10 @@ pub fn is_asked_for(form: &Form) -> bool {
 /// The fields that a form's offer goes by: where a script runs, another partner or payment has its plans at once; where none does, a
 /// button asks for them. It sends the form as it is, by POST, since neither people's addresses nor the session's token belong into one
 /// of the browser's.
-pub fn whose(page: &str, fields: &Markup) -> Markup {
+pub fn whose(page: &str, form: &str, fields: &Markup) -> Markup {
     html! {
         div.fields hx-get=(page) hx-trigger="change" hx-include="[name=partnerId],[name=payment],[name=planId]"
-            hx-target="#offer" hx-select="#offer" hx-swap="outerHTML" hx-disinherit="*" { (fields) }
+            hx-target="#offer" hx-select="#offer" hx-select-oob=(format!("#{form}-{}-error", who::NAME)) hx-swap="outerHTML" hx-disinherit="*" { (fields) }
         noscript {
             div.buttons {
                 button.plain type="submit" name="step" value=(STEP) formnovalidate { "Show this partner’s plans" }

@@ -1,5 +1,6 @@
 //! An order: all that is known of it, and what can be done with it.
 
+use super::order_refund::Outcome;
 use super::{order_acts, order_cards};
 use crate::Desk;
 use crate::api::Refusal;
@@ -22,7 +23,13 @@ pub async fn read(desk: &Desk<'_>, num: &str) -> Result<Order, Refusal> {
 /// The page.
 pub async fn show(desk: &Desk<'_>, num: &str, attempt: Option<Attempt<'_>>) -> Result<Response<Body>, Refusal> {
     let (order, actions) = try_join(read(desk, num), actions(desk, num)).await?;
-    whole(desk, &order, &actions, attempt).await
+    whole(desk, &order, &actions, attempt, None).await
+}
+
+/// The page with what would come of a refund, to be confirmed.
+pub async fn show_refund(desk: &Desk<'_>, num: &str, outcome: &Outcome) -> Result<Response<Body>, Refusal> {
+    let (order, actions) = try_join(read(desk, num), actions(desk, num)).await?;
+    whole(desk, &order, &actions, None, Some(outcome)).await
 }
 
 /// What can be done with it now.
@@ -37,7 +44,7 @@ pub async fn show_codes(desk: &Desk<'_>, num: &str) -> Result<Response<Body>, Re
     if desk.visit.partial {
         return Ok(page(StatusCode::OK, order_cards::show(desk, &order)));
     }
-    whole(desk, &order, &actions(desk, num).await?, None).await
+    whole(desk, &order, &actions(desk, num).await?, None, None).await
 }
 
 async fn whole(
@@ -45,6 +52,7 @@ async fn whole(
     order: &Order,
     actions: &[Action],
     attempt: Option<Attempt<'_>>,
+    refund: Option<&Outcome>,
 ) -> Result<Response<Body>, Refusal> {
     let codes = order.cards.iter().any(|card| card.code.is_some());
     let under_way = !codes && (order.fulfilment == "fulfilling" || matches!(order.status, 6 | 7) || awaits_mail(order));
@@ -67,7 +75,7 @@ async fn whole(
             div {
                 section aria-labelledby="acts" {
                     h2 #acts { "Actions" }
-                    (order_acts::show(desk, order, actions, attempt))
+                    (order_acts::show(desk, order, actions, attempt, refund))
                 }
                 (history("History", &order.history))
             }

@@ -2,12 +2,13 @@
 
 use super::days::is_day;
 use super::order;
+use super::order_refund::{self, Outcome};
 use crate::Desk;
 use crate::api::Refusal;
 use crate::forms::{Attempt, Fields};
 use crate::frame::{order_path, sim_link};
 use crate::http::encoded;
-use crate::model::{Action, Card, Order};
+use crate::model::{Action, Address, Card, Order};
 use crate::words::void;
 use lambda_http::{Body, Response};
 use maud::{Markup, html};
@@ -30,7 +31,13 @@ const ACTIONS: [(&str, &str); 12] = [
 ];
 
 /// The actions: a form for each that is allowed now, the reason for each that is not.
-pub fn show(desk: &Desk<'_>, order: &Order, actions: &[Action], attempt: Option<Attempt<'_>>) -> Markup {
+pub fn show(
+    desk: &Desk<'_>,
+    order: &Order,
+    actions: &[Action],
+    attempt: Option<Attempt<'_>>,
+    refund: Option<&Outcome>,
+) -> Markup {
     let known = |name: &str| actions.iter().find(|action| action.action == name);
     // What can be done stands first.
     let mut sorted = ACTIONS;
@@ -40,7 +47,9 @@ pub fn show(desk: &Desk<'_>, order: &Order, actions: &[Action], attempt: Option<
             @for (name, title) in sorted {
                 @if let Some(action) = known(name) {
                     @let fields = Fields::new(name, attempt);
-                    @if let Some(form) = form_of_line(name).filter(|_| action.allowed) {
+                    @if let Some(outcome) = refund.filter(|_| name == "refund") {
+                        details.act open { summary { (title) } (order_refund::confirm(desk, order, outcome)) }
+                    } @else if let Some(form) = form_of_line(name).filter(|_| action.allowed) {
                         (on_lines(title, form, order, &action.subscription_ids))
                     } @else if action.allowed || fields.was_refused() {
                         details.act open[fields.was_refused()] {
@@ -124,6 +133,7 @@ fn inputs(name: &str, fields: &Fields<'_>, order: &Order, action: &Action) -> Ma
                     }
                 }))
                 (fields.text("reason", "Reason").required().hint("the partner reads it"))
+                p.hint { "If orders that were made for the same line end with it, they are shown before anything is done." }
             }
             "resend_qr" => {
                 @if let Some(condition) = &action.reason { p.hint { (condition) } }
@@ -134,8 +144,14 @@ fn inputs(name: &str, fields: &Fields<'_>, order: &Order, action: &Action) -> Ma
                 (fields.input("email", "to", "To another address").hint(&order.subscriber.email))
             }
             "edit_recipient" => {
-                (fields.text("name", "Name").value(&order.subscriber.name))
-                (fields.input("email", "email", "Mail").value(&order.subscriber.email))
+                @let now = &order.subscriber;
+                input type="hidden" name="corrects.name" value=(now.name);
+                input type="hidden" name="corrects.email" value=(now.email);
+                @if let Some(to) = &now.postal_address {
+                    @for (name, value) in address_parts("corrects.postalAddress", to) { input type="hidden" name=(name) value=(value); }
+                }
+                (fields.text("name", "Name").value(&now.name).required())
+                (fields.input("email", "email", "Mail").value(&now.email).required())
                 @if order.form_factor == "physical" {
                     (fields.address("postalAddress", &names, order.subscriber.postal_address.as_ref()))
                 }
@@ -150,6 +166,13 @@ fn inputs(name: &str, fields: &Fields<'_>, order: &Order, action: &Action) -> Ma
             _ => p.hint { "What was given up or put off is tried again now." },
         }
     }
+}
+
+/// The parts of a postal address as a form's fields hold them.
+fn address_parts(name: &str, to: &Address) -> impl Iterator<Item = (String, String)> {
+    let text = |part: &Option<String>| part.clone().unwrap_or_default();
+    let values = [to.lines.join("\n"), text(&to.postal_code), to.city.clone(), text(&to.region), to.country.clone()];
+    Fields::address_names(name).into_iter().zip(values)
 }
 
 /// How a change is paid for.
@@ -178,12 +201,7 @@ async fn ask(desk: &Desk<'_>, num: &str, action: &str) -> Result<Response<Body>,
             ("POST /v1/orders/{orderNum}/shipment", said)
         }
         "refund" => {
-            form.put_all(&mut body, "iccids");
-            form.put(&mut body, "reason");
-            if !body.contains_key("iccids") {
-                return Err(Refusal::about("iccids", "Tick the cards that are to be refunded."));
-            }
-            ("POST /v1/orders/{orderNum}/refund", "The cards are being revoked; their money follows.")
+            return order_refund::ask(desk, num).await;
         }
         "resend_qr" | "resend_confirmation" | "resend_shipment" => {
             body.insert("kind".to_owned(), action.trim_start_matches("resend_").into());
@@ -194,9 +212,19 @@ async fn ask(desk: &Desk<'_>, num: &str, action: &str) -> Result<Response<Body>,
             ("POST /v1/orders/{orderNum}/emails", "The mail is on its way.")
         }
         "edit_recipient" => {
-            form.put(&mut body, "name");
-            form.put(&mut body, "email");
+            for name in ["name", "email"] {
+                form.filled(name)?;
+                form.put(&mut body, name);
+                form.put(&mut body, &format!("corrects.{name}"));
+            }
             form.put_address(&mut body, "postalAddress");
+            form.put_address(&mut body, "corrects.postalAddress");
+            let same = |(name, value): (&String, &Value)| {
+                name == "corrects" || body.get("corrects").and_then(|was| was.get(name)) == Some(value)
+            };
+            if !body.is_empty() && body.iter().all(same) {
+                return Ok(desk.done(&order_path(num), "Nothing was changed: it is the recipient that the order has."));
+            }
             ("PATCH /v1/orders/{orderNum}/recipient", "The recipient was changed.")
         }
         "retry" => ("POST /v1/orders/{orderNum}/retry", "It is tried again."),

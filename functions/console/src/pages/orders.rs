@@ -118,7 +118,7 @@ fn filters(fields: &Fields<'_>, query: &Form) -> Markup {
             div.fields {
                 (fields.choice("status", "Status", statuses).value(query.text("status")))
                 (fields.choice("type", "Type", options(&TYPES)).value(query.text("type")))
-                (who::field(fields, "Partner", query.text("partnerId"), false))
+                (who::field(fields, "Partner", query.text("partnerId"), false, None))
                 (fields.input("search", "email", "Mail").value(query.text("email")))
                 (fields.choice("sort", "Sort", sorts).value(query.text("sort")))
                 label.tick for="filter-attention" {

@@ -15,6 +15,9 @@ use lambda_http::{Body, Response};
 use maud::{Markup, html};
 use serde_json::{Map, Value, json};
 
+/// The most characters of a label.
+const MOST_LABEL: usize = 32;
+
 /// The page.
 pub async fn show(desk: &Desk<'_>, iccid: &str, attempt: Option<Attempt<'_>>) -> Result<Response<Body>, Refusal> {
     let sim: Sim = desk.api.call("GET /v1/sims/{iccid}").path("iccid", iccid).send().await?;
@@ -177,6 +180,12 @@ async fn ask(desk: &Desk<'_>, iccid: &str, action: &str) -> Result<Response<Body
             let note = form.text("note");
             body.insert("note".to_owned(), if note.is_empty() { Value::Null } else { note.into() });
             let labels: Vec<&str> = form.text("labels").split(',').map(str::trim).filter(|label| !label.is_empty()).collect();
+            if let Some(long) = labels.iter().find(|label| label.chars().count() > MOST_LABEL) {
+                return Err(Refusal::about(
+                    "labels",
+                    format!("{long:?} is too long: a label has {MOST_LABEL} characters at most."),
+                ));
+            }
             body.insert("labels".to_owned(), labels.into());
             let limit = form.text("rules.suspendAtMonthMb");
             let limit =

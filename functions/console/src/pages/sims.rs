@@ -176,7 +176,7 @@ fn filters(fields: &Fields<'_>, query: &Form, known: &Known) -> Markup {
                 summary { "More filters" }
                 div.fields {
                     (text("iccid", "ICCID"))
-                    (who::field(fields, "Company", query.text("partnerId"), false))
+                    (who::field(fields, "Company", query.text("partnerId"), false, None))
                     (fields.input("search", "email", "End user").value(query.text("email")))
                     (any_of("planId", "Plan", known.plans.clone()))
                     (text("label", "Label"))

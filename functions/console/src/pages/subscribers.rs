@@ -149,7 +149,7 @@ pub async fn show_add_line(desk: &Desk<'_>, attempt: Option<Attempt<'_>>) -> Res
     let query = &desk.visit.query;
     let partner = fields.typed("partnerId").unwrap_or(query.text("partnerId"));
     let payment = fields.typed("payment").unwrap_or(query.text("payment"));
-    let offer = Offer::of(desk, partner, payment).await?.on("esim");
+    let offer = Offer::of(desk, attempt.map_or(query, |attempt| attempt.values), partner, payment).await?.on("esim");
     let methods = ["balance", "card", "complimentary"].map(|name| (name.to_owned(), words(name)));
     let given = query.text("eligibleSubscriptionId");
     let page = format!("/console/subscribers/line?{}&", query.with(&[("partnerId", ""), ("payment", ""), ("planId", "")]));
@@ -169,8 +169,8 @@ pub async fn show_add_line(desk: &Desk<'_>, attempt: Option<Attempt<'_>>) -> Res
                 (fields.text("subscriber.name", "Subscriber’s name").value(query.text("name")).required())
                 (fields.text("subscriber.language", "Language").value("en").width("short"))
             }
-            (whose("/console/subscribers/line", &html! {
-                (who::field(&fields, "Partner", partner, true))
+            (whose("/console/subscribers/line", "add-line", &html! {
+                (who::field(&fields, "Partner", partner, true, offer.wrong.as_ref()))
                 (fields.choice("payment", "Payment", methods).value(payment))
             }))
             div.fields {

@@ -21,9 +21,10 @@ const HINT: &str = "id or name; the first 100 are offered";
 const LIST: &str = "partners";
 
 /// A field for a partner's id. Who there is is read once somebody goes to it, so that no page waits for it; without a script it is
-/// typed.
-pub fn field(fields: &Fields<'_>, label: &str, value: &str, required: bool) -> Markup {
-    let field = fields.text(NAME, label).value(value).list(LIST);
+/// typed. It says what is wrong with who was asked for, if that was not sent yet.
+pub fn field(fields: &Fields<'_>, label: &str, value: &str, required: bool, wrong: Option<&Refusal>) -> Markup {
+    let wrong = wrong.and_then(|refusal| refusal.said_of(NAME, label));
+    let field = fields.text(NAME, label).value(value).list(LIST).wrong(wrong, required);
     let wanted = format!("focusin from:#{} once", field.id());
     html! {
         (if required { field.required().hint(HINT) } else { field.hint("id or name") })
@@ -31,34 +32,72 @@ pub fn field(fields: &Fields<'_>, label: &str, value: &str, required: bool) -> M
     }
 }
 
-/// The id of the partner that somebody means who typed its id or its name. What could be an id is one.
+/// The id of the partner that somebody means who typed its id or its name. What could be an id is one; a name that several have is
+/// refused, since nobody could tell whom it means.
 pub async fn meant(desk: &Desk<'_>, typed: &str) -> Result<String, Refusal> {
     if typed.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_')) {
         return Ok(typed.to_owned());
     }
-    Ok(named(desk, typed).await?.ok_or_else(|| nobody(typed))?.partner_id)
+    match &*named(desk, typed).await? {
+        [] => Err(nobody(typed)),
+        [partner] => Ok(partner.partner_id.clone()),
+        several => Err(Refusal::about(NAME, format!("{} Give the id.", called(several)))),
+    }
 }
 
 fn nobody(typed: &str) -> Refusal {
     Refusal::about(NAME, format!("There is no partner with the id or the name {typed:?}."))
 }
 
-/// The partner with a name, whichever letters of it are capital.
-async fn named(desk: &Desk<'_>, name: &str) -> Result<Option<Partner>, Refusal> {
-    let name = name.to_lowercase();
-    let mut cursor = String::new();
+/// That several partners have one name, with the id of each.
+fn called(partners: &[Partner]) -> String {
+    let number = if partners.len() == 2 { "Two".to_owned() } else { partners.len().to_string() };
+    let name = partners.first().map_or("", |partner| &partner.display);
+    let ids: Vec<&str> = partners.iter().map(|partner| &*partner.partner_id).collect();
+    format!("{number} partners are called {name}: {}.", ids.join(", "))
+}
+
+/// What to say beside a partner that was made or renamed, if others have its name too.
+pub async fn namesakes(desk: &Desk<'_>, name: &str) -> Result<Option<String>, Refusal> {
+    let several = named(desk, name).await?;
+    Ok((several.len() > 1).then(|| format!("{} Where a partner is asked for, only the id tells them apart.", called(&several))))
+}
+
+/// The partners with a name, whichever letters of it are capital. All have to be looked through to know that nobody else has it.
+async fn named(desk: &Desk<'_>, name: &str) -> Result<Vec<Partner>, Refusal> {
+    let name = name.trim().to_lowercase();
+    let (mut found, mut cursor) = (Vec::new(), String::new());
     for _ in 0..PAGES {
         let call = desk.api.call("GET /v1/partners").query("limit", MOST).query("balances", "false");
         let page: Page<Partner> = call.query("cursor", &cursor).send().await?;
-        if let Some(partner) = page.items.into_iter().find(|partner| partner.display.trim().to_lowercase() == name) {
-            return Ok(Some(partner));
-        }
+        found.extend(page.items.into_iter().filter(|partner| partner.display.trim().to_lowercase() == name));
         match page.next_cursor {
             Some(next) => cursor = next,
-            None => break,
+            None => return Ok(found),
         }
     }
-    Ok(None)
+    Err(Refusal::about(NAME, "There are too many partners to look for one by its name. Give the id."))
+}
+
+/// Why nobody has an id that was typed.
+async fn unknown(desk: &Desk<'_>, id: &str) -> Result<Refusal, Refusal> {
+    Ok(match &*named(desk, id).await? {
+        [] => nobody(id),
+        [Partner { partner_id, display, .. }] => {
+            Refusal::about(NAME, format!("There is no partner {id:?}. The id of {display} is {partner_id}."))
+        }
+        several => Refusal::about(NAME, format!("There is no partner {id:?}. {}", called(several))),
+    })
+}
+
+/// The id of a partner that there is, as it is meant by what was typed.
+pub async fn known(desk: &Desk<'_>, typed: &str) -> Result<String, Refusal> {
+    let id = meant(desk, typed).await?;
+    match desk.api.call("GET /v1/partners/{partnerId}").path(NAME, &id).send::<Partner>().await {
+        Err(refusal) if refusal.status == StatusCode::NOT_FOUND => Err(unknown(desk, &id).await?),
+        Err(refusal) => Err(refusal),
+        Ok(_) => Ok(id),
+    }
 }
 
 /// The partners to choose from.
@@ -70,18 +109,9 @@ pub async fn names(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
 
 /// Refuses a list that is empty because there is no such partner.
 pub async fn check<T>(desk: &Desk<'_>, found: Page<T>) -> Result<Page<T>, Refusal> {
-    let id = &meant(desk, desk.visit.query.text(NAME)).await?;
-    if id.is_empty() || !found.items.is_empty() || found.next_cursor.is_some() {
-        return Ok(found);
+    let typed = desk.visit.query.text(NAME);
+    if !typed.is_empty() && found.items.is_empty() && found.next_cursor.is_none() {
+        known(desk, typed).await?;
     }
-    match desk.api.call("GET /v1/partners/{partnerId}").path(NAME, id).send::<Partner>().await {
-        Err(refusal) if refusal.status == StatusCode::NOT_FOUND => Err(match named(desk, id).await? {
-            None => nobody(id),
-            Some(Partner { partner_id, display, .. }) => {
-                Refusal::about(NAME, format!("There is no partner {id:?}. The id of {display} is {partner_id}."))
-            }
-        }),
-        Err(refusal) => Err(refusal),
-        Ok(_) => Ok(found),
-    }
+    Ok(found)
 }

@@ -18,6 +18,20 @@ pub struct Recipient {
     pub address: Option<PostalAddress>,
 }
 
+impl Recipient {
+    /// Whether a subscriber is as this says, in all that it says. Space around what a form sends is none of it.
+    pub fn is_of(&self, subscriber: &crate::Subscriber) -> bool {
+        let trimmed = |to: &PostalAddress| {
+            let part = |part: &Option<String>| part.as_deref().map(str::trim).unwrap_or_default().to_owned();
+            let lines: Vec<String> = to.lines.iter().map(|line| line.trim().to_owned()).collect();
+            (lines, to.city.trim().to_owned(), part(&to.region), part(&to.postal_code), to.country.clone())
+        };
+        self.name.as_ref().is_none_or(|name| name.trim() == subscriber.name.trim())
+            && self.email.as_ref().is_none_or(|email| *email == subscriber.email)
+            && self.address.as_ref().is_none_or(|to| subscriber.address.as_ref().map(trimmed) == Some(trimmed(to)))
+    }
+}
+
 impl Order {
     /// Cards are sent once, when all of them work, and then there is no way back (order seed, "SIM-card orders").
     pub(super) fn ship(&mut self, mut shipment: Shipment, now: Timestamp) -> Result<(), Rejected> {

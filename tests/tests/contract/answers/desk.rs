@@ -122,6 +122,9 @@ async fn a_parcel(site: &Site) {
 
     let address = json!({"lines": ["Gran Vía 1"], "city": "Madrid", "country": "ES"});
     let correct = json!({"name": "Ana García", "email": "ana.garcia@example.com", "postalAddress": address});
+    let mut late = correct.clone();
+    late["corrects"] = json!({"name": "Nobody", "email": "nobody@example.com"});
+    managing(site, &order, "recipient", &late).send().await.problem(409, "version_conflict", Some("corrects"));
     let corrected = managing(site, &order, "recipient", &correct).send().await.expect(200);
     assert_eq!((&corrected["subscriber"]["name"], &corrected["subscriber"]["postalAddress"]), (&correct["name"], &address));
     assert!(happened(&corrected, "recipient_changed"));

@@ -133,6 +133,8 @@ async fn partners_and_money(site: &Site) {
         json!({"display": "Acme Travel", "alarmLevels": [{"amount": 500, "currency": "EUR"}, {"amount": 9, "currency": "JPY"}]});
     let changed = asking(site, "PATCH", "/v1/partners/acme", &watch).send().await.expect(200);
     assert_eq!((&changed["display"], &changed["balances"][0]["low"]), (&json!("Acme Travel"), &json!(true)));
+    let renamed = json!({"display": "Acme Ltd", "corrects": {"display": "Nobody's", "giftQuota": 3}});
+    asking(site, "PATCH", "/v1/partners/acme", &renamed).send().await.problem(409, "version_conflict", Some("corrects"));
     asking(site, "PATCH", "/v1/partners/nobody", &watch).send().await.problem(404, "not_found", None);
     let twice = json!({"alarmLevels": [{"amount": 500, "currency": "EUR"}, {"amount": 9, "currency": "EUR"}]});
     let twice = asking(site, "PATCH", "/v1/partners/acme", &twice).send().await;

@@ -7,7 +7,7 @@ use crate::forms::{Attempt, Fields};
 use crate::frame::{Section, pager};
 use crate::model::{Audit, Page};
 use crate::pages::days;
-use crate::words::{Time, text, words};
+use crate::words::{Time, none, with_times, words};
 use lambda_http::http::StatusCode;
 use lambda_http::{Body, Response};
 use maud::{Markup, html};
@@ -50,6 +50,14 @@ async fn read(desk: &Desk<'_>) -> Result<Page<Audit>, Refusal> {
     call.send().await
 }
 
+/// What was done: money that was credited and is taken back goes by the same name at the API, with a minus before it.
+fn what(entry: &Audit) -> String {
+    match (&*entry.action, &entry.details) {
+        ("balance_credited", Some(details)) if details.starts_with('-') => "Balance taken back".to_owned(),
+        (action, _) => words(action),
+    }
+}
+
 fn table(page: &Page<Audit>) -> Markup {
     html! {
         @if page.items.is_empty() {
@@ -63,9 +71,9 @@ fn table(page: &Page<Audit>) -> Markup {
                             tr {
                                 td { (Time(&entry.at)) }
                                 td { (entry.by) }
-                                td { (words(&entry.action)) }
+                                td { (what(entry)) }
                                 td { (entry.target) }
-                                td { (text(entry.details.as_deref())) }
+                                td { @match &entry.details { Some(details) => (with_times(details)), None => (none()) } }
                             }
                         }
                     }

@@ -8,11 +8,12 @@ use crate::frame::{Section, order_link, pager};
 use crate::http::{Form, encoded};
 use crate::model::{Balance, Booked, LedgerEntry, Page, Partner};
 use crate::pages::order::fact;
+use crate::pages::who;
 use crate::words::{Time, none, state, text, words};
 use futures_util::future::try_join3;
 use lambda_http::{Body, Response};
 use maud::{Markup, html};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, json};
 use simdock_domain::{Currency, MOST_PRICE, Money};
 
 /// The fields of forms that hold an amount and its currency, by their paths in the body.
@@ -73,7 +74,12 @@ async fn ask_new(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
     }
     form.put_number(&mut body, "giftQuota");
     let partner: Partner = desk.api.call("POST /v1/partners").key(form).json(body).send().await?;
-    Ok(desk.done(&home(&partner.partner_id), "The partner was made. It needs a key to order by itself."))
+    let said = "The partner was made. It needs a key to order by itself.";
+    let namesakes = who::namesakes(desk, &partner.display).await.ok().flatten();
+    Ok(desk.done(
+        &home(&partner.partner_id),
+        &[Some(said), namesakes.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(" "),
+    ))
 }
 
 fn home(id: &str) -> String {
@@ -139,7 +145,7 @@ fn entries(ledger: &[LedgerEntry]) -> Markup {
                         @for entry in ledger {
                             tr {
                                 td { (Time(&entry.at)) }
-                                td { (words(&entry.kind)) @if let Some(by) = &entry.by { span.sub { "by " (by) } } }
+                                td { @if entry.kind == "credit" && entry.amount.amount < 0 { "Take-back" } @else { (words(&entry.kind)) } @if let Some(by) = &entry.by { span.sub { "by " (by) } } }
                                 td.n { (entry.amount) }
                                 td { @match &entry.order_num { Some(num) => (order_link(num)), None => (none()) } }
                                 td { (text(entry.note.as_deref())) @if entry.order_num.is_none() { span.sub { (entry.reference) } } }
@@ -163,9 +169,10 @@ struct Booking {
 impl Booking {
     /// Reads it from the form, for a partner as it is now.
     fn of(form: &Form, partner: &Partner) -> Result<Self, Refusal> {
-        let mut moved = money(form, CREDIT)?;
+        let above = |refusal: Refusal| Refusal { detail: refusal.detail.replace("from 0 to", "above 0, up to"), ..refusal };
+        let mut moved = money(form, CREDIT).map_err(above)?;
         if moved.amount == 0 {
-            return Err(Refusal::about(CREDIT.0, "The amount must be above 0."));
+            return Err(Refusal::about(CREDIT.0, format!("{} must be above 0.", CREDIT.0)));
         }
         match form.text("way") {
             IN => {}
@@ -174,7 +181,12 @@ impl Booking {
         }
         let balance = partner.balances.iter().find(|balance| balance.currency == moved.currency.as_str());
         let before = Money { amount: balance.map_or(0, |balance| balance.amount), currency: moved.currency };
-        Ok(Self { moved, before })
+        let booking = Self { moved, before };
+        if moved.amount < 0 && booking.after().amount < 0 {
+            let detail = format!("That is more than there is: the balance is {before}, and cannot be below zero.");
+            return Err(Refusal::about(CREDIT.0, detail));
+        }
+        Ok(booking)
     }
 
     fn after(&self) -> Money {
@@ -246,6 +258,8 @@ fn acts(desk: &Desk<'_>, partner: &Partner, attempt: Option<Attempt<'_>>, bookin
             details.act open[edit.was_refused()] {
                 summary { "Name and complimentary orders" }
                 (edit.form(desk, &format!("{path}/edit"), &html! {
+                    input type="hidden" name="corrects.display" value=(partner.display);
+                    input type="hidden" name="corrects.giftQuota" value=(partner.gift_quota);
                     (edit.text("display", "Name").value(&partner.display).required())
                     (edit.input("number", "giftQuota", "Complimentary orders").value(&partner.gift_quota.to_string()).required())
                 }, "Save"))
@@ -269,14 +283,26 @@ async fn ask(desk: &Desk<'_>, id: &str, action: &str) -> Result<Response<Body>, 
             "Saved."
         }
         "edit" => {
+            for name in ["display", "giftQuota"] {
+                form.filled(name)?;
+            }
             form.put(&mut body, "display");
-            form.put_number(&mut body, "giftQuota");
+            form.put_raw(&mut body, "corrects.display");
+            for name in ["giftQuota", "corrects.giftQuota"] {
+                form.put_number(&mut body, name);
+            }
+            if ["display", "giftQuota"].iter().all(|name| body.get(*name) == body.get("corrects").and_then(|was| was.get(*name)))
+            {
+                return Ok(desk.done(&home(id), "Nothing was changed: that is what stood there."));
+            }
             "Saved."
         }
         _ => return Err(Refusal::not_found()),
     };
-    let _: Value = desk.api.call("PATCH /v1/partners/{partnerId}").path("partnerId", id).json(body).send().await?;
-    Ok(desk.done(&home(id), said))
+    let named = body.contains_key("display");
+    let partner: Partner = desk.api.call("PATCH /v1/partners/{partnerId}").path("partnerId", id).json(body).send().await?;
+    let namesakes = if named { who::namesakes(desk, &partner.display).await.ok().flatten() } else { None };
+    Ok(desk.done(&home(id), &[Some(said), namesakes.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(" ")))
 }
 
 /// Shows what would come of a booking; once that was seen, makes it.

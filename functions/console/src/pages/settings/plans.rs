@@ -268,7 +268,13 @@ fn body(form: &Form) -> Result<Map<String, Value>, Refusal> {
     }
     body.insert("formFactors".to_owned(), form.all("formFactors").collect::<Vec<_>>().into());
     body.insert("pausesWhenSuspended".to_owned(), form.ticked("pausesWhenSuspended")?.into());
-    body.insert("countries".to_owned(), words_of(&form.text("countries").to_uppercase()).into());
+    let countries = form.text("countries").to_uppercase();
+    let countries = words_of(&countries);
+    let is_code = |code: &&&str| code.len() == 2 && code.bytes().all(|byte| byte.is_ascii_alphabetic());
+    if let Some(other) = countries.iter().find(|code| !is_code(code)) {
+        return Err(Refusal::about("countries", format!("{other:?} is no country. Write two letters for each, such as ES.")));
+    }
+    body.insert("countries".to_owned(), countries.into());
     for name in ["partners", "complimentaryWith"] {
         let ids = words_of(form.text(name));
         if !ids.is_empty() {
