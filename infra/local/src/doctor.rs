@@ -216,6 +216,7 @@ fn pool_of(record: &Record) -> Option<&PoolId> {
         | Record::Partner { .. }
         | Record::RegisteredKey { .. }
         | Record::Key { .. }
+        | Record::KeyMade { .. }
         | Record::Managers { .. }
         | Record::Balance { .. }
         | Record::Entry { .. }

@@ -1,7 +1,7 @@
 //! Cards, where they stand and whose they are.
 
 use crate::{Books, Check, Rule};
-use simdock_domain::{Iccid, LineState, Order, PoolId, Profile};
+use simdock_domain::{FormFactor, Iccid, LineState, Order, PoolId, Profile};
 use simdock_store::{Place, Record, Sim, SimState};
 use std::collections::BTreeSet;
 
@@ -37,6 +37,7 @@ impl Check<'_> {
         match sim.state {
             SimState::Stocked => {
                 self.hold(Rule::Owner, sim.order_num.is_none(), || "it is for sale, and sold".to_owned());
+                self.hold(Rule::Owner, sim.subscription.is_none(), || "it is for sale, and names a subscription".to_owned());
                 self.for_sale(sim);
             }
             SimState::Sold => self.owned(sim),
@@ -101,8 +102,18 @@ impl Check<'_> {
     fn for_sale(&mut self, sim: &Sim) {
         let (books, pool) = (self.books, &sim.pool);
         let Some(slot) = sim.slot else { return self.say(Rule::Slot, "it is for sale, and in no slot") };
-        let there = matches!(books.record(&Place::slot(pool, slot)), Some(Record::Slot { iccid, .. }) if *iccid == sim.iccid);
-        self.hold(Rule::Slot, there, || format!("it is not in the slot {slot} that it names"));
+        self.hold(Rule::Slot, sim.archived_at.is_none(), || "it is for sale, and archived".to_owned());
+        let mute = sim.activation_code.is_none() && pool.form_factor == FormFactor::Esim && !self.gives_codes(sim);
+        self.hold(Rule::Code, !mute, || "it is for sale, and has no code, nor does its operator give one".to_owned());
+        match books.record(&Place::slot(pool, slot)) {
+            Some(Record::Slot { iccid, until, .. }) if *iccid == sim.iccid => {
+                let [own, said] = [sim.activate_before, *until].map(|day| day.map_or("none".to_owned(), |day| day.to_string()));
+                self.hold(Rule::Slot, own == said, || {
+                    format!("its last day to install is {own}, and its slot {slot} says {said}")
+                });
+            }
+            _ => self.say(Rule::Slot, format!("it is not in the slot {slot} that it names")),
+        }
         let behind = matches!(books.record(&Place::tail(pool)), Some(Record::Tail { tail, .. }) if slot < *tail);
         self.hold(Rule::Slot, behind, || format!("its slot {slot} is behind the tail"));
         let drawn = matches!(books.record(&Place::counter(pool)), Some(Record::Counter { head, .. }) if slot < *head);

@@ -16,7 +16,7 @@ pub use rule::{Finding, Rule};
 pub use totals::Totals;
 
 use simdock_domain::{Iccid, Order, OrderNum, Plan, Subscription, Timestamp};
-use simdock_store::{Inspected, Place, Record, Sim, Stored};
+use simdock_store::{Inspected, Place, Record, Sim, Stored, Table};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Some items of the tables, or all of them.
@@ -59,8 +59,10 @@ impl Books {
             Record::Import { import, .. } => BTreeSet::from([Place::running_import(import)]),
             Record::RegisteredPartner { partner_id } => BTreeSet::from([Place::partner(partner_id)]),
             Record::Partner { partner_id, .. } => BTreeSet::from([Place::registered_partner(partner_id)]),
-            Record::RegisteredKey { key } => BTreeSet::from([Place::key_in(key)]),
-            Record::Key { id, .. } => BTreeSet::from([Place::registered_key(id)]),
+            Record::RegisteredKey { key, .. } => BTreeSet::from([Place::key_in(key)]),
+            Record::Key { id, partner_id, .. } => {
+                partner_id.iter().map(|id| Place::partner(id)).chain([Place::registered_key(id)]).collect()
+            }
             Record::Plan { plan_id, version } => BTreeSet::from([Place::plan_version(plan_id, *version)]),
             Record::PlanVersion(plan) => registries::neighbours(plan),
             Record::Pool { pool } => BTreeSet::from([Place::operator(&pool.operator)]),
@@ -70,6 +72,7 @@ impl Books {
             | Record::Marks { .. }
             | Record::Balance { .. }
             | Record::Managers { .. }
+            | Record::KeyMade { .. }
             | Record::Operator { .. }
             | Record::Other => BTreeSet::new(),
         }
@@ -88,14 +91,14 @@ impl Books {
             Ok(Record::Entry { partner_id, reference, amount }) => check.entry(partner_id, reference, *amount),
             Ok(Record::Gift { partner_id, subscription, order_num }) => check.gift(partner_id, subscription, order_num),
             Ok(Record::Payment { provider, payment_id, order_num }) => check.payment(provider, payment_id, order_num),
-            Ok(Record::Slot { pool, slot, iccid }) => check.slot(pool, *slot, iccid),
+            Ok(Record::Slot { pool, slot, iccid, .. }) => check.slot(pool, *slot, iccid),
             Ok(Record::RunningImport { import }) => check.running_import(import),
             Ok(Record::Import { import, is_running, .. }) => check.import(import, *is_running),
             Ok(Record::Chunk { import, parts }) => check.chunk(import, parts),
             Ok(Record::RegisteredPartner { partner_id }) => check.registered(&Place::partner(partner_id)),
             Ok(Record::Partner { partner_id, .. }) => check.in_registry(&Place::registered_partner(partner_id)),
-            Ok(Record::RegisteredKey { key }) => check.registered(&Place::key_in(key)),
-            Ok(Record::Key { id, .. }) => check.in_registry(&Place::registered_key(id)),
+            Ok(Record::RegisteredKey { id, key }) => check.registered_key(id, key),
+            Ok(Record::Key { id, partner_id, .. }) => check.key(id, partner_id.as_deref()),
             Ok(Record::Plan { plan_id, version }) => check.plan(plan_id, *version),
             Ok(Record::PlanVersion(plan)) => check.plan_version(plan),
             Ok(Record::Balance { balance, .. }) => check.balance(*balance),
@@ -106,11 +109,21 @@ impl Books {
                 | Record::Tail { .. }
                 | Record::Marks { .. }
                 | Record::Managers { .. }
+                | Record::KeyMade { .. }
                 | Record::Operator { .. }
                 | Record::Other,
             ) => {}
         }
+        let unread = self.unread(place);
+        check.found.retain(|finding| !unread.iter().any(|table| finding.rule.goes_by(*table)));
         check.found
+    }
+
+    /// The tables of what an item is checked against that is there and cannot be read. That is told of itself; of what goes by it,
+    /// nothing is known until then.
+    fn unread(&self, place: &Place) -> BTreeSet<Table> {
+        let broken = |named: &Place| self.items.get(named).is_some_and(Result::is_err);
+        self.neighbours(place).into_iter().filter(broken).map(|named| named.table()).collect()
     }
 
     /// Checks all items, and what they tell together: for books that hold whole tables.

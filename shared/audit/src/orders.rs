@@ -2,8 +2,8 @@
 
 use crate::{Check, PATIENCE, Rule};
 use simdock_domain::{
-    Entry, Event, Iccid, LineState, MailKind, Order, OrderType, Payment, Provider, QUIET, Refund, RefundState, ReturnReason,
-    Subscription, next_attention, outstanding, uncalled,
+    Entry, Event, Iccid, LineState, MailKind, MailState, Order, OrderType, Payment, PaymentMethod, Plan, Provider, QUIET, Refund,
+    RefundState, ReturnReason, Subscription, Uncalled, next_attention, outstanding, uncalled,
 };
 use simdock_store::{Place, Record, SimState, Stored};
 use std::collections::BTreeSet;
@@ -38,6 +38,22 @@ pub fn moved(order: &Order) -> Vec<(String, i64)> {
     paid.into_iter().chain(back).collect()
 }
 
+/// What each line of an order costs by the version of the plan that it was sold with, in minor units; `None` where that does not have its
+/// add-ons.
+fn cost(order: &Order, plan: &Plan) -> Option<i64> {
+    let add_on = |id: &String| plan.add_ons.iter().find(|add_on| add_on.add_on_id == *id);
+    let add_ons = order.add_on_ids.iter().map(|id| Some(add_on(id)?.price.amount)).sum::<Option<i64>>()?;
+    Some(match order.kind {
+        OrderType::ActivateSubscription | OrderType::TopUpSubscription | OrderType::Renewal => match order.payment_method {
+            PaymentMethod::Complimentary => 0,
+            PaymentMethod::Card | PaymentMethod::Balance if order.only_add_ons => add_ons,
+            PaymentMethod::Card | PaymentMethod::Balance => plan.price.amount + add_ons,
+        },
+        OrderType::SwapSim => plan.swap_price.map_or(0, |price| price.amount),
+        OrderType::CancelSubscription => 0,
+    })
+}
+
 impl Check<'_> {
     pub(crate) fn order(&mut self, stored: &Stored<Order>) {
         let order = &stored.record;
@@ -59,7 +75,15 @@ impl Check<'_> {
     /// What has to be done is called for, and done.
     fn work(&mut self, order: &Order) {
         for what in uncalled(order) {
-            self.say(Rule::Work, format!("{} is needed, and nobody is called for it", what.name()));
+            match what {
+                // To call for it again would mail the subscriber once more.
+                Uncalled::Mail(kind) if order.has_sent(kind) => {
+                    self.say(Rule::Mailed, format!("its {} mail went out, and is not among its mails", kind.name()));
+                }
+                Uncalled::Mail(_) | Uncalled::Job(_) => {
+                    self.say(Rule::Work, format!("{} is needed, and nobody is called for it", what.name()));
+                }
+            }
         }
         let late = self.now.plus_seconds(-QUIET - PATIENCE);
         for waiting in outstanding(order).iter().filter(|waiting| waiting.at <= late) {
@@ -126,6 +150,7 @@ impl Check<'_> {
                 format!("more of payment {} was given back than came in", payment.id)
             });
         }
+        self.given_back(order);
         // What somebody gave back at the provider counts for lines as well as it can.
         if refunds.iter().all(|refund| refund.reason != ReturnReason::Elsewhere) {
             for (index, line) in order.lines.iter().enumerate() {
@@ -150,6 +175,30 @@ impl Check<'_> {
         }
     }
 
+    /// What was given back stands in the history, and a provider has a name of its own for it.
+    fn given_back(&mut self, order: &Order) {
+        let out = order.refunds.iter().enumerate().filter(|(_, refund)| refund.state == RefundState::Succeeded);
+        for (index, refund) in out {
+            let sum = refund.amount.to_string();
+            let same = order.refunds[..=index].iter();
+            let same = same.filter(|other| other.state == RefundState::Succeeded && other.amount == refund.amount).count();
+            // Behind the sum may stand how it was given back.
+            let noted = |entry: &&Entry| {
+                let note = entry.note.as_deref().and_then(|note| note.strip_prefix(&sum));
+                entry.event == Event::Refunded && note.is_some_and(|rest| rest.is_empty() || rest.starts_with(','))
+            };
+            let noted = order.history.iter().filter(noted).count() >= same;
+            let named = match order.payments.get(refund.payment).map(|payment| payment.provider) {
+                Some(Provider::Stripe | Provider::Standard) => refund.provider_id.is_some(),
+                Some(Provider::Balance | Provider::Free) | None => true,
+            };
+            self.hold(Rule::OwedBack, noted && named, || {
+                let missing = if noted { "has no id of its provider" } else { "is not in the history" };
+                format!("{} was given back as {}, which {missing}", refund.amount, order.refund_id(index))
+            });
+        }
+    }
+
     /// The card of a line: the order's own where it takes cards, else its subscription's.
     fn card(&mut self, order: &Order, index: usize, iccid: &Iccid) {
         let Some(sim) = self.books.sim(iccid) else {
@@ -169,6 +218,11 @@ impl Check<'_> {
             let whose = sim.order_num.as_ref().map_or_else(|| "nobody".to_owned(), ToString::to_string);
             format!("its card {iccid} is {whose}'s")
         });
+        let carries = self.books.plan(order).is_none_or(|plan| {
+            let ours = sim.order_num.as_ref() == Some(&order.num);
+            !ours || (plan.carried_by(&sim.pool) && sim.pool.form_factor == order.form_factor)
+        });
+        self.hold(Rule::Owner, carries, || format!("its card {iccid} is of pool {}, which does not carry its plan", sim.pool));
         let stands = match state {
             LineState::Pending => sim.state == SimState::Sold,
             LineState::Failed => sim.state == SimState::SetAside,
@@ -179,7 +233,15 @@ impl Check<'_> {
         self.hold(Rule::Disclosed, early.is_none(), || format!("the code of {iccid} was shown before it was sold, {sold}"));
         self.hold(Rule::Owner, stands, || format!("line {index} is {state:?}, and its card {iccid} is {:?}", sim.state));
         // Whoever installed the new card of a swap had its code, however they came by it.
-        let mailed = state == LineState::Live && order.mails_codes() && !order.has_swapped();
+        let mailed = match state {
+            LineState::Live => true,
+            // It worked, and the mail told of it.
+            LineState::Cancelling | LineState::Cancelled | LineState::Ended => {
+                sim.order_num.as_ref() == Some(&order.num) && sim.subscription.is_some() && order.has_sent(MailKind::Qr)
+            }
+            LineState::Pending | LineState::Failed => false,
+        };
+        let mailed = mailed && order.mails_codes() && !order.has_swapped();
         self.hold(Rule::Disclosed, !mailed || sim.disclosed_at.is_some(), || {
             format!("the code of {iccid} goes out by mail, and the card does not tell")
         });
@@ -188,8 +250,16 @@ impl Check<'_> {
     /// Cards and what else the lines brought.
     fn lines(&mut self, order: &Order) {
         let paid = order.is_paid();
+        let cost = self.books.plan(order).map(|plan| cost(order, plan));
         let mut cards = BTreeSet::new();
         for (index, line) in order.lines.iter().enumerate() {
+            self.hold(Rule::Catalogue, cost.is_none_or(|cost| cost == Some(line.amount)), || {
+                let known = cost.flatten().map_or_else(|| "nothing that is known".to_owned(), |cost| cost.to_string());
+                format!(
+                    "line {index} was sold for {}, and by its plan's version {} it costs {known}",
+                    line.amount, order.plan_version
+                )
+            });
             self.hold(Rule::PaidOnce, line.iccid.is_some() == paid, || format!("line {index}: cards and payment go together"));
             if let Some(iccid) = &line.iccid {
                 self.hold(Rule::Owner, cards.insert(iccid), || format!("its card {iccid} is on two of its lines"));
@@ -248,6 +318,13 @@ impl Check<'_> {
             });
             let there = order.mails.iter().filter(|mail| mail.kind == kind).count();
             self.hold(Rule::Mailed, there <= 1, || format!("its {} mail is there {there} times", kind.name()));
+        }
+        for mail in &order.mails {
+            let MailState::Sent(at) = mail.state else { continue };
+            let noted = order.history.iter().any(|entry| entry.at == at && entry.tells_of(mail.kind));
+            self.hold(Rule::Mailed, noted, || {
+                format!("its {} mail is marked as sent at {at}, and the history has no such mail", mail.kind.name())
+            });
         }
     }
 

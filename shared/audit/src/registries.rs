@@ -17,6 +17,22 @@ impl Check<'_> {
         self.hold(Rule::Registered, self.books.record(what).is_some(), || format!("{what} does not exist"));
     }
 
+    /// A key stands in its registry under its own id.
+    pub(crate) fn registered_key(&mut self, id: &str, key: &str) {
+        self.registered(&Place::key_in(key));
+        let own = Place::registered_key(id);
+        let here = self.place == own;
+        self.hold(Rule::Registered, here, || format!("it names the key of the entry {own}"));
+    }
+
+    /// A key stands in its registry, and so does the partner that it speaks for.
+    pub(crate) fn key(&mut self, id: &str, partner_id: Option<&str>) {
+        self.in_registry(&Place::registered_key(id));
+        if let Some(partner) = partner_id.map(Place::partner) {
+            self.hold(Rule::Registered, self.books.record(&partner).is_some(), || format!("its {partner} does not exist"));
+        }
+    }
+
     /// What is there stands in its registry.
     pub(crate) fn in_registry(&mut self, entry: &Place) {
         self.hold(Rule::Registered, self.books.record(entry).is_some(), || format!("it has no entry {entry}"));
@@ -54,6 +70,7 @@ impl Check<'_> {
         };
         self.hold(Rule::Catalogue, plan.version <= latest, || format!("the plan's latest version is {latest}"));
         if plan.version == latest {
+            self.hold(Rule::Catalogue, !plan.profiles.is_empty(), || "it is on sale, and no card carries it".to_owned());
             let operators: BTreeSet<&str> = plan.profiles.iter().map(|profile| profile.operator.as_str()).collect();
             for operator in operators {
                 self.operator(operator);

@@ -1,4 +1,4 @@
-use simdock_store::Place;
+use simdock_store::{Place, Table};
 use std::fmt;
 
 /// Something that has to be true of what is stored.
@@ -8,13 +8,13 @@ pub enum Rule {
     Readable,
     /// An item has the attributes that follow from its record, those of the indexes included.
     Attributes,
-    /// What goes by a registry is in it, and what is in one is there.
+    /// What goes by a registry is in it, and what is in one is there. A key speaks for a partner that is there, and for whom it was made for.
     Registered,
-    /// The versions of plans that are or were sold are there, and the operators of what is for sale.
+    /// The versions of plans that are or were sold are there, as orders were sold by them, and the operators of what is for sale.
     Catalogue,
     /// The sweep looks at an order or a subscription when it has to.
     DueAt,
-    /// A mail goes out once for each time that it is called for.
+    /// A mail goes out once for each time that it is called for, and what is marked as sent went out.
     Mailed,
     /// What is due is done, and what nobody does the sweep looks after.
     Overdue,
@@ -22,7 +22,7 @@ pub enum Rule {
     Work,
     /// An order is paid once and not void then, a payment stands in it once, and cards and payment go together.
     PaidOnce,
-    /// What could not pay, and what was cancelled or failed, is owed back: all of it, and nothing else.
+    /// What could not pay, and what was cancelled or failed, is owed back: all of it, and nothing else. What counts as given back was.
     OwedBack,
     /// Money is not owed for more than a day.
     RefundStalled,
@@ -38,15 +38,17 @@ pub enum Rule {
     Gift,
     /// A paid renewal is listed on its main order, once.
     Renewal,
-    /// A card belongs to one order, and says so itself.
+    /// A card belongs to one order, and says so itself; one that carries what was sold.
     Owner,
-    /// A card for sale stands in the slot that it names, and no other card names one; a slot that can be drawn holds such a card.
+    /// A card for sale stands in the slot that it names, and no other card names one; a slot that can be drawn holds such a
+    /// card. Both tell the same last day to install.
     Slot,
     /// A card for sale can be drawn.
     Leaked,
     /// A card whose code was shown says so, and is never sold again; nor is its code with another card, by [`Self::Code`].
     Disclosed,
     /// A code belongs to one card: no other has it, and none can come into stock with it while that card is for sale.
+    /// An eSIM for sale has one, or its operator gives it.
     Code,
     /// A code on record is that of a card which is there.
     CodeHolder,
@@ -171,7 +173,7 @@ impl Rule {
             Self::Booked => "have the payment provider send the payment's event again",
             Self::Code => {
                 "simdock register, or simdock doctor --repair, puts codes on record; of two cards with one code a person archives the \
-                 one that is not sold: POST /v1/sims/{iccid}/archive"
+                 one that is not sold, and so the one that has no code: POST /v1/sims/{iccid}/archive"
             }
             Self::Attributes => "simdock doctor --repair writes them anew, as any change does",
             Self::Registered => {
@@ -199,6 +201,36 @@ impl Rule {
             | Self::Change
             | Self::Stock => return None,
         })
+    }
+
+    /// Whether it tells how an item agrees with those of a table that it names. Where one of these cannot be read, it tells nothing.
+    pub(crate) fn goes_by(self, table: Table) -> bool {
+        match table {
+            Table::Orders => matches!(
+                self,
+                Self::Owner
+                    | Self::Carrier
+                    | Self::Plans
+                    | Self::Change
+                    | Self::Renewal
+                    | Self::Claimed
+                    | Self::Booked
+                    | Self::Ledger
+                    | Self::Gift
+            ),
+            Table::Sims => {
+                matches!(self, Self::Owner | Self::Carrier | Self::Slot | Self::Disclosed | Self::CodeHolder | Self::Returning)
+            }
+            Table::Subscriptions => matches!(self, Self::Owner | Self::Carrier | Self::Plans | Self::Change),
+            Table::Pools => {
+                matches!(
+                    self,
+                    Self::Slot | Self::Leaked | Self::Returning | Self::Code | Self::CodeHolder | Self::Registered | Self::Stock
+                )
+            }
+            Table::Partners => matches!(self, Self::Claimed | Self::Ledger | Self::Gift | Self::Registered),
+            Table::Plans => matches!(self, Self::Catalogue | Self::Plans | Self::Owner | Self::Code | Self::CodeHolder),
+        }
     }
 
     /// Whether it may not hold for a while although all is well: until a job is done, a buyer is through or a sweep came by.

@@ -1,7 +1,7 @@
 //! Subscriptions, and what is open on them.
 
 use crate::{Books, Check, Rule};
-use simdock_domain::{ChangeKind, LineState, OpenChange, OrderNum, OrderType, PlanRun, Subscription};
+use simdock_domain::{ChangeKind, LineState, OpenChange, OrderNum, OrderType, PlanRun, RunState, Subscription};
 use simdock_store::{Place, SimState, Stored};
 use std::collections::BTreeSet;
 
@@ -42,6 +42,8 @@ impl Check<'_> {
             }
             self.entitled(plan);
         }
+        let running = subscription.plans.iter().filter(|plan| matches!(plan.state, RunState::Running { .. })).count();
+        self.hold(Rule::Plans, running <= 1, || format!("{running} of its plans run at once"));
         if ended {
             let there = self.books.sim(&subscription.iccid).is_some();
             self.hold(Rule::Carrier, there, || format!("its card {} does not exist", subscription.iccid));

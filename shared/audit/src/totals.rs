@@ -2,10 +2,10 @@ use crate::cards::twice;
 use crate::{Books, Finding, Rule};
 use simdock_domain::{Currency, Iccid, Money, PoolId};
 use simdock_store::{Place, Record};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What only many items together tell: sums over ledgers, gifts and slots, and the codes that nobody has claimed. Its size goes with
-/// the number of pools, partners and currencies, and of cards that their operators gave a code; of a code it keeps a hash.
+/// the number of pools, partners, keys and currencies, and of cards that their operators gave a code; of a code it keeps a hash.
 #[derive(Clone, Debug, Default)]
 pub struct Totals {
     moved: BTreeMap<(String, Currency), i64>,
@@ -14,6 +14,10 @@ pub struct Totals {
     counted: BTreeMap<String, u64>,
     /// Managers' keys without an end: how many are counted, and how many there are.
     managers: (u64, u64),
+    /// Keys in the registry, by id.
+    registered: BTreeSet<String>,
+    /// Whom keys speak for, and whom they spoke for when they were made, by id.
+    holders: BTreeMap<String, [Option<String>; 2]>,
     pools: BTreeMap<String, Pool>,
     /// Cards by the profile that their code downloads, see [`simdock_domain::ActivationCode::profile_id`].
     unclaimed: BTreeMap<String, Vec<Iccid>>,
@@ -55,10 +59,13 @@ impl Totals {
                     books.order(order_num).and_then(|order| order.gift.as_ref()).is_some_and(|gift| !gift.by_manager);
                 *self.given.entry(partner_id.clone()).or_default() += u64::from(by_partner);
             }
-            Record::RegisteredKey { key } => {
+            // One that is registered twice is told where it is.
+            Record::RegisteredKey { id, key } if self.registered.insert(id.clone()) => {
                 let lasts = matches!(books.record(&Place::key_in(key)), Some(Record::Key { is_lasting: true, .. }));
                 self.managers.1 += u64::from(lasts);
             }
+            Record::Key { id, holder, .. } => self.holders.entry(id.clone()).or_default()[0] = Some(holder.clone()),
+            Record::KeyMade { id, holder } => self.holders.entry(id.clone()).or_default()[1] = Some(holder.clone()),
             Record::Managers { lasting } => self.managers.0 = *lasting,
             Record::Pool { pool } => self.pool(pool).parts[0] = true,
             Record::Counter { pool, available, head, published } => {
@@ -95,7 +102,7 @@ impl Totals {
             | Record::Import { .. }
             | Record::Chunk { .. }
             | Record::RegisteredPartner { .. }
-            | Record::Key { .. }
+            | Record::RegisteredKey { .. }
             | Record::Plan { .. }
             | Record::PlanVersion(_)
             | Record::Operator { .. }
@@ -147,6 +154,16 @@ impl Totals {
             cards.sort_by(|one, other| one.as_str().cmp(other.as_str()));
             for other in cards.iter().skip(1) {
                 hold(false, Rule::Code, Place::sim(other), twice(&cards[0]));
+            }
+        }
+        for (id, holders) in &self.holders {
+            if let [Some(is), Some(was)] = holders {
+                hold(
+                    is == was,
+                    Rule::Registered,
+                    Place::registered_key(id),
+                    format!("its key speaks for {is}, and was made for {was}"),
+                );
             }
         }
         let gap = self.managers.0.cast_signed() - self.managers.1.cast_signed();

@@ -130,7 +130,8 @@ impl Key {
         self.ends_at.is_none_or(|end| now < end)
     }
 
-    fn holder(&self) -> String {
+    /// Whom it speaks for, in words.
+    pub(crate) fn holder(&self) -> String {
         match &self.principal {
             Principal::Partner { partner_id } => format!("partner {partner_id}"),
             Principal::Manager { name } => format!("manager {name}"),

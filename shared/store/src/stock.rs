@@ -98,10 +98,14 @@ impl Ticket {
     /// What stands in a slot.
     pub(crate) fn of_slot(pool: &PoolId, slot: u64, item: &Item) -> Result<Self, StoreError> {
         let iccid = text_of(item, "iccid")?.parse().map_err(|_| StoreError::Broken("a slot without a card".to_owned()))?;
-        let until = number_of(item, "until")?;
-        let activate_before = (until != 0).then(|| Timestamp::from_unix(until.cast_signed()));
-        Ok(Self { pool: pool.clone(), slot, iccid, activate_before })
+        Ok(Self { pool: pool.clone(), slot, iccid, activate_before: until(item)? })
     }
+}
+
+/// The last day to install the card in a slot, if it has one.
+pub(crate) fn until(item: &Item) -> Result<Option<Timestamp>, StoreError> {
+    let until = number_of(item, "until")?;
+    Ok((until != 0).then(|| Timestamp::from_unix(until.cast_signed())))
 }
 
 impl Store {

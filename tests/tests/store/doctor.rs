@@ -78,10 +78,10 @@ impl Patient {
         self.update("SubscriptionsTable", key, expression, values).await;
     }
 
-    /// Changes a card; `#state` and `#order` are reserved words.
+    /// Changes a card; `#state`, `#order`, `#until` and `#pool` are reserved words.
     async fn set_card(&self, iccid: &str, expression: &str, values: Value) {
         let mut names = json!({});
-        for name in ["state", "order"].into_iter().filter(|name| expression.contains(&format!("#{name}"))) {
+        for name in ["state", "order", "until", "pool"].into_iter().filter(|name| expression.contains(&format!("#{name}"))) {
             names[format!("#{name}")] = name.into();
         }
         let key = json!({ "iccid": { "S": iccid } });
@@ -120,7 +120,7 @@ impl Patient {
         match rule {
             Rule::Readable => {
                 self.set_order(&self.wrong, "SET ty = :v", text("zz")).await;
-                vec![at_order(&self.wrong), (Rule::Booked, format!("partners {} / payment", payment(&self.wrong)))]
+                vec![at_order(&self.wrong)]
             }
             Rule::Attributes => {
                 self.set_order(&self.sold, "SET listKey = :v", text("2026")).await;

@@ -133,10 +133,12 @@ pub async fn repair(config: &Config, report: &Report) -> Result<Repaired, StackE
             continue;
         }
         // The first sweep marks what was drawn by now, the second puts back what nobody bought since.
-        let mut leaked = store.recover_stock(pool, store.clock().now()).await.context(pool)?.leaked;
+        let first = store.recover_stock(pool, store.clock().now()).await.context(pool)?;
         tokio::time::sleep(SECOND_LOOK).await;
-        leaked += store.recover_stock(pool, store.clock().now()).await.context(pool)?.leaked;
-        done.push(format!("pool {pool}: {leaked} cards put back on sale"));
+        let second = store.recover_stock(pool, store.clock().now()).await.context(pool)?;
+        let (leaked, aside) = (first.leaked + second.leaked, first.stale + second.stale);
+        let aside = if aside == 0 { String::new() } else { format!(", {aside} set aside: they cannot be sold any more") };
+        done.push(format!("pool {pool}: {leaked} cards put back on sale{aside}"));
     }
     Ok(Repaired { done, left })
 }
@@ -185,6 +187,7 @@ async fn call_again(store: &Store, place: &Place) -> Result<Option<String>, Stac
 async fn claim_code(store: &Store, place: &Place) -> Result<Option<String>, StackError> {
     for item in store.look_up(&BTreeSet::from([place.clone()])).await.context(place)? {
         if let Ok(Record::Sim(sim)) = item.record
+            && sim.activation_code.is_some()
             && store.claim_code(&sim).await.context(place)?.is_none()
         {
             return Ok(Some(format!("{place}: its code is on record")));

@@ -56,9 +56,10 @@ impl Order {
         }
     }
 
-    /// Calls for what it needs and asks nobody for.
+    /// Calls for what it needs and asks nobody for; a mail that went out is not sent once more for that.
     pub(super) fn call_again(&mut self, now: Timestamp) -> Result<(), Rejected> {
-        let lost = uncalled(self);
+        let mut lost = uncalled(self);
+        lost.retain(|what| !matches!(what, Uncalled::Mail(kind) if self.has_sent(*kind)));
         for what in &lost {
             let again = Some(Attempts { failed: 0, next_at: now });
             match what {

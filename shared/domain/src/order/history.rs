@@ -1,5 +1,6 @@
 //! What happened to an order.
 
+use super::MailKind;
 use crate::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -41,6 +42,12 @@ impl Entry {
     /// Something that nobody of the managers did.
     pub fn new(at: Timestamp, event: Event, note: Option<String>) -> Self {
         Self { at, event, note, manager: None, asked: None, unnamed_manager: false }
+    }
+
+    /// Whether it says that a mail of a kind went out, or was found to be needed no more, which stands behind the kind.
+    pub fn tells_of(&self, kind: MailKind) -> bool {
+        let rest = self.note.as_deref().and_then(|note| note.strip_prefix(kind.name()));
+        self.event == Event::MailSent && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
     }
 
     /// Whether a manager did it, also where the partner could have.

@@ -102,6 +102,11 @@ impl Order {
         self.history.iter().filter_map(|entry| entry.asked.as_ref()).find(|asked| asked.key == key)
     }
 
+    /// Whether a mail of a kind went out, or was found to be needed no more.
+    pub fn has_sent(&self, kind: MailKind) -> bool {
+        self.history.iter().any(|entry| entry.tells_of(kind))
+    }
+
     /// Whether a manager once had this mail sent again, whatever it still tells.
     pub fn was_requested(&self, kind: MailKind) -> bool {
         let requested = |entry: &Entry| entry.event == Event::MailRequested && entry.note.as_deref() == Some(kind.name());

@@ -6,9 +6,10 @@ use crate::imports::Verdict;
 use crate::item::{Item, from_item, number_of, text_of};
 use crate::orders::order_item;
 use crate::partners::{currency, signed};
+use crate::stock::until;
 use crate::subscriptions::subscription_item;
-use crate::{ImportStatus, Key, Operator, Sim, StoreError, keys};
-use simdock_domain::{Iccid, Money, Order, OrderNum, Plan, PoolId, Subscription, Timestamp};
+use crate::{ImportStatus, Key, Operator, Principal, Sim, StoreError, keys};
+use simdock_domain::{Action, Iccid, Money, Order, OrderNum, Plan, PoolId, Subscription, Timestamp};
 use std::collections::BTreeSet;
 
 /// What an item is, as far as other items have to agree with it.
@@ -62,6 +63,8 @@ pub enum Record {
         slot: u64,
         /// The card that was put there.
         iccid: Iccid,
+        /// Its last day to install, by which a draw goes.
+        until: Option<Timestamp>,
     },
     /// A card that waits to go back on sale.
     Returned {
@@ -110,6 +113,8 @@ pub enum Record {
     },
     /// An API key in the registry.
     RegisteredKey {
+        /// The id that follows from the partition.
+        id: String,
         /// The partition of the key.
         key: String,
     },
@@ -119,6 +124,17 @@ pub enum Record {
         id: String,
         /// Whether it is a manager's and has no end.
         is_lasting: bool,
+        /// Whom it speaks for, as the audit log names them.
+        holder: String,
+        /// The partner, if it speaks for one.
+        partner_id: Option<String>,
+    },
+    /// That a key was made, in the audit log.
+    KeyMade {
+        /// The key's id.
+        id: String,
+        /// Whom it spoke for then.
+        holder: String,
     },
     /// The counter of managers' keys.
     Managers {
@@ -246,6 +262,7 @@ fn record(place: &Place, item: Item) -> Result<Record, StoreError> {
             pool: pool(name.split_once('#').unwrap_or_default().0)?,
             slot: slot.parse().map_err(|_| broken("the slot's number"))?,
             iccid: text_of(&item, "iccid")?.parse().map_err(|_| broken("iccid"))?,
+            until: until(&item)?,
         },
         (Table::Pools, "return", iccid) => Record::Returned { iccid: iccid.parse().map_err(|_| broken("iccid"))? },
         (Table::Pools, "code", _) => Record::Code { profile: name.to_owned(), iccid: holder(&item)? },
@@ -259,11 +276,21 @@ fn record(place: &Place, item: Item) -> Result<Record, StoreError> {
             Record::Chunk { import, parts: place.key.clone() }
         }
         (Table::Partners, keys::PARTNERS, id) => Record::RegisteredPartner { partner_id: id.to_owned() },
-        (Table::Partners, keys::KEYS, _) => Record::RegisteredKey { key: text_of(&item, "key")?.to_owned() },
+        (Table::Partners, keys::KEYS, _) => {
+            let key = text_of(&item, "key")?.to_owned();
+            Record::RegisteredKey { id: keys::key_id(&key), key }
+        }
         (Table::Partners, "key", "key") => {
             let key: Key = from_item(item)?;
             let is_lasting = key.principal.is_manager() && key.ends_at.is_none();
-            Record::Key { id: keys::key_id(&place.key), is_lasting }
+            let partner_id = match &key.principal {
+                Principal::Partner { partner_id } => Some(partner_id.clone()),
+                Principal::Manager { .. } => None,
+            };
+            Record::Key { id: keys::key_id(&place.key), is_lasting, holder: key.holder(), partner_id }
+        }
+        (Table::Partners, "audit", _) if text_of(&item, "action")? == Action::KeyCreated.name() => {
+            Record::KeyMade { id: text_of(&item, "target")?.to_owned(), holder: text_of(&item, "details")?.to_owned() }
         }
         (Table::Partners, "managers", _) => Record::Managers { lasting: number_of(&item, "lasting")? },
         (Table::Plans, keys::PLANS, id) => {
