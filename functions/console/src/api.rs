@@ -48,9 +48,6 @@ pub struct Refusal {
     /// What programs go by.
     #[serde(default)]
     pub code: String,
-    /// Of what is not possible now: why.
-    #[serde(default)]
-    pub reason: String,
     /// For people.
     #[serde(default)]
     pub detail: String,
@@ -65,6 +62,13 @@ pub struct Refusal {
     /// Of an import: why.
     #[serde(default)]
     pub errors: Vec<crate::model::LineError>,
+}
+
+/// Why something is not possible now, by its stable word.
+#[derive(Debug, Default, Deserialize)]
+struct Reason {
+    #[serde(default)]
+    reason: String,
 }
 
 impl<'a> Api<'a> {
@@ -144,17 +148,18 @@ impl Call<'_> {
         }
         let refusal = serde_json::from_slice::<Refusal>(response.body());
         let refusal = refusal.unwrap_or_else(|error| Refusal { status: status.as_u16(), ..Refusal::ours(error.to_string()) });
+        let Reason { reason } = serde_json::from_slice(response.body()).unwrap_or_default();
         Err(match refusal.code.as_str() {
             // What is in the way of a gift stands at its field, and so does an id that is taken.
             "not_eligible" => {
-                let field = match &*refusal.reason {
+                let field = match &*reason {
                     "plan" => "planId",
                     "no_subscription" | "other_subscriber" | "no_eligible_plan" => "eligibleSubscriptionId",
                     _ => "partnerId",
                 };
                 Refusal { field: Some(field.to_owned()), ..refusal }
             }
-            "not_possible" if refusal.reason == "partner_exists" => Refusal { field: Some("partnerId".to_owned()), ..refusal },
+            "not_possible" if reason == "partner_exists" => Refusal { field: Some("partnerId".to_owned()), ..refusal },
             // The key is the form's own.
             "idempotency_key_reused" => Refusal {
                 detail: "This form was sent before, with something else in it. Open the page again and fill it in anew."

@@ -155,7 +155,7 @@ fn a_name_that_two_partners_have_picks_neither() {
         }
         for path in ["orders", "sims", "orders.csv", "sims.csv"] {
             let page = desk.fetch(&format!("/console/{path}?partnerId=TWIN+tours"), "").await;
-            assert!(path.ends_with(".csv") || page.status == 400 && page.text().contains(said), "{path}: {}", page.text());
+            assert!(path.contains(".csv") || page.status == 400 && page.text().contains(said), "{path}: {}", page.text());
             assert!(!page.text().contains("twin@example.com"));
         }
         for id in ["twin-a", "twin-b"] {
