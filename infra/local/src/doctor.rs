@@ -101,7 +101,10 @@ impl<'a> Examination<'a> {
         let parts = BTreeSet::from([Place::pool(pool), Place::counter(pool), Place::tail(pool), Place::marks(pool)]);
         let (mut from, mut end) = (0, 0);
         for item in self.store.look_up(&parts).await.context(pool)? {
-            let Ok(record) = item.record else { continue };
+            let Ok(record) = item.record else {
+                totals.unread(&item.place);
+                continue;
+            };
             if let Record::Marks { low, .. } = &record {
                 from = *low;
             } else if let Record::Tail { tail, .. } = &record {
@@ -111,8 +114,11 @@ impl<'a> Examination<'a> {
         }
         while from < end {
             let slots = self.store.inspect_slots(pool, from, end.min(from + SLOTS)).await.context(pool)?;
-            for record in slots.iter().filter_map(|slot| slot.record.as_ref().ok()) {
-                totals.add(record, &Books::default());
+            for slot in &slots {
+                match &slot.record {
+                    Ok(record) => totals.add(record, &Books::default()),
+                    Err(_) => totals.unread(&slot.place),
+                }
             }
             from += SLOTS;
         }

@@ -287,6 +287,62 @@ async fn a_job_that_nobody_is_called_for_is_called_for_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mail_that_went_out_is_not_sent_again_and_a_card_that_is_set_aside_is_said_so() {
+    let folder = folder("mailed");
+    let stack = Stack::start(Options { paused: vec!["sweep".to_owned()], ..Options::default() }).await.unwrap();
+    let store = Store::new(&stack.config()).await.unwrap();
+    let engine = aws_sdk_dynamodb::Client::new(&stack.config().sdk(Service::DynamoDb).unwrap());
+    let num = paid(&store, "mailed").await;
+    let kinds = [MailKind::Confirmation, MailKind::Qr];
+    for _ in 0..600 {
+        let order = store.order(&num).await.unwrap().unwrap();
+        if kinds.into_iter().all(|kind| order.has_sent(kind)) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    // The next ticket is drawn, and its card's last day to install is near.
+    let pool = "meridian.7.esim";
+    let counter = engine.update_item().table_name("simdock-local-pools").key("pk", S(format!("pool#{pool}")));
+    let counter = counter.key("sk", S("counter".to_owned())).expression_attribute_values(":n", N("1".to_owned()));
+    counter.update_expression("SET available = available - :n, head = head + :n").send().await.unwrap();
+    write_ready(&stack, &folder);
+    let (_, said) = doctor(&["--ready-file", "ready.json"], &folder).await;
+    let leaked = said.lines().find_map(|line| line.strip_prefix("sims ")?.split_once(": leaked")).unwrap().0.to_owned();
+    let soon = N(store.clock().now().plus_seconds(3600).unix().to_string());
+    let sim = engine.update_item().table_name("simdock-local-sims").key("iccid", S(leaked.clone()));
+    let sim = sim.update_expression("SET #until = :soon").expression_attribute_names("#until", "until");
+    sim.expression_attribute_values(":soon", soon.clone()).send().await.unwrap();
+    let slot = store.sim(&leaked.parse().unwrap()).await.unwrap().unwrap().slot.unwrap();
+    let held = engine.update_item().table_name("simdock-local-pools").key("pk", S(format!("slot#{pool}#0")));
+    let held = held.key("sk", S(format!("{slot:012}"))).update_expression("SET #until = :soon");
+    let held = held.expression_attribute_names("#until", "until").expression_attribute_values(":soon", soon);
+    held.send().await.unwrap();
+
+    let (_, said) = doctor(&["--ready-file", "ready.json", "--repair"], &folder).await;
+    let aside = format!("Repaired: pool {pool}: 0 cards put back on sale, 1 set aside: they cannot be sold any more.");
+    assert!(said.contains(&aside), "{said}");
+
+    // The order forgets its mails.
+    let sent = store.order(&num).await.unwrap().unwrap().history.len();
+    let marks = engine.update_item().table_name("simdock-local-orders").key("orderNum", S(num.to_string()));
+    marks.update_expression("REMOVE ml").send().await.unwrap();
+    let (code, said) = doctor(&["--ready-file", "ready.json", "--repair"], &folder).await;
+    assert_eq!(code, Some(1), "{said}");
+    for wanted in [
+        format!("orders {num}: mailed: its confirmation mail went out, and is not among its mails. To mend it: a person"),
+        format!("orders {num}: mailed: its qr mail went out, and is not among its mails. To mend it: a person"),
+        "Left: 1 items, which a person has to look at first.".to_owned(),
+    ] {
+        assert!(said.contains(&wanted), "no {wanted}: {said}");
+    }
+    let order = store.order(&num).await.unwrap().unwrap();
+    assert_eq!((order.history.len(), order.mails.len()), (sent, 0));
+    stack.stop().await;
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_person_has_to_look_at_is_left_alone_and_what_is_left_is_told() {
     let folder = folder("left");
     let paused = ["relay", "sweep"].map(str::to_owned).to_vec();

@@ -119,11 +119,14 @@ impl Books {
         check.found
     }
 
+    fn is_unread(&self, place: &Place) -> bool {
+        self.items.get(place).is_some_and(Result::is_err)
+    }
+
     /// The tables of what an item is checked against that is there and cannot be read. That is told of itself; of what goes by it,
     /// nothing is known until then.
     fn unread(&self, place: &Place) -> BTreeSet<Table> {
-        let broken = |named: &Place| self.items.get(named).is_some_and(Result::is_err);
-        self.neighbours(place).into_iter().filter(broken).map(|named| named.table()).collect()
+        self.neighbours(place).into_iter().filter(|named| self.is_unread(named)).map(|named| named.table()).collect()
     }
 
     /// Checks all items, and what they tell together: for books that hold whole tables.
@@ -132,6 +135,7 @@ impl Books {
         for (_, record) in self.records() {
             totals.add(record, self);
         }
+        self.items.keys().filter(|place| self.is_unread(place)).for_each(|place| totals.unread(place));
         let mut found: Vec<Finding> = self.items.keys().flat_map(|place| self.check(place, now)).collect();
         found.extend(totals.check());
         found

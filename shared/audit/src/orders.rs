@@ -220,7 +220,9 @@ impl Check<'_> {
         });
         let carries = self.books.plan(order).is_none_or(|plan| {
             let ours = sim.order_num.as_ref() == Some(&order.num);
-            !ours || (plan.carried_by(&sim.pool) && sim.pool.form_factor == order.form_factor)
+            // That of a swap is of the pool of the card before it.
+            let carried = order.kind == OrderType::SwapSim || plan.carried_by(&sim.pool);
+            !ours || (carried && sim.pool.form_factor == order.form_factor)
         });
         self.hold(Rule::Owner, carries, || format!("its card {iccid} is of pool {}, which does not carry its plan", sim.pool));
         let stands = match state {

@@ -67,10 +67,11 @@ enum Harm {
     TwoPlansAtOnce,
     CardOfAnotherPool,
     SubscriptionOfAnUnreadableOrder,
+    CounterUnreadable,
 }
 
 impl Harm {
-    const ALL: [Self; 56] = [
+    const ALL: [Self; 57] = [
         Self::StockedCardDeleted,
         Self::SoldCardDeleted,
         Self::WorkingCardDeleted,
@@ -127,6 +128,7 @@ impl Harm {
         Self::TwoPlansAtOnce,
         Self::CardOfAnotherPool,
         Self::SubscriptionOfAnUnreadableOrder,
+        Self::CounterUnreadable,
     ];
 }
 
@@ -355,7 +357,9 @@ impl Patient {
             }
             Harm::MailNeverSent => {
                 let at = self.world.now().unix().to_string();
-                self.set_order(main, "SET ml[0].s = :v", json!({ ":v": { "M": { "s": { "N": at } } } })).await;
+                let sent = |kind: &str| json!({ "M": { "k": { "S": kind }, "s": { "M": { "s": { "N": at } } } } });
+                let mails = json!({ ":v": { "L": [sent("c"), sent("q")] } });
+                self.set_order(main, "SET ml = :v REMOVE dueAt, dueShard", mails).await;
                 vec![order(Rule::Mailed, main)]
             }
             Harm::MailsForgotten => {
@@ -443,6 +447,11 @@ impl Patient {
             Harm::SubscriptionOfAnUnreadableOrder => {
                 self.set_order(main, "SET su.e = :v", text("")).await;
                 vec![order(Rule::Readable, main)]
+            }
+            Harm::CounterUnreadable => {
+                let key = format!("pool#{}", pool());
+                self.set_pair("PoolsTable", &key, "counter", "SET head = :v", text("many")).await;
+                vec![pools(Rule::Readable, "counter")]
             }
         }
     }
