@@ -348,7 +348,7 @@ impl Store {
 
     /// Orders, in the sequence of their numbers.
     async fn orders_in_sequence(&self, nums: &[OrderNum]) -> Result<Vec<Order>, StoreError> {
-        let mut orders = try_join_all(nums.chunks(PAGE).map(|hundred| self.orders(hundred))).await?.concat();
+        let mut orders = self.orders(nums).await?;
         orders.sort_by_key(|order| nums.iter().position(|num| *num == order.num));
         Ok(orders)
     }
