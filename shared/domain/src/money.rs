@@ -103,6 +103,18 @@ impl Money {
         Some(Self { amount, ..self })
     }
 
+    /// One sum for each currency, in the sequence in which they come; one that does not fit stops at the largest.
+    pub fn sums(amounts: impl IntoIterator<Item = Self>) -> Vec<Self> {
+        let mut sums: Vec<Self> = Vec::new();
+        for amount in amounts {
+            match sums.iter_mut().find(|sum| sum.currency == amount.currency) {
+                Some(sum) => sum.amount = sum.amount.saturating_add(amount.amount),
+                None => sums.push(amount),
+            }
+        }
+        sums
+    }
+
     /// The amount in major units, with as many decimal digits as the currency has: `14.50`, `1450`, `-1.450`.
     pub fn in_major_units(self) -> String {
         let sign = if self.amount < 0 { "-" } else { "" };

@@ -35,20 +35,10 @@ impl Outcome {
         Ok(Self { cards, others })
     }
 
-    /// Sums of all that goes back, one for each currency.
-    fn sums(&self) -> Vec<Money> {
-        let mut sums: Vec<Money> = Vec::new();
-        for amount in self.cards.iter().chain(&self.others).filter_map(|(_, amount)| *amount) {
-            match sums.iter_mut().find(|sum| sum.currency == amount.currency) {
-                Some(sum) => sum.amount = sum.amount.saturating_add(amount.amount),
-                None => sums.push(amount),
-            }
-        }
-        sums
-    }
-
+    /// All that goes back, a sum for each currency.
     fn sum(&self) -> String {
-        self.sums().iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")
+        let back = self.cards.iter().chain(&self.others).filter_map(|(_, amount)| *amount);
+        Money::sums(back).iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")
     }
 
     /// All of it in a line, by which what was shown is told from what has come to be since.

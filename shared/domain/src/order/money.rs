@@ -190,14 +190,11 @@ impl Order {
 
     /// What is owed back, one sum per currency; never more of a payment than came in.
     pub fn owed(&self) -> Vec<Money> {
-        let mut sums: Vec<Money> = Vec::new();
-        for (index, payment) in self.payments.iter().enumerate() {
-            let owed = Money { amount: self.owed_of(index).min(self.not_given_back(index)), ..payment.received };
-            match sums.iter_mut().find(|sum| sum.currency == owed.currency) {
-                Some(sum) => sum.amount = sum.amount.saturating_add(owed.amount),
-                None => sums.push(owed),
-            }
-        }
+        let owed = |(index, payment): (usize, &Payment)| {
+            let amount = self.owed_of(index).min(self.not_given_back(index));
+            Money { amount, ..payment.received }
+        };
+        let mut sums = Money::sums(self.payments.iter().enumerate().map(owed));
         sums.retain(|sum| sum.amount > 0);
         sums
     }
