@@ -56,6 +56,10 @@ impl State {
 
     /// Makes changes, all or none. They are in the file when this returns.
     pub async fn write(&self, changes: Vec<Change>) -> Result<(), StackError> {
+        // Whoever looks into an empty queue has nothing to write.
+        if changes.is_empty() {
+            return Ok(());
+        }
         let mut connection = self.0.lock().await;
         let transaction = connection.transaction().context(STATE)?;
         for change in changes {
