@@ -7,9 +7,11 @@ use tracing_subscriber::filter::LevelFilter;
 
 fn main() -> ExitCode {
     let doctor = std::env::args().nth(1).is_some_and(|command| command == "doctor");
+    // The DynamoDB engine has a thread of its own. More threads than processors would take turns, and wake each other for it.
+    let others = std::thread::available_parallelism().map_or(1, |processors| processors.get().saturating_sub(1).max(1));
     // The console's pages wait for a function's handler in the same process, and code that is not optimised takes a lot of stack.
     let mut builder = tokio::runtime::Builder::new_multi_thread();
-    let Ok(runtime) = builder.thread_stack_size(8 * 1024 * 1024).enable_all().build() else {
+    let Ok(runtime) = builder.worker_threads(others).thread_stack_size(8 * 1024 * 1024).enable_all().build() else {
         eprintln!("simdock: the asynchronous runtime does not start");
         return ExitCode::FAILURE;
     };
