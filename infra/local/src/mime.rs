@@ -19,14 +19,16 @@ pub struct Part {
 impl Part {
     /// Reads a message. What is not understood is kept as it stands.
     pub fn parse(raw: &[u8]) -> Self {
-        Self::parse_at(&String::from_utf8_lossy(raw).replace("\r\n", "\n"), 0)
+        Self::parse_at(&text(raw), 0)
+    }
+
+    /// Reads a message's headers only.
+    pub fn head(raw: &[u8]) -> Self {
+        Self { headers: headers(split(&text(raw)).0), body: Vec::new(), parts: Vec::new() }
     }
 
     fn parse_at(text: &str, depth: usize) -> Self {
-        let (head, content) = match text.strip_prefix('\n') {
-            Some(content) => ("", content),
-            None => text.split_once("\n\n").unwrap_or((text, "")),
-        };
+        let (head, content) = split(text);
         let mut part = Self { headers: headers(head), body: Vec::new(), parts: Vec::new() };
         let boundary = part.parameter("content-type", "boundary").filter(|_| part.content_type().starts_with("multipart/"));
         match boundary {
@@ -76,6 +78,19 @@ impl Part {
     /// The content as text.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
+    }
+}
+
+/// With the line ends of this machine.
+fn text(raw: &[u8]) -> String {
+    String::from_utf8_lossy(raw).replace("\r\n", "\n")
+}
+
+/// A message's headers and its content.
+fn split(text: &str) -> (&str, &str) {
+    match text.strip_prefix('\n') {
+        Some(content) => ("", content),
+        None => text.split_once("\n\n").unwrap_or((text, "")),
     }
 }
 

@@ -17,9 +17,6 @@ use tokio::sync::Notify;
 /// How long a consumer sleeps at most before it looks again.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
-/// Messages in one receive, at most: each may need two of a transaction's 100 changes.
-const LARGEST_RECEIVE: usize = 50;
-
 /// All queues of the stack.
 #[derive(Clone)]
 pub struct Queues {
@@ -196,7 +193,6 @@ impl Queues {
     pub async fn receive(&self, name: &str, most: usize) -> Result<Vec<Received>, StackError> {
         let queue = self.queue(name)?;
         let now = self.clock.now_ms();
-        let most = most.min(LARGEST_RECEIVE);
         let hidden_until = now + i64::from(queue.spec.visibility_seconds) * 1_000;
         let mut received = Vec::new();
         let mut worn_out = Vec::new();

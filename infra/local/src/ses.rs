@@ -18,8 +18,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Mail to this domain meets the fate that its local part names.
 const SIMULATOR_DOMAIN: &str = "simulator.test";
-/// Base64 characters of a message in one item; an item holds 400 KB.
-const CHUNK: usize = 300_000;
 /// Largest message, in bytes; SES's own limit.
 const LARGEST_MESSAGE: usize = 40 * 1024 * 1024;
 /// Seconds until an event follows the mail it is about.
@@ -41,7 +39,6 @@ pub struct Mail {
     pub tags: BTreeMap<String, String>,
     /// When it was sent, in milliseconds since the Unix epoch.
     pub at_ms: i64,
-    chunks: usize,
 }
 
 /// Every mail that was sent.
@@ -149,11 +146,7 @@ impl Mailbox {
     /// One mail and its raw message.
     pub async fn mail(&self, id: &str) -> Result<Option<(Mail, Vec<u8>)>, StackError> {
         let Some(mail) = self.lock().iter().find(|mail| mail.id == id).cloned() else { return Ok(None) };
-        let mut data = String::new();
-        for chunk in 0..mail.chunks {
-            let chunk = self.state.get::<String>("mail-content", &format!("{id}/{chunk:04}")).await?;
-            data.push_str(&chunk.ok_or_else(|| StackError::new("a part of the mail is missing"))?);
-        }
+        let data = self.state.get::<String>("mail-content", id).await?.ok_or_else(|| StackError::new("the mail's content is missing"))?;
         Ok(Some((mail, STANDARD.decode(data).context("mail")?)))
     }
 
@@ -173,7 +166,7 @@ impl Mailbox {
             }
             Err(_) => return error(StatusCode::BAD_REQUEST, "BadRequestException", "Content.Raw.Data is not base64"),
         };
-        let message = Part::parse(&content);
+        let message = Part::head(&content);
         let to = match &request.destination {
             Some(to) => [&to.to, &to.cc, &to.bcc].into_iter().flatten().map(|to| address(to)).collect(),
             None => message.header("to").iter().flat_map(|to| to.split(',')).map(address).collect::<Vec<_>>(),
@@ -200,7 +193,6 @@ impl Mailbox {
         let at_ms = self.clock.now_ms();
         // Begins with the time, as real ones do, so that sorting by it sorts by time.
         let id = format!("{at_ms:016x}-{}-000000", uuid());
-        let chunks: Vec<_> = data.as_bytes().chunks(CHUNK).map(String::from_utf8_lossy).collect();
         let mail = Mail {
             id: id.clone(),
             from: address(&request.from_email_address.clone().or_else(|| message.header("from")).unwrap_or_default()),
@@ -208,15 +200,8 @@ impl Mailbox {
             subject: message.header("subject").unwrap_or_default(),
             tags: request.email_tags.iter().map(|tag| (tag.name.clone(), tag.value.clone())).collect(),
             at_ms,
-            chunks: chunks.len(),
         };
-        let content = |(number, chunk)| Change::put("mail-content", format!("{id}/{number:04}"), chunk);
-        let mut contents: Vec<_> = chunks.iter().enumerate().map(content).collect::<Result<_, _>>()?;
-        let last = contents.pop();
-        for content in contents {
-            self.state.write(vec![content]).await?;
-        }
-        self.state.write(last.into_iter().chain([Change::put("mail", &id, &mail)?]).collect()).await?;
+        self.state.write(vec![Change::put("mail-content", &id, &data)?, Change::put("mail", &id, &mail)?]).await?;
         for recipient in &mail.to {
             if let Some(fate) = fate(recipient) {
                 let event = self.event(&mail, recipient, &fate, request.configuration_set_name.as_deref());

@@ -3,7 +3,7 @@
 //! parses, sizes and meters it, and every order makes a dozen.
 
 use crate::error::{Context, StackError};
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::path::Path;
@@ -56,15 +56,14 @@ impl State {
 
     /// Makes changes, all or none. They are in the file when this returns.
     pub async fn write(&self, changes: Vec<Change>) -> Result<(), StackError> {
-        // Whoever looks into an empty queue has nothing to write.
-        if changes.is_empty() {
-            return Ok(());
+        // Whoever looks into an empty queue has nothing to write, and one change is a transaction of its own.
+        if changes.len() < 2 {
+            let connection = self.0.lock().await;
+            return changes.into_iter().try_for_each(|change| apply(&connection, change)).context(STATE);
         }
         let mut connection = self.0.lock().await;
         let transaction = connection.transaction().context(STATE)?;
-        for change in changes {
-            apply(&transaction, change).context(STATE)?;
-        }
+        changes.into_iter().try_for_each(|change| apply(&transaction, change)).context(STATE)?;
         transaction.commit().context(STATE)
     }
 
@@ -85,15 +84,16 @@ impl State {
     }
 }
 
-fn apply(transaction: &Transaction, change: Change) -> rusqlite::Result<usize> {
+fn apply(connection: &Connection, change: Change) -> rusqlite::Result<()> {
     match change {
         Change::Put(kind, id, json) => {
-            transaction.prepare_cached("INSERT OR REPLACE INTO state VALUES (?, ?, ?)")?.execute(params![kind, id, json])
+            connection.prepare_cached("INSERT OR REPLACE INTO state VALUES (?, ?, ?)")?.execute(params![kind, id, json])?
         }
         Change::Delete(kind, id) => {
-            transaction.prepare_cached("DELETE FROM state WHERE kind = ? AND id = ?")?.execute(params![kind, id])
+            connection.prepare_cached("DELETE FROM state WHERE kind = ? AND id = ?")?.execute(params![kind, id])?
         }
-    }
+    };
+    Ok(())
 }
 
 #[cfg(test)]
