@@ -5,6 +5,7 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
 use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::SdkConfig;
+use aws_types::sdk_config::StalledStreamProtectionConfig;
 use aws_types::region::Region;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -96,6 +97,8 @@ impl Config {
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(self.var("AWS_REGION")?.to_owned()))
             .credentials_provider(SharedCredentialsProvider::new(credentials))
+            // A request and its answer are small: what stalls runs out of the attempt's time.
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .timeout_config(timeouts);
         if let Some(url) = self.optional(service.endpoint_variable()) {
             builder = builder.endpoint_url(url);
