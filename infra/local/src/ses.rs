@@ -146,8 +146,9 @@ impl Mailbox {
     /// One mail and its raw message.
     pub async fn mail(&self, id: &str) -> Result<Option<(Mail, Vec<u8>)>, StackError> {
         let Some(mail) = self.lock().iter().find(|mail| mail.id == id).cloned() else { return Ok(None) };
-        let data = self.state.get::<String>("mail-content", id).await?.ok_or_else(|| StackError::new("the mail's content is missing"))?;
-        Ok(Some((mail, STANDARD.decode(data).context("mail")?)))
+        let content = self.state.get::<String>("mail-content", id).await?;
+        let content = content.ok_or_else(|| StackError::new("the mail's content is missing"))?;
+        Ok(Some((mail, STANDARD.decode(content).context("mail")?)))
     }
 
     /// Answers a `SendEmail` request.
