@@ -118,6 +118,16 @@ impl Call<'_> {
 
     /// Sends it, and reads what comes back.
     pub async fn send<T: DeserializeOwned>(self) -> Result<T, Refusal> {
+        let route = self.route;
+        let answer = self.answer().await?;
+        serde_json::from_slice(&answer).map_err(|error| {
+            tracing::error!(route, %error, "the answer of the API cannot be read");
+            Refusal::ours(error.to_string())
+        })
+    }
+
+    /// What comes back, whatever it is of: there is one of this in the binary, and not one for everything that can be asked for.
+    async fn answer(self) -> Result<Body, Refusal> {
         let Self { api, route, path, query, key, body } = self;
         let (method, at) = route.split_once(' ').unwrap_or_default();
         let mut request = HttpRequest::builder().method(method).uri(at.replace(['{', '}'], ""));
@@ -141,10 +151,7 @@ impl Call<'_> {
         let response = Box::pin(api.functions.answer(route, request)).await;
         let status = response.status();
         if status.is_success() {
-            return serde_json::from_slice(response.body()).map_err(|error| {
-                tracing::error!(route, %error, "the answer of the API cannot be read");
-                Refusal::ours(error.to_string())
-            });
+            return Ok(response.into_body());
         }
         let refusal = serde_json::from_slice::<Refusal>(response.body());
         let refusal = refusal.unwrap_or_else(|error| Refusal { status: status.as_u16(), ..Refusal::ours(error.to_string()) });
