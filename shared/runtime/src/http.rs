@@ -13,10 +13,15 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use rustls::crypto::ring;
-use rustls::pki_types::CertificateDer;
+use rustls::crypto::ring::cipher_suite::{
+    TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+    TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384, TLS13_AES_128_GCM_SHA256, TLS13_AES_256_GCM_SHA384,
+};
+use rustls::crypto::{CryptoProvider, KeyProvider, ring};
 use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::SigningKey;
+use rustls::{ClientConfig, RootCertStore, SupportedCipherSuite};
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +33,26 @@ const ROOTS: &[u8] = include_bytes!("amazon_roots.pem");
 const CONNECT: Duration = Duration::from_secs(1);
 /// Shorter than AWS keeps idle connections, so that a pooled one is rarely found closed.
 const IDLE: Duration = Duration::from_secs(20);
+
+/// What AWS's hosts are spoken with, the strongest last but for none's sake: AES, which all that Lambda runs on computes in hardware.
+const CIPHERS: [SupportedCipherSuite; 6] = [
+    TLS13_AES_128_GCM_SHA256,
+    TLS13_AES_256_GCM_SHA384,
+    TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+    TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+    TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+    TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+];
+
+/// AWS knows its clients by what they sign, not by certificates: no key is ever loaded.
+#[derive(Debug)]
+struct NoKeys;
+
+impl KeyProvider for NoKeys {
+    fn load_private_key(&self, _: PrivateKeyDer<'static>) -> Result<Arc<dyn SigningKey>, rustls::Error> {
+        Err(rustls::Error::General("clients of AWS have no keys for TLS".to_owned()))
+    }
+}
 
 #[derive(Clone, Debug)]
 struct Http(legacy::Client<HttpsConnector<connect::HttpConnector>, SdkBody>);
@@ -53,7 +78,9 @@ pub fn http_client() -> Result<SharedHttpClient, Box<dyn Error + Send + Sync>> {
     for root in CertificateDer::pem_slice_iter(ROOTS) {
         roots.add(root?)?;
     }
-    let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+    // What is not named is not in the binary either.
+    let provider = CryptoProvider { cipher_suites: CIPHERS.to_vec(), key_provider: &NoKeys, ..ring::default_provider() };
+    let tls = ClientConfig::builder_with_provider(Arc::new(provider))
         .with_safe_default_protocol_versions()?
         .with_root_certificates(roots)
         .with_no_client_auth();
