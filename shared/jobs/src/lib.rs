@@ -113,7 +113,8 @@ impl Queues {
     /// Queues what is wanted of a subscription's service.
     pub async fn send_service(&self, subscription_id: &str) -> Result<(), QueueError> {
         let message = ServiceMessage { subscription_id: subscription_id.to_owned() };
-        self.send_bodies(&self.carrier, &[(body(&message)?, 0)]).await.map(drop)
+        let request = self.client.send_message().queue_url(&self.carrier).message_body(body(&message)?);
+        request.send().await.map(drop).map_err(|error| QueueError(DisplayErrorContext(error).to_string()))
     }
 
     /// Sends up to ten messages, each with the seconds that it is held back; answers their ids.
