@@ -1,4 +1,5 @@
 use crate::Problem;
+use futures_util::future::BoxFuture;
 use lambda_http::http::HeaderValue;
 use lambda_http::request::RequestContext;
 use lambda_http::{Body, Request, RequestExt, Response};
@@ -9,8 +10,13 @@ use tracing::Instrument;
 pub async fn handle(
     function: &'static str,
     request: &Request,
-    work: impl Future<Output = Result<Response<Body>, Problem>>,
+    work: impl Future<Output = Result<Response<Body>, Problem>> + Send,
 ) -> Response<Body> {
+    // The console holds a dozen functions: it has what follows once, whatever they do.
+    answer(function, request, Box::pin(work)).await
+}
+
+async fn answer(function: &'static str, request: &Request, work: BoxFuture<'_, Result<Response<Body>, Problem>>) -> Response<Body> {
     let id = request_id(request);
     let span = tracing::info_span!("request", function, requestId = id, orderNum = tracing::field::Empty);
     let mut response = async {
