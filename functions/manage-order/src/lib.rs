@@ -11,6 +11,7 @@ use simdock_domain::{
 };
 use simdock_runtime::{Config, ConfigError};
 use simdock_store::{Facts, Store};
+use std::sync::Arc;
 
 /// How often it is decided anew because the order changed meanwhile.
 const DECISIONS: u32 = 20;
@@ -20,13 +21,18 @@ const SKEW: i64 = 60;
 /// The function and what it holds on to between requests.
 #[derive(Debug)]
 pub struct App {
-    store: Store,
+    store: Arc<Store>,
 }
 
 impl App {
     /// Builds the function.
     pub async fn new(config: &Config) -> Result<Self, ConfigError> {
-        Ok(Self { store: Store::new(config).await? })
+        Ok(Self::with(Arc::new(Store::new(config).await?)))
+    }
+
+    /// Builds it upon a store that others use as well.
+    pub fn with(store: Arc<Store>) -> Self {
+        Self { store }
     }
 
     /// Answers a request.

@@ -7,17 +7,23 @@ use lambda_http::{Body, Request, Response};
 use simdock_api::{Problem, authenticate, handle, manager, query_parameters, route};
 use simdock_runtime::{Config, ConfigError};
 use simdock_store::Store;
+use std::sync::Arc;
 
 /// The function and what it holds on to between requests.
 #[derive(Debug)]
 pub struct App {
-    store: Store,
+    store: Arc<Store>,
 }
 
 impl App {
     /// Builds the function.
     pub async fn new(config: &Config) -> Result<Self, ConfigError> {
-        Ok(Self { store: Store::new(config).await? })
+        Ok(Self::with(Arc::new(Store::new(config).await?)))
+    }
+
+    /// Builds it upon a store that others use as well.
+    pub fn with(store: Arc<Store>) -> Self {
+        Self { store }
     }
 
     /// Answers a request.

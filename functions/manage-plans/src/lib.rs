@@ -10,6 +10,7 @@ use simdock_domain::{
 };
 use simdock_runtime::{Config, ConfigError};
 use simdock_store::Store;
+use std::sync::Arc;
 
 /// The longest id of a plan in characters.
 const LONGEST_ID: usize = 64;
@@ -19,13 +20,18 @@ const MOST_VERSIONS: u32 = 999_998;
 /// The function and what it holds on to between requests.
 #[derive(Debug)]
 pub struct App {
-    store: Store,
+    store: Arc<Store>,
 }
 
 impl App {
     /// Builds the function.
     pub async fn new(config: &Config) -> Result<Self, ConfigError> {
-        Ok(Self { store: Store::new(config).await? })
+        Ok(Self::with(Arc::new(Store::new(config).await?)))
+    }
+
+    /// Builds it upon a store that others use as well.
+    pub fn with(store: Arc<Store>) -> Self {
+        Self { store }
     }
 
     /// Answers a request.

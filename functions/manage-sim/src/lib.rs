@@ -6,6 +6,7 @@ use simdock_api::{Fields, Problem, authenticate, handle, json, json_object, kept
 use simdock_domain::Iccid;
 use simdock_runtime::{Config, ConfigError};
 use simdock_store::{Conflict, Sim, SimEdit, SimRules, Store};
+use std::sync::Arc;
 
 /// How often it is decided anew because the card changed meanwhile.
 const DECISIONS: u32 = 20;
@@ -18,7 +19,7 @@ const LONGEST_NOTE: usize = 500;
 /// The function and what it holds on to between requests.
 #[derive(Debug)]
 pub struct App {
-    store: Store,
+    store: Arc<Store>,
 }
 
 /// What a manager asks for.
@@ -32,7 +33,12 @@ enum Wish {
 impl App {
     /// Builds the function.
     pub async fn new(config: &Config) -> Result<Self, ConfigError> {
-        Ok(Self { store: Store::new(config).await? })
+        Ok(Self::with(Arc::new(Store::new(config).await?)))
+    }
+
+    /// Builds it upon a store that others use as well.
+    pub fn with(store: Arc<Store>) -> Self {
+        Self { store }
     }
 
     /// Answers a request.

@@ -7,17 +7,23 @@ use simdock_api::{Cancellation, Problem, authenticate, handle, json, json_object
 use simdock_domain::{MAX_COUNT, Order, Rejected};
 use simdock_runtime::{Config, ConfigError};
 use simdock_store::{Change, Principal, Store};
+use std::sync::Arc;
 
 /// The function and what it holds on to between requests.
 #[derive(Debug)]
 pub struct App {
-    store: Store,
+    store: Arc<Store>,
 }
 
 impl App {
     /// Builds the function.
     pub async fn new(config: &Config) -> Result<Self, ConfigError> {
-        Ok(Self { store: Store::new(config).await? })
+        Ok(Self::with(Arc::new(Store::new(config).await?)))
+    }
+
+    /// Builds it upon a store that others use as well.
+    pub fn with(store: Arc<Store>) -> Self {
+        Self { store }
     }
 
     /// Answers a request.

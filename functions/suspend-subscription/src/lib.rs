@@ -9,6 +9,7 @@ use simdock_domain::ServiceAsker;
 use simdock_jobs::Queues;
 use simdock_runtime::{Config, ConfigError};
 use simdock_store::{Principal, Store};
+use std::sync::Arc;
 
 /// How often it is decided anew because the subscription changed meanwhile.
 const DECISIONS: u32 = 20;
@@ -16,14 +17,19 @@ const DECISIONS: u32 = 20;
 /// The function and what it holds on to between requests.
 #[derive(Debug)]
 pub struct App {
-    store: Store,
+    store: Arc<Store>,
     queues: Queues,
 }
 
 impl App {
     /// Builds the function.
     pub async fn new(config: &Config) -> Result<Self, ConfigError> {
-        Ok(Self { queues: Queues::new(config)?, store: Store::new(config).await? })
+        Self::with(Arc::new(Store::new(config).await?), config)
+    }
+
+    /// Builds it upon a store that others use as well.
+    pub fn with(store: Arc<Store>, config: &Config) -> Result<Self, ConfigError> {
+        Ok(Self { queues: Queues::new(config)?, store })
     }
 
     /// Answers a request.

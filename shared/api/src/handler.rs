@@ -16,7 +16,11 @@ pub async fn handle(
     answer(function, request, Box::pin(work)).await
 }
 
-async fn answer(function: &'static str, request: &Request, work: BoxFuture<'_, Result<Response<Body>, Problem>>) -> Response<Body> {
+async fn answer(
+    function: &'static str,
+    request: &Request,
+    work: BoxFuture<'_, Result<Response<Body>, Problem>>,
+) -> Response<Body> {
     let id = request_id(request);
     let span = tracing::info_span!("request", function, requestId = id, orderNum = tracing::field::Empty);
     let mut response = async {
