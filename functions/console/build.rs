@@ -6,8 +6,9 @@ const SCRIPT: &str = "no-unwinding.ld";
 
 fn main() {
     println!("cargo::rerun-if-changed={SCRIPT}");
-    // Tests and the local stack go on after a panic.
-    if env::var("PROFILE").is_ok_and(|profile| profile == "release") {
+    let is = |variable, value| env::var(variable).is_ok_and(|found| found == value);
+    // Tests and the local stack go on after a panic, and linkers elsewhere have no scripts.
+    if is("PROFILE", "release") && is("CARGO_CFG_TARGET_OS", "linux") {
         for argument in ["-T", &format!("{}/{SCRIPT}", env!("CARGO_MANIFEST_DIR"))] {
             println!("cargo::rustc-link-arg-bins={argument}");
         }
