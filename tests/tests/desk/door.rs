@@ -248,7 +248,8 @@ fn a_key_that_ended_ends_its_session() {
         let token = page.text().split("name=\"token\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
         let path = format!("/v1/keys/{}/revocation", made["keyId"].as_str().unwrap());
         site.post(path).by(By::Manager).json(&serde_json::json!({})).send().await.expect(200);
-        // A function that has not just seen the key, as each has after a minute, knows it no more.
+        // The console has just seen the key, and remembers it for a minute.
+        site.advance("PT61S").await;
         let note = site
             .post("/console/orders/EP00000000000000FF/note")
             .header("cookie", &cookie)
