@@ -25,8 +25,10 @@ const ORDERS: usize = 400;
 const BEFORE: usize = 8;
 /// How many clients order at once, and how many send the engine the same requests.
 const CLIENTS: usize = 8;
-/// How often the stack is started.
+/// How often the stack is started; the middle time counts.
 const STARTS: usize = 5;
+/// How many runs there are of each; the middle one counts.
+const ROUNDS: usize = 5;
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_mins(2);
 
@@ -136,12 +138,24 @@ pub async fn measure() -> Local {
         tokio::time::sleep(Duration::from_millis(500)).await;
         idle_mb = memory_mb(running.process.id(), "VmRSS");
     }
-    let (on_file, file_peak) = take_orders(&["--data", text(&folder.0.join("data")), "--inventory", text(&stock)]).await;
-    let data = folder.0.join("bare");
-    let file = Rates { orders: on_file, bare: bare(Some(data), &stock, &recorded).await };
-    let (in_memory, memory_peak) = take_orders(&["--memory", "--inventory", text(&stock)]).await;
-    let memory = Rates { orders: in_memory, bare: bare(None, &stock, &recorded).await };
-    Local { file, memory, ready_ms: crate::median(&mut ready), idle_mb, peak_mb: f64::max(file_peak, memory_peak) }
+    // In turns, so that whatever else the machine does falls on all of them.
+    let (mut on_file, mut bare_on_file, mut in_memory, mut bare_in_memory) = (vec![], vec![], vec![], vec![]);
+    let mut peak_mb = 0.0;
+    for _ in 0..ROUNDS {
+        let data = Folder::new();
+        let (rate, peak) = take_orders(&["--data", text(&data.0.join("data")), "--inventory", text(&stock)]).await;
+        on_file.push(rate);
+        bare_on_file.push(bare(Some(data.0.join("bare")), &stock, &recorded).await);
+        peak_mb = f64::max(peak_mb, peak);
+        let (rate, peak) = take_orders(&["--memory", "--inventory", text(&stock)]).await;
+        in_memory.push(rate);
+        bare_in_memory.push(bare(None, &stock, &recorded).await);
+        peak_mb = f64::max(peak_mb, peak);
+    }
+    let rates = |orders: &mut [f64], bare: &mut [f64]| Rates { orders: crate::median(orders), bare: crate::median(bare) };
+    let file = rates(&mut on_file, &mut bare_on_file);
+    let memory = rates(&mut in_memory, &mut bare_in_memory);
+    Local { file, memory, ready_ms: crate::median(&mut ready), idle_mb, peak_mb }
 }
 
 fn text(path: &Path) -> &str {
