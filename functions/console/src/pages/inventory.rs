@@ -120,7 +120,6 @@ pub async fn pool(desk: &Desk<'_>, id: &str, attempt: Option<Attempt<'_>>) -> Re
     let level: Level = desk.api.call("GET /v1/inventory/{poolId}").path("poolId", id).send().await?;
     let fields = Fields::new("alarm", attempt);
     let known = if level.alarm_level == 0 { String::new() } else { level.alarm_level.to_string() };
-    let input = fields.input("number", "alarmLevel", "Alarm level").value(&known).required();
     let content = html! {
         div.head {
             p.crumb { a href="/console/inventory" { "Inventory" } }
@@ -155,7 +154,7 @@ pub async fn pool(desk: &Desk<'_>, id: &str, attempt: Option<Attempt<'_>>) -> Re
                     details.act open {
                         summary { @if level.alarm_level == 0 { "Set an alarm level" } @else { "Alarm level" } }
                         (fields.form(desk, &format!("{}/alarm", path(id)), &html! {
-                            (input) p.hint { "Below it somebody is told. At 0 nobody is." }
+                            (fields.input("number", "alarmLevel", "Alarm level").value(&known).required()) p.hint { "Below it somebody is told. At 0 nobody is." }
                         }, "Save"))
                     }
                     div.act { a href={ "/console/sims?poolId=" (encoded(id)) } { "Cards of this pool" } p.hint { "A card’s page sets it aside, and restores it." } }

@@ -38,7 +38,7 @@ pub async fn whole(
         None => Vec::new(),
     };
     let path = format!("/console/sims/{}", encoded(&sim.iccid));
-    let edit = edit(sim, &Fields::new("edit", attempt));
+    let edited = edited(desk, sim, &path, attempt);
     let content = html! {
         div.head {
             p.crumb { a href="/console/sims" { "SIMs" } }
@@ -53,7 +53,7 @@ pub async fn whole(
             section aria-labelledby="acts" {
                 h2 #acts { "Actions" }
                 div.acts {
-                    details.act open { summary { "Note, labels and rules" } (Fields::new("edit", attempt).form(desk, &format!("{path}/edit"), &edit, "Save")) }
+                    details.act open { summary { "Note, labels and rules" } (edited) }
                     @for (name, title) in [("suspend", "Suspend"), ("resume", "Resume")] {
                         @if let Some(action) = service.iter().find(|action| action.action == name) && let Some(id) = &sim.subscription_id {
                             @if action.allowed {
@@ -90,20 +90,11 @@ pub async fn whole(
     Ok(desk.page_of(attempt, Section::Sims, &sim.iccid, content).await)
 }
 
-/// What managers note about the card. Where somebody else did meanwhile, that stands beside what was typed; sent again, that goes over it.
-fn edit(sim: &Sim, fields: &Fields<'_>) -> Markup {
+/// What managers note about the card.
+fn edited(desk: &Desk<'_>, sim: &Sim, path: &str, attempt: Option<Attempt<'_>>) -> Markup {
+    let fields = Fields::merging("edit", attempt);
     let limit = sim.rules.suspend_at_month_mb.map(|mb| mb.to_string()).unwrap_or_default();
-    html! {
-        @if fields.was_refused_as("version_conflict") {
-            div.beside #others role="group" aria-label="What stands there now" {
-                p { "Somebody else saved this meanwhile. Yours is below, as you typed it: take over what should stay, and save it again." }
-                dl.facts {
-                    (fact("Note", text(sim.note.as_deref())))
-                    (fact("Labels", labels(&sim.labels)))
-                    (fact("Rules", rules(sim)))
-                }
-            }
-        }
+    let content = html! {
         input type="hidden" name="basedOn" value=(sim.edition);
         (fields.text("note", "Note").value(sim.note.as_deref().unwrap_or_default()).width("long"))
         (fields.text("labels", "Labels").value(&sim.labels.join(", ")).hint("up to ten, with commas between"))
@@ -118,7 +109,8 @@ fn edit(sim: &Sim, fields: &Fields<'_>) -> Markup {
                 }
             }
         }
-    }
+    };
+    fields.form(desk, &format!("{path}/edit"), &content, "Save")
 }
 
 fn rules(sim: &Sim) -> Markup {
@@ -176,6 +168,9 @@ async fn ask(desk: &Desk<'_>, iccid: &str, action: &str) -> Result<Response<Body
     let mut body = Map::new();
     let (route, said) = match action {
         "edit" => {
+            if form.is_as_before() {
+                return Ok(desk.unchanged(&format!("/console/sims/{}", encoded(iccid))));
+            }
             form.put_number(&mut body, "basedOn");
             let note = form.text("note");
             body.insert("note".to_owned(), if note.is_empty() { Value::Null } else { note.into() });
