@@ -164,10 +164,7 @@ impl Call<'_> {
         Err(match refusal.code.as_str() {
             // A manager sells none: the partner does, if one is named.
             "plan_not_found" => Refusal {
-                detail: match route {
-                    "GET /v1/plans/{planId}" => refusal.detail.replace(" that you can sell", ""),
-                    _ => refusal.detail.replace("you can sell", "this partner can sell"),
-                },
+                detail: refusal.detail.replace("you can sell", "this partner can sell"),
                 ..refusal
             },
             // What is in the way of a gift stands at its field, and so does an id that is taken.

@@ -1,6 +1,6 @@
 //! What a form comes back as: to be confirmed, refused, or done already.
 
-use crate::api::{By, Site, num};
+use crate::api::{By, Site, csv, num};
 use crate::browser::{Browser, is_here};
 use crate::shop::{Desk, apart, at_the_desk};
 use serde_json::json;
@@ -54,6 +54,8 @@ fn what_is_to_be_confirmed_is_in_sight() {
 fn a_refund_that_was_asked_for_is_not_offered_again() {
     at_the_desk(async |desk| {
         let browser = &desk.browser;
+        let more = desk.site.post("/v1/inventory/imports?operator=sandbox&imsiProfile=1").by(By::Manager).csv(csv(1300, 10));
+        assert!(more.send().await.status < 300);
         let (order, line) = desk.line("twice@example.com").await;
         let top_up = json!({"planId": "sandbox-5gb-30d", "payment": "balance", "channel": "admin"});
         let call = desk

@@ -46,7 +46,7 @@ fn a_file_goes_in_whatever_ends_its_lines_and_what_does_not_is_said() {
         let windows = |from, count| csv(from, count).replace('\n', "\r\n");
         // One click puts it in, with Windows' line ends, an empty line before it, and what cannot go in left out.
         let before = stock().await;
-        check(&(windows(900, 2) + "8949110000000000009,LPA:1$rsp.example.com$X\r\n")).await;
+        check(&(windows(1200, 2) + "8949110000000000009,LPA:1$rsp.example.com$X\r\n")).await;
         browser.shows("1 cannot").await;
         // Without the tick it says why nothing is done.
         browser.press("#commit button").await;
@@ -55,14 +55,14 @@ fn a_file_goes_in_whatever_ends_its_lines_and_what_does_not_is_said() {
         browser.find("[name=skipInvalid]").await.click().await.unwrap();
         browser.press("#commit button").await;
         browser.shows("2 cards went into stock.").await;
-        check(&format!("\r\n\r\n{}", windows(910, 1))).await;
+        check(&format!("\r\n\r\n{}", windows(1210, 1))).await;
         browser.press("#commit button").await;
         browser.shows("1 card went into stock.").await;
         assert_eq!(stock().await, before + 3);
         std::fs::remove_file(path).unwrap();
         // Another file than the judged one is judged first, and what was ticked stays so.
         let fields = "step=commit&checked=another&operator=meridian&imsiProfile=2&formFactor=esim&skipInvalid=true";
-        let lines = (csv(920, 1) + "8949110000000000009,LPA:1$rsp.example.com$X").replace('\n', "%0D%0A").replace('$', "%24");
+        let lines = (csv(1220, 1) + "8949110000000000009,LPA:1$rsp.example.com$X").replace('\n', "%0D%0A").replace('$', "%24");
         let page = desk.post("/console/inventory/import", &format!("{fields}&pasted={lines}")).await;
         let text = page.text();
         assert!(page.status == 422 && text.contains("not the file that was checked"), "{} {text}", page.status);

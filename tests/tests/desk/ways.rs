@@ -99,6 +99,8 @@ fn whatever_fails_leads_back() {
         for (path, field) in [
             ("orders.csv?status=99&email=ana%40example.com", "#filter-status-error"),
             ("orders.csv?from=2026-11-23&to=2026-11-22", "#filter-to-error"),
+            ("orders.csv?partnerId=nobody", "#filter-partnerId-error"),
+            ("orders.csv?cursor=x", ".refused"),
             ("sims.csv?iccid=12", "#filter-iccid-error"),
         ] {
             desk.open(&format!("/console/{path}")).await;

@@ -3,9 +3,9 @@
 use super::{keys, tabs};
 use crate::Desk;
 use crate::api::Refusal;
-use crate::forms::{Attempt, Fields};
+use crate::forms::{Attempt, Fields, before};
 use crate::frame::{Section, order_link, pager};
-use crate::http::{Form, encoded};
+use crate::http::{Form, encoded, set};
 use crate::model::{Balance, Booked, LedgerEntry, Page, Partner};
 use crate::pages::order::fact;
 use crate::pages::who;
@@ -19,6 +19,8 @@ use simdock_domain::{Currency, MOST_PRICE, Money};
 /// The fields of forms that hold an amount and its currency, by their paths in the body.
 const CREDIT: (&str, &str) = ("amount.amount", "amount.currency");
 const ALARM: (&str, &str) = ("alarmLevels[0].amount", "alarmLevels[0].currency");
+/// The fields for the alarm levels that stood there when the page was made, in minor units, by currency.
+const STOOD: &str = "stood";
 /// Which way money goes.
 const IN: &str = "credit";
 const OUT: &str = "take_back";
@@ -257,6 +259,16 @@ fn acts(desk: &Desk<'_>, partner: &Partner, attempt: Option<Attempt<'_>>, bookin
             details.act open[alarm.was_refused()] {
                 summary { "Alarm level" }
                 (alarm.form(desk, &format!("{path}/alarm"), &html! {
+                    @if alarm.was_refused_as("version_conflict") {
+                        div.beside {
+                            "Now there is an alarm below"
+                            @for balance in partner.balances.iter().filter(|balance| balance.alarm_level > 0) { " " strong { (amount(balance.alarm_level, &balance.currency)) } }
+                            ". Saved again, what you typed goes over it."
+                        }
+                    }
+                    // What the page shows of each currency; of one that it does not show, there is no level.
+                    input type="hidden" name=(STOOD) value="0";
+                    @for balance in &partner.balances { input type="hidden" name={ (STOOD) "." (balance.currency) } value=(balance.alarm_level); }
                     (alarm.text(ALARM.0, "Below").required().hint("such as 100.00; at 0 nobody is told"))
                     (alarm.text(ALARM.1, "Currency").value(currency(partner)).required().width("short"))
                 }, "Save"))
@@ -283,7 +295,12 @@ async fn ask(desk: &Desk<'_>, id: &str, action: &str) -> Result<Response<Body>, 
     let said = match action {
         "credit" => return credit(desk, id).await,
         "alarm" => {
-            body.insert("alarmLevels".to_owned(), json!([money(form, ALARM)?]));
+            let level = money(form, ALARM)?;
+            body.insert("alarmLevels".to_owned(), json!([level]));
+            if form.has(STOOD) {
+                let amount = form.text(&format!("{STOOD}.{}", level.currency)).parse().unwrap_or_default();
+                set(&mut body, &before("alarmLevels"), json!([Money { amount, ..level }]));
+            }
             "Saved."
         }
         "edit" => {
