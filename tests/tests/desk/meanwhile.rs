@@ -103,6 +103,27 @@ fn a_partner_a_recipient_and_a_parcel_keep_what_somebody_else_saved() {
         let partner = desk.site.get("/v1/partners/meanwhile").by(By::Manager).send().await.expect(200);
         assert_eq!((&partner["display"], &partner["giftQuota"]), (&json!("Renamed"), &json!(5)));
 
+        // An alarm level that somebody else set is seen before it is gone over: of a balance, and of a pool.
+        desk.open("/console/settings/partners/meanwhile").await;
+        let level = |amount: i64| json!({"alarmLevels": [{"amount": amount, "currency": "EUR"}]});
+        desk.elsewhere(Method::PATCH, "/v1/partners/meanwhile", &level(7000)).await;
+        browser.send("alarm", &[("alarmLevels[0].amount", "9"), ("alarmLevels[0].currency", "EUR")]).await;
+        browser.shows("Now there is an alarm below 70.00 EUR.").await;
+        browser.send("alarm", &[]).await;
+        browser.shows("alarm below 9.00 EUR").await;
+        let pool = "/v1/inventory/meridian.7.esim";
+        desk.open("/console/inventory/meridian.7.esim").await;
+        desk.elsewhere(Method::PATCH, pool, &json!({"alarmLevel": 31})).await;
+        browser.send("alarm", &[("alarmLevel", "33")]).await;
+        browser.shows("Somebody else changed it meanwhile: now it is “31”.").await;
+        let level = async || desk.site.get(pool).by(By::Manager).send().await.expect(200)["alarmLevel"].clone();
+        assert_eq!(level().await, 31);
+        browser.send("alarm", &[]).await;
+        browser.shows("Saved.").await;
+        assert_eq!(level().await, 33);
+        browser.send("alarm", &[]).await;
+        browser.shows("Nothing was changed").await;
+
         let order = desk.site.order(&by_post()).await;
         let order = desk.site.until(&order, "ready", |order| order["cards"][0]["status"] == "ready").await;
         let at = |what: &str| format!("/v1/orders/{}/{what}", num(&order));
