@@ -6,7 +6,7 @@ use super::sim_code;
 use super::sims::labels;
 use crate::Desk;
 use crate::api::Refusal;
-use crate::forms::{Attempt, Fields};
+use crate::forms::{Attempt, Fields, before};
 use crate::frame::{Section, line_link, order_link, sim_link, subscriber_link};
 use crate::http::encoded;
 use crate::model::Sim;
@@ -105,7 +105,11 @@ fn edited(desk: &Desk<'_>, sim: &Sim, path: &str, attempt: Option<Attempt<'_>>) 
                 span aria-disabled="true" { "Suspend at MB a month" }
                 p.hint {
                     "The operator of this card takes no requests about it, so that nobody can suspend it."
-                    @if sim.rules.suspend_at_month_mb.is_some() { " Saving takes away the rule that it has." }
+                    @if sim.rules.suspend_at_month_mb.is_some() {
+                        " Saving takes away the rule that it has."
+                        // So saving changes something, even if nothing is typed.
+                        input type="hidden" name=(before("rules.suspendAtMonthMb")) value=(limit);
+                    }
                 }
             }
         }
