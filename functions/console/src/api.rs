@@ -3,7 +3,7 @@
 
 use crate::functions::Functions;
 use crate::http::Form;
-use crate::words::words;
+use crate::words::{of_lines, words};
 use lambda_http::http::header::CONTENT_TYPE;
 use lambda_http::http::{HeaderValue, Request as HttpRequest, StatusCode};
 use lambda_http::request::RequestContext;
@@ -120,10 +120,7 @@ impl Call<'_> {
     pub async fn send<T: DeserializeOwned>(self) -> Result<T, Refusal> {
         let route = self.route;
         let answer = self.answer().await?;
-        serde_json::from_slice(&answer).map_err(|error| {
-            tracing::error!(route, %error, "the answer of the API cannot be read");
-            Refusal::ours(error.to_string())
-        })
+        serde_json::from_slice(&answer).map_err(|error| unreadable(route, &error))
     }
 
     /// What comes back, whatever it is of: there is one of this in the binary, and not one for everything that can be asked for.
@@ -156,7 +153,17 @@ impl Call<'_> {
         let refusal = serde_json::from_slice::<Refusal>(response.body());
         let refusal = refusal.unwrap_or_else(|error| Refusal { status: status.as_u16(), ..Refusal::ours(error.to_string()) });
         let Reason { reason } = serde_json::from_slice(response.body()).unwrap_or_default();
+        // What the API calls a subscription is a line here.
+        let refusal = match refusal.code.as_str() {
+            "invalid_field" => refusal,
+            _ => Refusal { detail: of_lines(&refusal.detail), ..refusal },
+        };
         Err(match refusal.code.as_str() {
+            // A manager sells none: the partner does, if one is named.
+            "plan_not_found" => Refusal {
+                detail: refusal.detail.replace("you can sell", "this partner can sell"),
+                ..refusal
+            },
             // What is in the way of a gift stands at its field, and so does an id that is taken.
             "not_eligible" => {
                 let field = match &*reason {
@@ -179,13 +186,18 @@ impl Call<'_> {
                 ..refusal
             },
             "version_conflict" => Refusal {
-                detail: "Somebody else saved a change since you opened this page. Look at what stands there now, then save yours again."
+                detail: "Somebody else saved a change since you opened this page, so yours is not saved yet. Look at both, then save again."
                     .to_owned(),
                 ..refusal
             },
             _ => refusal,
         })
     }
+}
+
+fn unreadable(route: &str, error: &serde_json::Error) -> Refusal {
+    tracing::error!(route, %error, "the answer of the API cannot be read");
+    Refusal::ours(error.to_string())
 }
 
 impl Refusal {

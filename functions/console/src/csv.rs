@@ -43,9 +43,12 @@ async fn gather<'a, T: DeserializeOwned>(
 ) -> Result<(Vec<T>, bool), Refusal> {
     let begun = Instant::now();
     let partner = who::meant(desk, desk.visit.query.text(who::NAME)).await?;
-    let (mut items, mut cursor) = (Vec::new(), String::new());
+    let (mut items, mut cursor) = (Vec::new(), desk.visit.query.text("cursor").to_owned());
     loop {
-        let page: Page<T> = request(&partner, &cursor)?.send().await?;
+        let mut page: Page<T> = request(&partner, &cursor)?.send().await?;
+        if items.is_empty() {
+            page = who::check(desk, page).await?;
+        }
         items.extend(page.items);
         match page.next_cursor {
             None => return Ok((items, true)),

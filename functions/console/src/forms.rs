@@ -6,7 +6,7 @@ use crate::http::Form;
 use crate::session::random_key;
 use lambda_http::{Body, Response};
 use maud::{Markup, Render, html};
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 
 /// A form that was sent and comes back, as it was filled in.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +26,15 @@ pub struct Fields<'a> {
     attempt: Option<Attempt<'a>>,
     /// Why it was refused, by the label of the field that it was refused for: known once that field is made.
     said: OnceCell<String>,
+    /// Whether each field carries what stood in it when the page was made, since others may change it meanwhile.
+    merges: bool,
+    /// What others changed since the page was made that the form comes from: known once all fields are made.
+    between: RefCell<Vec<Markup>>,
+}
+
+/// The field that carries what stood in the one of this name, under the path at which the API takes it where it checks it.
+pub fn before(name: &str) -> String {
+    format!("corrects.{name}")
 }
 
 impl Desk<'_> {
@@ -56,6 +65,12 @@ pub struct Field<'a> {
     value: String,
     /// Whether it comes back as it was sent: then it stays empty if it was emptied.
     was_sent: bool,
+    /// What stood in it on the page that it comes from.
+    before: Option<&'a str>,
+    /// What stands in it now, to be carried along.
+    stands: Option<String>,
+    /// Where what others changed is gathered, if that is not to be gone over.
+    between: Option<&'a RefCell<Vec<Markup>>>,
     hint: &'a str,
     error: Option<String>,
     /// Whether what is wrong with it can change while the page is open: then the place for it is always there.
@@ -76,12 +91,26 @@ enum Kind<'a> {
 impl<'a> Fields<'a> {
     /// Fields of the form with this name, filled in as they were if it was refused.
     pub fn new(name: &'a str, attempt: Option<Attempt<'a>>) -> Self {
-        Self { name, attempt: attempt.filter(|attempt| attempt.form == name), said: OnceCell::new() }
+        let attempt = attempt.filter(|attempt| attempt.form == name);
+        Self { name, attempt, said: OnceCell::new(), merges: false, between: RefCell::default() }
+    }
+
+    /// The same of something that others may change meanwhile. Where the form comes back, a field that nobody typed in has what stands
+    /// there now; one that both changed keeps what was typed, and says what stands there.
+    pub fn merging(name: &'a str, attempt: Option<Attempt<'a>>) -> Self {
+        Self { merges: true, ..Self::new(name, attempt) }
     }
 
     /// Whether this form was just refused.
     pub fn was_refused(&self) -> bool {
         self.refusal().is_some()
+    }
+
+    /// Whether it was refused for a part of a field, or comes back with something in one.
+    pub fn is_at(&self, name: &str) -> bool {
+        let part = |field: &str| field.strip_prefix(name).is_some_and(|part| part.is_empty() || part.starts_with('.'));
+        self.refusal().and_then(|refusal| refusal.field.as_deref()).is_some_and(part)
+            || self.attempt.is_some_and(|attempt| attempt.values.iter().any(|(field, value)| !value.is_empty() && part(field)))
     }
 
     /// Whether it was refused for a reason that has this code.
@@ -100,7 +129,10 @@ impl<'a> Fields<'a> {
 
     /// Whether a box was ticked before, or is ticked at first.
     pub fn ticked(&self, name: &str, value: &str, at_first: bool) -> bool {
-        self.attempt.map_or(at_first, |attempt| attempt.values.all(name).any(|ticked| ticked == value))
+        let Some(values) = self.attempt.map(|attempt| attempt.values) else { return at_first };
+        let among = |name: &str| values.all(name).any(|ticked| ticked == value);
+        let is = among(name);
+        if self.merges && values.merges() && is == among(&before(name)) { at_first } else { is }
     }
 
     /// What is wrong with a field, if the form was refused for it, by the label that it has for people.
@@ -114,8 +146,13 @@ impl<'a> Fields<'a> {
         self.said.get().cloned().unwrap_or_else(|| refusal.said())
     }
 
-    fn field(&self, name: &'a str, label: &'a str, kind: Kind<'a>) -> Field<'a> {
+    fn field(&'a self, name: &'a str, label: &'a str, kind: Kind<'a>) -> Field<'a> {
+        let before = before(name);
+        let values = self.attempt.map(|attempt| attempt.values).filter(|values| self.merges && values.has(&before));
         Field {
+            before: values.map(|values| values.raw(&before)),
+            stands: None,
+            between: self.merges.then_some(&self.between),
             id: format!("{}-{name}", self.name),
             name,
             label,
@@ -132,27 +169,27 @@ impl<'a> Fields<'a> {
     }
 
     /// A line of text.
-    pub fn text(&self, name: &'a str, label: &'a str) -> Field<'a> {
+    pub fn text(&'a self, name: &'a str, label: &'a str) -> Field<'a> {
         self.field(name, label, Kind::Input("text"))
     }
 
     /// An input of another type.
-    pub fn input(&self, kind: &'a str, name: &'a str, label: &'a str) -> Field<'a> {
+    pub fn input(&'a self, kind: &'a str, name: &'a str, label: &'a str) -> Field<'a> {
         self.field(name, label, Kind::Input(kind))
     }
 
     /// Several lines of text.
-    pub fn area(&self, name: &'a str, label: &'a str) -> Field<'a> {
+    pub fn area(&'a self, name: &'a str, label: &'a str) -> Field<'a> {
         self.field(name, label, Kind::Area)
     }
 
     /// One of several values, each with its label.
-    pub fn choice(&self, name: &'a str, label: &'a str, options: impl IntoIterator<Item = (String, String)>) -> Field<'a> {
+    pub fn choice(&'a self, name: &'a str, label: &'a str, options: impl IntoIterator<Item = (String, String)>) -> Field<'a> {
         self.field(name, label, Kind::Choice(options.into_iter().collect()))
     }
 
     /// A postal address.
-    pub fn address(&self, name: &'a str, names: &'a [String; 5], known: Option<&crate::model::Address>) -> Markup {
+    pub fn address(&'a self, name: &'a str, names: &'a [String; 5], known: Option<&crate::model::Address>) -> Markup {
         let known = known.cloned().unwrap_or_default();
         let whole = self.refusal().is_some_and(|refusal| refusal.field.as_deref() == Some(name));
         let wrong = if whole { self.wrong(name, "Postal address") } else { None };
@@ -184,11 +221,18 @@ impl<'a> Fields<'a> {
     /// A box to tick.
     pub fn tick(&self, name: &str, value: &str, label: &Markup, at_first: bool) -> Markup {
         let id = format!("{}-{name}-{value}", self.name);
+        let values = self.attempt.map(|attempt| attempt.values).filter(|values| self.merges && values.merges());
+        if values.is_some_and(|values| values.all(&before(name)).any(|ticked| ticked == value) != at_first) {
+            self.between
+                .borrow_mut()
+                .push(html! { li { (label) ": " @if at_first { "ticked now" } @else { "ticked no more" } } });
+        }
         html! {
             label.tick for=(id) {
                 input #(id) type="checkbox" name=(name) value=(value) checked[self.ticked(name, value, at_first)];
                 span { (label) }
             }
+            @if self.merges && at_first { input type="hidden" name=(before(name)) value=(value); }
         }
     }
 
@@ -200,7 +244,8 @@ impl<'a> Fields<'a> {
     /// The same with buttons of its own.
     pub fn form_with(&self, desk: &Desk<'_>, action: &str, content: &Markup, buttons: &Markup) -> Markup {
         html! {
-            form #(self.name) method="post" action=(action) {
+            // Where it comes back, refused or to be confirmed, the browser goes to it, also without a script.
+            form #(self.name) method="post" action={ (action) "#" (self.name) } {
                 (self.refused())
                 input type="hidden" name="token" value=(desk.signed_in.token);
                 // Sent twice, as by a second click, it is the same request.
@@ -213,7 +258,17 @@ impl<'a> Fields<'a> {
 
     /// What stands at the head of the form if it was refused.
     pub fn refused(&self) -> Markup {
-        html! { @if let Some(refusal) = self.refusal() { (refused(&self.why(refusal))) } }
+        let between = self.between.borrow();
+        html! {
+            @if let Some(refusal) = self.refusal() { (refused(&self.why(refusal))) }
+            @if !between.is_empty() {
+                div.beside #between role="group" aria-label="What came in between" {
+                    p { "Somebody else saved this meanwhile:" }
+                    ul { @for change in between.iter() { (change) } }
+                    p { "What you did not change is below as it stands now; what you changed is as you typed it." }
+                }
+            }
+        }
     }
 
     /// What stands in place of a list whose filters were refused.
@@ -239,10 +294,37 @@ pub fn refused(why: &str) -> Markup {
 impl Field<'_> {
     /// What it holds unless something else was typed.
     pub fn value(mut self, value: &str) -> Self {
-        if !self.was_sent {
+        let stays = self.before.is_some_and(|before| self.is_same(before, &self.value));
+        if let (Some(before), Some(between)) = (self.before, self.between)
+            && !self.is_same(before, value)
+        {
+            let (was, now) = (self.shown(before), self.shown(value));
+            if !stays && !self.is_same(&self.value, value) {
+                self.error.get_or_insert_with(|| format!("Somebody else changed it meanwhile: now it is {now}."));
+            }
+            between.borrow_mut().push(html! { li { (self.label) ": " (was) " → " strong { (now) } } });
+        }
+        if stays || !self.was_sent {
             value.clone_into(&mut self.value);
         }
+        self.stands = self.between.map(|_| value.to_owned());
         self
+    }
+
+    /// Whether two values are one, after the way through a browser, which ends lines in its own way and has one line alone in most.
+    fn is_same(&self, one: &str, other: &str) -> bool {
+        let lines = matches!(self.kind, Kind::Area);
+        let plain = |text: &str| text.trim().replace(|c| c == '\r' || (c == '\n' && !lines), "");
+        plain(one) == plain(other)
+    }
+
+    /// A value as people see it.
+    fn shown(&self, value: &str) -> String {
+        let label = match &self.kind {
+            Kind::Choice(options) => options.iter().find(|(known, _)| known == value).map(|(_, label)| label.as_str()),
+            Kind::Input(_) | Kind::Area => None,
+        };
+        if value.trim().is_empty() { "nothing".to_owned() } else { format!("“{}”", label.unwrap_or(value).trim()) }
     }
 
     /// What is wrong with it, if nothing else is; `live` if that can change while the page is open.
@@ -297,6 +379,7 @@ impl Render for Field<'_> {
         let invalid = self.error.is_some().then_some("true");
         html! {
             div class={ "field " (self.width) } {
+                @if let Some(stands) = &self.stands { input type="hidden" name=(before(self.name)) value=(stands); }
                 label for=(self.id) { (self.label) @if !self.required && !matches!(self.kind, Kind::Choice(_)) { span.optional { " optional" } } }
                 @match &self.kind {
                     Kind::Input(kind) => {
@@ -342,5 +425,33 @@ mod tests {
         assert_eq!(fields.text("name", "Name").value("Nordic").value, "Nordic", "what was not sent");
         let others = Fields::new("other", Some(attempt));
         assert_eq!(others.text("days", "Days").value("15").value, "15", "another form");
+    }
+    #[test]
+    fn a_form_that_comes_back_is_joined_with_what_others_saved() {
+        let sent = "price=16.90&corrects.price=16.90&apn=mine&corrects.apn=apn&name=A&corrects.name=A%0D%0A&days=7&corrects.days=3\
+            &kind=b&corrects.kind=a&corrects.form=esim&form=card&form=third&corrects.form=third";
+        let (values, refusal) = (Form::urlencoded(sent), Refusal::about("basedOn", "basedOn is another."));
+        let attempt = Some(Attempt { form: "plan", values: &values, refusal: Some(&refusal) });
+        let fields = Fields::merging("plan", attempt);
+        let field = |name: &'static str, now: &str| {
+            let field = fields.text(name, name).value(now);
+            (field.value, field.error.is_some())
+        };
+        assert_eq!(field("price", "33.00"), ("33.00".to_owned(), false), "changed by others alone");
+        assert_eq!(field("apn", "apn"), ("mine".to_owned(), false), "changed here alone");
+        assert_eq!(field("name", "A"), ("A".to_owned(), false), "changed by nobody");
+        assert_eq!(field("days", "9"), ("7".to_owned(), true), "changed by both");
+        assert_eq!(field("days", "7"), ("7".to_owned(), false), "changed by both to the same");
+        let kinds = [("a".to_owned(), "Kind A".to_owned()), ("c".to_owned(), "Kind C".to_owned())];
+        let kind = fields.choice("kind", "Kind", kinds).value("c");
+        assert_eq!((&*kind.value, kind.error.as_deref()), ("b", Some("Somebody else changed it meanwhile: now it is “Kind C”.")));
+        assert!(kind.render().0.contains("name=\"corrects.kind\" value=\"c\""));
+        for (form, now, ticked) in [("esim", true, false), ("card", false, true), ("third", false, false), ("third", true, true)]
+        {
+            assert_eq!(fields.ticked("form", form, now), ticked, "{form}");
+        }
+        let told = fields.refused().0;
+        assert!(told.contains("price: “16.90” → <strong>“33.00”</strong>") && !told.contains("apn"), "{told}");
+        assert!(Fields::merging("plan", None).refused().0.is_empty());
     }
 }

@@ -89,9 +89,15 @@ impl Desk<'_> {
         page(StatusCode::OK, badge(self.waiting().await))
     }
 
+    /// Says that a form held nothing but what stands there.
+    pub fn unchanged(&self, to: &str) -> Response<Body> {
+        self.done(to, "Nothing was changed: that is what stood there.")
+    }
+
     /// Sends the browser on to a page that says something once.
     pub fn done(&self, to: &str, said: &str) -> Response<Body> {
-        let mut response = redirect(to);
+        // Else the browser would go on to where the form was, below what is said.
+        let mut response = redirect(&format!("{to}#main"));
         let value = URL_SAFE_NO_PAD.encode(said);
         response.headers_mut().append(SET_COOKIE, self.visit.set_cookie(FLASH, &value, FLASH_SECONDS));
         response

@@ -1,6 +1,7 @@
 //! What a browser sends, and what it gets.
 
 use crate::api::Refusal;
+use crate::forms::before;
 use futures_util::future::ready;
 use futures_util::stream::once;
 use lambda_http::http::header::{self, HeaderName, HeaderValue};
@@ -18,6 +19,8 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; st
      connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 /// What stands for itself in a path and in a query (RFC 3986, "unreserved") is all that is not encoded.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+/// The most characters of a reason for a refund, and of a note on a credit.
+const MOST_SAID: usize = 200;
 /// The largest form that is read, in bytes: an import's file is one.
 pub const MAX_FORM: usize = 4 * 1024 * 1024;
 
@@ -70,10 +73,31 @@ impl Form {
         self.0.iter().any(|(known, _)| known == name)
     }
 
+    /// Whether it carries what stood in its fields before.
+    pub fn merges(&self) -> bool {
+        self.0.iter().any(|(name, _)| name.starts_with("corrects."))
+    }
+
+    /// Whether it holds nothing but what stood there before.
+    pub fn is_as_before(&self) -> bool {
+        let names = self.0.iter().map(|(name, _)| name.strip_prefix("corrects.").unwrap_or(name));
+        let mut names = names.filter(|name| !["token", "key", "basedOn"].contains(name));
+        self.merges() && names.all(|name| self.all(name).eq(self.all(&before(name))))
+    }
+
     /// Refuses a field that was emptied, where nothing would mean that it stays.
     pub fn filled(&self, name: &str) -> Result<(), Refusal> {
         if self.has(name) && self.given(name).is_none() {
             Err(Refusal::about(name, format!("{name} is required.")))
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Refuses a reason or a note that is longer than the API takes, before what comes of it is shown.
+    pub fn short(&self, name: &str) -> Result<(), Refusal> {
+        if self.text(name).chars().count() > MOST_SAID {
+            Err(Refusal::about(name, format!("{name} must have 1 to {MOST_SAID} characters.")))
         } else {
             Ok(())
         }
@@ -394,6 +418,19 @@ mod tests {
             "count": 2, "subscriber": {"email": "a@b", "name": "A"}, "to": {"lines": ["Calle 1", "2"], "country": "ES"},
         });
         assert_eq!(Value::Object(body), expected);
+    }
+
+    #[test]
+    fn a_form_knows_whether_something_was_changed() {
+        for (form, same) in [
+            ("token=x&key=y&basedOn=1&corrects.a=1&a=1&corrects.b=&b=&corrects.c=x&c=x&corrects.c=y&c=y", true),
+            ("corrects.a=1&a=2", false),
+            ("corrects.a=1", false),
+            ("corrects.a=1&a=1&ticked=true", false),
+            ("a=1", false),
+        ] {
+            assert_eq!(Form::urlencoded(form).is_as_before(), same, "{form}");
+        }
     }
 
     #[test]

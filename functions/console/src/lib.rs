@@ -156,9 +156,14 @@ impl App {
         if self.signer.is_none() {
             return pages::sign_in::closed();
         }
-        let got = visit.method == Method::GET;
-        let back = if got { http::path(&visit.path, &visit.query) } else { "/console/orders".to_owned() };
-        let mut response = redirect(&format!("/console/sign-in?back={}", http::encoded(&back)));
+        let path: Vec<&str> = visit.path.iter().map(String::as_str).collect();
+        // A form leads back to its page, and says that nothing came of it.
+        let (back, ended) = match visit.method {
+            Method::POST if path != ["sign-out"] => (pages::of_form(&path, &visit.form), "&ended=true"),
+            Method::GET => (http::path(&visit.path, &visit.query), ""),
+            _ => ("/console/orders".to_owned(), ""),
+        };
+        let mut response = redirect(&format!("/console/sign-in?back={}{ended}", http::encoded(&back)));
         if visit.cookie(session::COOKIE).is_some() {
             response.headers_mut().append(SET_COOKIE, visit.set_cookie(session::COOKIE, "", 0));
         }

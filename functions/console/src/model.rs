@@ -2,8 +2,14 @@
 
 #![allow(clippy::struct_field_names, reason = "the API's")]
 
-use serde::Deserialize;
+use crate::words::of_lines;
+use serde::{Deserialize, Deserializer};
 use simdock_domain::Money;
+
+/// Why something is not possible, in the words of the desk.
+fn said<'a, D: Deserializer<'a>>(from: D) -> Result<Option<String>, D::Error> {
+    Ok(Option::<String>::deserialize(from)?.map(|said| of_lines(&said)))
+}
 
 /// A page of a list.
 #[derive(Debug, Deserialize)]
@@ -215,6 +221,7 @@ pub struct InstallUrls {
 #[derive(Clone, Debug, Deserialize)]
 pub struct Refundable {
     pub eligible: String,
+    #[serde(default, deserialize_with = "said")]
     pub reason: Option<String>,
     pub amount: Option<Money>,
 }
@@ -225,6 +232,7 @@ pub struct Refundable {
 pub struct Action {
     pub action: String,
     pub allowed: bool,
+    #[serde(default, deserialize_with = "said")]
     pub reason: Option<String>,
     #[serde(default)]
     pub plan_ids: Vec<String>,

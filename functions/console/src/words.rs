@@ -111,6 +111,11 @@ pub fn words(name: &str) -> String {
     text
 }
 
+/// A sentence of the API's, in which lines are called subscriptions.
+pub fn of_lines(said: &str) -> String {
+    said.replace("subscription", "line")
+}
+
 /// Why an order turned void, as a part of a sentence.
 pub fn void(reason: &str) -> String {
     let why = match reason {

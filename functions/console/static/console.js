@@ -40,6 +40,14 @@
   const ready = (root) => { localize(root); label(root); };
   ready(document);
   document.addEventListener("htmx:load", (event) => ready(event.detail.elt));
+  // A field is wrong as long as something is said of it.
+  document.addEventListener("htmx:afterSettle", () => {
+    for (const said of document.querySelectorAll(".error[role=status]")) {
+      const field = document.querySelector(`[aria-describedby~="${said.id}"]`);
+      if (said.textContent.trim()) field?.setAttribute("aria-invalid", "true");
+      else field?.removeAttribute("aria-invalid");
+    }
+  });
 
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select")) return;
@@ -82,9 +90,11 @@
       input.reportValidity();
     });
   }
-  // What was refused comes into view, with its first wrong field; where none is, with the refusal itself.
-  const refused = document.querySelector("form [aria-invalid=true]") ?? document.querySelector(".refused[tabindex]");
+  // What was refused, or is to be confirmed, comes into view: with its first wrong field, or by itself where none is.
+  const refused = document.querySelector("form [aria-invalid=true]") ?? document.querySelector(".refused[tabindex], .beside[tabindex]");
   if (refused) {
+    // Without a script the browser goes to the form; its going there would take the focus away again.
+    history.replaceState(history.state, "", location.pathname + location.search);
     refused.scrollIntoView({block: "center"});
     refused.focus();
   }

@@ -5,7 +5,7 @@ use lambda_http::{Body, Request, Response};
 use simdock_api::{InventoryView, Problem, authenticate, handle, json, json_object, manager, path_parameter, query_parameters};
 use simdock_domain::PoolId;
 use simdock_runtime::{Config, ConfigError};
-use simdock_store::Store;
+use simdock_store::{PoolChanged, Store};
 use std::sync::Arc;
 
 /// The highest alarm level.
@@ -39,11 +39,21 @@ impl App {
         query_parameters(request, &[])?;
         let (mut fields, _) = json_object(request)?;
         let level = fields.whole("alarmLevel", 0, MOST)?;
+        let was = match fields.optional_object("corrects")? {
+            None => None,
+            Some(mut before) => {
+                let was = before.optional_whole("alarmLevel", 0, MOST)?;
+                before.finish()?;
+                was.map(u64::from)
+            }
+        };
         fields.finish()?;
         let none = || Problem::not_found("pool");
         let pool = PoolId::try_from(path_parameter(request, "poolId")).map_err(|_| none())?;
-        if !self.store.set_pool_alarm(&pool, level.into(), by).await? {
-            return Err(none());
+        match self.store.set_pool_alarm(&pool, was, level.into(), by).await? {
+            PoolChanged::Now => {}
+            PoolChanged::NoPool => return Err(none()),
+            PoolChanged::Other => return Err(Problem::pool_conflict()),
         }
         let level = self.store.level(&pool).await?.ok_or_else(none)?;
         Ok(json(StatusCode::OK, &InventoryView::from(level)))

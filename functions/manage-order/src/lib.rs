@@ -114,7 +114,8 @@ fn shipment(fields: &mut Fields, now: Timestamp) -> Result<Command, Problem> {
             Some(at.min(now))
         }
     };
-    let (carrier, number) = (fields.text("carrier", 64)?, fields.text("number", 64)?);
+    // Copied from somewhere, they come with space around them; what is corrected is named as it was kept.
+    let (carrier, number) = (fields.text("carrier", 64)?.trim().to_owned(), fields.text("number", 64)?.trim().to_owned());
     Ok(match fields.optional_text("corrects", 64)? {
         None => Command::Ship(Shipment { at: at.unwrap_or(now), carrier, number }),
         Some(corrects) => Command::CorrectShipment { corrects, carrier, number, at },

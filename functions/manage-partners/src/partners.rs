@@ -54,20 +54,18 @@ impl App {
     ) -> Result<Response<Body>, Problem> {
         let id = partner_id(principal, request)?;
         let (mut fields, _) = json_object(request)?;
-        let (was_display, was_gift_quota) = match fields.optional_object("corrects")? {
-            None => (None, None),
-            Some(mut before) => {
-                let was = (before.optional_text("display", 100)?, before.optional_whole("giftQuota", 0, MOST_GIFTS)?);
-                before.finish()?;
-                was
-            }
-        };
+        let mut change = PartnerChange::default();
+        if let Some(mut before) = fields.optional_object("corrects")? {
+            change.was_display = before.optional_text("display", 100)?;
+            change.was_gift_quota = before.optional_whole("giftQuota", 0, MOST_GIFTS)?;
+            change.was_alarm_levels = alarm_levels(&mut before)?;
+            before.finish()?;
+        }
         let change = PartnerChange {
-            was_display,
-            was_gift_quota,
             display: fields.optional_text("display", 100)?,
             gift_quota: fields.optional_whole("giftQuota", 0, MOST_GIFTS)?,
             alarm_levels: alarm_levels(&mut fields)?,
+            ..change
         };
         fields.finish()?;
         if change.display.is_none() && change.gift_quota.is_none() && change.alarm_levels.is_empty() {

@@ -6,7 +6,8 @@ use simdock_api::{
     Fields, PlanDetailsView, Problem, authenticate, handle, json, json_object, manager, path_parameter, query_parameters,
 };
 use simdock_domain::{
-    AddOn, AddOnKind, FlowType, FormFactor, Known, MOST_NAMED, MOST_PRICE, Plan, ProfileCost, RefundPolicy, SimType,
+    AddOn, AddOnKind, FlowType, FormFactor, Known, MOST_DATA, MOST_DAYS, MOST_NAMED, MOST_PRICE, MOST_REFUND_DAYS, Plan,
+    ProfileCost, RefundPolicy, SimType,
 };
 use simdock_runtime::{Config, ConfigError};
 use simdock_store::Store;
@@ -86,8 +87,8 @@ fn plan(plan_id: String, mut fields: Fields) -> Result<Plan, Problem> {
         version: based_on + 1,
         display: fields.text("display", 100)?,
         price: fields.object("price")?.money(0, MOST_PRICE)?,
-        data_mb: fields.optional_whole("dataMb", 1, u32::MAX)?.map(u64::from),
-        days: fields.whole("days", 0, u32::MAX)?,
+        data_mb: fields.optional_whole("dataMb", 1, MOST_DATA)?.map(u64::from),
+        days: fields.whole("days", 1, MOST_DAYS)?,
         flow_type: flow_type(&mut fields)?,
         sim_type: sim_type(&mut fields)?,
         refund_policy: refund_policy(fields.object("refundPolicy")?)?,
@@ -120,7 +121,7 @@ fn refund_policy(mut fields: Fields) -> Result<RefundPolicy, Problem> {
     let kind = fields.choice("kind", &kinds, |name| Some(name.to_owned()))?;
     let policy = match kind.ok_or_else(|| Problem::missing_field(fields.path("kind")))?.as_str() {
         "until_activation" => RefundPolicy::UntilActivation,
-        "within_days" => RefundPolicy::WithinDays { days: fields.whole("days", 0, u32::MAX)? },
+        "within_days" => RefundPolicy::WithinDays { days: fields.whole("days", 1, MOST_REFUND_DAYS)? },
         _ => RefundPolicy::None,
     };
     fields.finish()?;

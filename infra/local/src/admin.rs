@@ -5,7 +5,9 @@ use crate::ids::token;
 use serde::Deserialize;
 use simdock_domain::{Money, Plan, PoolId};
 use simdock_runtime::{Clock, Config};
-use simdock_store::{ADMINISTRATOR, Credit, Credited, Operator, Partner, PartnerChange, PartnerChanged, Principal, Store};
+use simdock_store::{
+    ADMINISTRATOR, Credit, Credited, Operator, Partner, PartnerChange, PartnerChanged, PoolChanged, Principal, Store,
+};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -139,7 +141,7 @@ pub async fn administer(stage: &str, task: Task) -> Result<(), StackError> {
             }
         }
         Task::PoolAlarm { pool, level } => {
-            if !store.set_pool_alarm(&pool, level, ADMINISTRATOR).await.context("alarm level")? {
+            if store.set_pool_alarm(&pool, None, level, ADMINISTRATOR).await.context("alarm level")? == PoolChanged::NoPool {
                 return Err(StackError::new(format!("there is no pool {pool}; importing its first card makes it")));
             }
             println!("Pool {pool} is low with fewer than {level} cards.");

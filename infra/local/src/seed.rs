@@ -62,7 +62,7 @@ pub async fn seed(config: &Config, keys: &Keys, inventory: Option<&Path>) -> Res
     for (operator, profile, form_factor, _) in STOCK {
         let pool = PoolId::new(operator, profile, *form_factor).map_err(StackError::new)?;
         // With an inventory of one's own, not every pool is there.
-        store.set_pool_alarm(&pool, LOW_STOCK, ADMINISTRATOR).await.context("alarm level")?;
+        store.set_pool_alarm(&pool, None, LOW_STOCK, ADMINISTRATOR).await.context("alarm level")?;
     }
     Ok(())
 }

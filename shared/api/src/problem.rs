@@ -187,6 +187,12 @@ impl Problem {
         Self::new(StatusCode::CONFLICT, "version_conflict", "Version conflict", detail).about("corrects")
     }
 
+    /// The pool is another by now than whoever changes it saw.
+    pub fn pool_conflict() -> Self {
+        let detail = "Somebody else changed the pool. Read it, and put your change on what it says now.";
+        Self::new(StatusCode::CONFLICT, "version_conflict", "Version conflict", detail).about("corrects")
+    }
+
     /// Nobody can keep the card out of the network.
     pub fn preloaded() -> Self {
         let detail = "The operator of this card takes no requests about it, so that nobody can suspend it.";

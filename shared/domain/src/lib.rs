@@ -65,7 +65,7 @@ pub use crate::order::{
 };
 pub use crate::order_num::{OrderNum, OrderNumError, short_hash};
 pub use crate::place::{ChangeDraft, Draft, PAY_WINDOW, PlaceError, SubscriptionChange};
-pub use crate::plan_rules::{Known, MOST_NAMED, MOST_PRICE, PlanFault};
+pub use crate::plan_rules::{Known, MOST_DATA, MOST_DAYS, MOST_NAMED, MOST_PRICE, MOST_REFUND_DAYS, PlanFault};
 pub use crate::profile::{Profile, ProfileState, Via};
 pub use crate::refundable::{NotRefundable, Refundable, Used};
 pub use crate::subscription::{

@@ -8,9 +8,11 @@ pub const MOST_PRICE: i64 = 1_000_000_000_000;
 /// The most profiles, add-ons, partners or plans that a plan names of each.
 pub const MOST_NAMED: usize = 50;
 /// The longest that a plan runs, in days.
-const MOST_DAYS: u32 = 3650;
+pub const MOST_DAYS: u32 = 3650;
 /// The most data in MB: a petabyte.
-const MOST_DATA: u64 = 1_000_000_000;
+pub const MOST_DATA: u32 = 1_000_000_000;
+/// The longest that a plan is refunded after it was ordered, in days.
+pub const MOST_REFUND_DAYS: u32 = 365;
 
 /// What a plan may name.
 #[derive(Clone, Debug, Default)]
@@ -45,11 +47,11 @@ impl Plan {
         hold(self.version > 1 || is_name(&self.plan_id, 64), "planId", "must have 1 to 64 characters of a-z, 0-9, - and _")?;
         text(&self.display, "display")?;
         amount(self.price.amount, "price.amount")?;
-        let data = self.data_mb.is_none_or(|mb| (1..=MOST_DATA).contains(&mb));
+        let data = self.data_mb.is_none_or(|mb| (1..=u64::from(MOST_DATA)).contains(&mb));
         hold(data, "dataMb", format!("must be a whole number from 1 to {MOST_DATA}, or null for unlimited"))?;
         days(self.days, MOST_DAYS, "days")?;
         match self.refund_policy {
-            RefundPolicy::WithinDays { days: within } => days(within, 365, "refundPolicy.days")?,
+            RefundPolicy::WithinDays { days: within } => days(within, MOST_REFUND_DAYS, "refundPolicy.days")?,
             RefundPolicy::UntilActivation | RefundPolicy::None => {}
         }
         let forms: BTreeSet<&FormFactor> = self.form_factors.iter().collect();
@@ -144,7 +146,7 @@ fn once(list: &[String], field: &str, most: usize, wrong: impl Fn(&str) -> Optio
         let field = format!("{field}[{place}]");
         hold(!list[..place].contains(entry), field.as_str(), "stands in this list already")?;
         if let Some(why) = wrong(entry) {
-            return Err(PlanFault { field, why: why.to_owned() });
+            return Err(PlanFault { field, why: format!("{why}: {entry:?}") });
         }
     }
     Ok(())

@@ -56,7 +56,7 @@ pub use shelf::{Archiving, Kept, Restoring, SimEdit};
 pub use sim_list::{Bounds, SimPosition, SimQuery};
 pub use sim_status::{InSession, SimStatus};
 pub use sims::{Sim, SimReport, SimRules, SimState};
-pub use stock::NewCard;
+pub use stock::{NewCard, PoolChanged};
 pub use sweep::{Overdue, OverdueCursor};
 
 use aws_sdk_dynamodb::Client;

@@ -58,6 +58,8 @@ pub struct PartnerChange {
     pub was_display: Option<String>,
     /// What its quota has to be until then, if whoever changes it goes by that.
     pub was_gift_quota: Option<u32>,
+    /// Which levels have to stand until then, 0 for none, if whoever changes it goes by them.
+    pub was_alarm_levels: Vec<Money>,
     /// Another name that people read.
     pub display: Option<String>,
     /// Another number of complimentary orders that it may make in all; those that it made before count.
@@ -207,15 +209,23 @@ impl Store {
             let update = update.update_expression(format!("SET {}", set.join(", ")));
             write.push(TransactWriteItem::builder().update(built(update.build())?).build());
         }
+        let stands = |level: &Money| {
+            let balance = balances.iter().find(|balance| balance.amount.currency == level.currency);
+            balance.map_or(0, |balance| balance.alarm_level)
+        };
         for level in &change.alarm_levels {
-            let before = balances.iter().find(|balance| balance.amount.currency == level.currency);
-            if before.map_or(0, |balance| balance.alarm_level) != level.amount {
+            let before = stands(level);
+            if before != level.amount {
                 details.push(format!("alarm level {level}"));
                 let mut item = keys::watched(id, level.currency);
                 item.insert("partnerId".to_owned(), text(id));
                 item.insert("currency".to_owned(), text(level.currency.as_str()));
                 item.insert("alarmLevel".to_owned(), number(level.amount));
-                let put = Put::builder().table_name(&self.tables.partners).set_item(Some(item));
+                let put = Put::builder()
+                    .table_name(&self.tables.partners)
+                    .set_item(Some(item))
+                    .condition_expression("attribute_not_exists(pk) OR alarmLevel = :before")
+                    .expression_attribute_values(":before", number(before));
                 write.push(TransactWriteItem::builder().put(built(put.build())?).build());
             }
         }
@@ -224,7 +234,8 @@ impl Store {
         }
         // Who asks twice for what is there by now was not overtaken.
         let other = change.was_display.as_ref().is_some_and(|was| *was != partner.display)
-            || change.was_gift_quota.is_some_and(|was| was != partner.gift_quota);
+            || change.was_gift_quota.is_some_and(|was| was != partner.gift_quota)
+            || change.was_alarm_levels.iter().any(|was| was.amount != stands(was));
         if other {
             return Ok(Some(PartnerChanged::Other));
         }

@@ -108,6 +108,20 @@ pub(crate) fn until(item: &Item) -> Result<Option<Timestamp>, StoreError> {
     Ok((until != 0).then(|| Timestamp::from_unix(until.cast_signed())))
 }
 
+/// How often a pool is read anew because somebody else changed it meanwhile.
+const READS: u32 = 5;
+
+/// What became of the wish to change a pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PoolChanged {
+    /// It is as it was wished, now or before.
+    Now,
+    /// There is no such pool.
+    NoPool,
+    /// It is another than the change goes by; nothing was written.
+    Other,
+}
+
 impl Store {
     /// Draws `count` tickets. Whoever cannot use one gives it back, or the sweep does.
     pub(crate) async fn draw(&self, pool: &PoolId, count: usize, now: Timestamp) -> Result<Draw, StoreError> {
@@ -210,25 +224,40 @@ impl Store {
         self.partition(keys::POOLS).await?.iter().map(pool_of).collect()
     }
 
-    /// Sets the level below which a pool is low; at 0 it never is. Answers whether there is such a pool. A level that is set already is
-    /// not written.
-    pub async fn set_pool_alarm(&self, pool: &PoolId, level: u64, by: &str) -> Result<bool, StoreError> {
-        let entry = self.pool_item(keys::pool(pool)).await?;
-        let before = number_of(&entry, "alarmLevel")?;
-        if entry.is_empty() || before == level {
-            return Ok(!entry.is_empty());
+    /// Sets the level below which a pool is low; at 0 it never is. With `was`, only if that is the level until then. A level that is
+    /// set already is not written.
+    pub async fn set_pool_alarm(&self, pool: &PoolId, was: Option<u64>, level: u64, by: &str) -> Result<PoolChanged, StoreError> {
+        for _ in 0..READS {
+            let entry = self.pool_item(keys::pool(pool)).await?;
+            let before = number_of(&entry, "alarmLevel")?;
+            if entry.is_empty() {
+                return Ok(PoolChanged::NoPool);
+            }
+            if before == level {
+                return Ok(PoolChanged::Now);
+            }
+            if was.is_some_and(|was| was != before) {
+                return Ok(PoolChanged::Other);
+            }
+            let update = Update::builder()
+                .table_name(&self.tables.pools)
+                .set_key(Some(keys::pool(pool)))
+                .update_expression("SET alarmLevel = :level")
+                .expression_attribute_values(":level", number(level));
+            let update = if entry.contains_key("alarmLevel") {
+                update.condition_expression("alarmLevel = :before").expression_attribute_values(":before", number(before))
+            } else {
+                update.condition_expression("attribute_exists(pk) AND attribute_not_exists(alarmLevel)")
+            };
+            let mut write = self.transaction();
+            write.push(TransactWriteItem::builder().update(built(update.build())?).build());
+            let details = Some(format!("{before} to {level}"));
+            write.push(self.audit_put(&Act { by, action: Action::AlarmLevelSet, target: &pool.to_string(), details })?);
+            if write.commit().await?.is_ok() {
+                return Ok(PoolChanged::Now);
+            }
         }
-        let update = Update::builder()
-            .table_name(&self.tables.pools)
-            .set_key(Some(keys::pool(pool)))
-            .update_expression("SET alarmLevel = :level")
-            .condition_expression("attribute_exists(pk)")
-            .expression_attribute_values(":level", number(level));
-        let mut write = self.transaction();
-        write.push(TransactWriteItem::builder().update(built(update.build())?).build());
-        let details = Some(format!("{before} to {level}"));
-        write.push(self.audit_put(&Act { by, action: Action::AlarmLevelSet, target: &pool.to_string(), details })?);
-        Ok(write.commit().await?.is_ok())
+        Ok(PoolChanged::Other)
     }
 
     /// All items of a partition of `pools`.

@@ -104,8 +104,22 @@ impl Browser {
         }
     }
 
+    /// The page's address, without the place on it that the browser went to.
     pub async fn url(&self) -> String {
-        self.web.url().await.unwrap()
+        let url = self.web.url().await.unwrap();
+        url.split('#').next().unwrap().to_owned()
+    }
+
+    /// What has the focus, by its name or its class, and how far below the window's upper edge it is.
+    pub async fn focus(&self) -> (String, f64) {
+        let script = "const at = document.activeElement; return [at.name ?? at.className, at.getBoundingClientRect().top]";
+        serde_json::from_value(self.web.execute(script).await.unwrap()).unwrap()
+    }
+
+    /// How far below the window's upper edge something is.
+    pub async fn top(&self, css: &str) -> f64 {
+        let script = format!("return document.querySelector({css:?}).getBoundingClientRect().top");
+        self.web.execute(&script).await.unwrap().as_f64().unwrap()
     }
 
     /// Waits until the page shows a text.

@@ -255,8 +255,37 @@ fn a_key_that_ended_ends_its_session() {
             .header("cookie", &cookie)
             .header("origin", site.stack.base_url());
         let answer = note.body("application/x-www-form-urlencoded", format!("token={token}&note=late")).send().await;
-        assert_eq!((answer.status, answer.header("location")), (303, Some("/console/sign-in?back=%2Fconsole%2Forders")));
+        let back = "/console/sign-in?back=%2Fconsole%2Forders%2FEP00000000000000FF&ended=true";
+        assert_eq!((answer.status, answer.header("location")), (303, Some(back)));
         assert!(answer.header("set-cookie").unwrap().contains("Max-Age=0"));
+        assert!(site.get(back).send().await.text().contains("Your session had ended when you sent the form."));
+        // Each form leads back to the page that it is on.
+        for (form, page) in [
+            ("orders", "orders/new"),
+            ("orders/EP00000000000000FF/code", "orders/EP00000000000000FF"),
+            ("sims/8934501234567890125/edit", "sims/8934501234567890125"),
+            ("inventory/import", "inventory/import"),
+            ("inventory/sandbox.1.esim/alarm", "inventory/sandbox.1.esim"),
+            ("subscribers/line", "subscribers/line"),
+            ("lines/SU0123456789ABCDEF/swap", "lines/SU0123456789ABCDEF"),
+            ("settings/plans", "settings/plans/new"),
+            ("settings/plans/eu-5gb-30d", "settings/plans/eu-5gb-30d"),
+            ("settings/partners", "settings/partners"),
+            ("settings/partners/demo-travel/edit", "settings/partners/demo-travel"),
+            ("settings/keys", "settings/keys"),
+            ("settings/keys/abc/end", "settings/keys"),
+            ("columns/sims", "sims"),
+        ] {
+            let sent = site.post(format!("/console/{form}")).header("origin", site.stack.base_url()).send().await;
+            let back = format!("/console/sign-in?back=%2Fconsole%2F{}&ended=true", page.replace('/', "%2F"));
+            assert_eq!((sent.status, sent.header("location")), (303, Some(&*back)), "{form}");
+        }
+        let out = site.post("/console/sign-out").header("origin", site.stack.base_url()).send().await;
+        assert_eq!(out.header("location"), Some("/console/sign-in?back=%2Fconsole%2Forders"));
+        // Who asks for the address of a form gets its page.
+        let (cookie, _) = session(site).await;
+        let got = site.get("/console/orders/EP00000000000000FF/ship").header("cookie", cookie).send().await;
+        assert_eq!((got.status, got.header("location")), (303, Some("/console/orders/EP00000000000000FF")));
     });
 }
 
@@ -323,7 +352,7 @@ fn a_form_that_is_sent_twice_does_one_thing() {
         // A partner: both lead to it.
         for _ in 0..2 {
             let made = send("/console/settings/partners", "key=one-form&partnerId=twice-travel&display=Twice").await;
-            assert_eq!((made.status, made.header("location")), (303, Some("/console/settings/partners/twice-travel")));
+            assert_eq!((made.status, made.header("location")), (303, Some("/console/settings/partners/twice-travel#main")));
         }
         let another = send("/console/settings/partners", "key=other-form&partnerId=twice-travel&display=Twice").await;
         assert!(another.status == 422 && another.text().contains("There is a partner with this id already."));

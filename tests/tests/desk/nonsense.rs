@@ -63,7 +63,7 @@ fn no_filter_is_misread() {
             ("settings/plans/eu-5gb-30d?version=0", "“Version” must be a whole number from 1"),
             ("settings/plans/eu-5gb-30d?version=99", "There is no such"),
             ("orders/EP0", "There is no such order."),
-            ("lines/x", "There is no such subscription."),
+            ("lines/x", "There is no such line."),
             ("sims/1", "There is no such card."),
         ] {
             let page = desk.fetch(&format!("/console/{path}"), "").await;
@@ -143,7 +143,12 @@ fn no_form_is_misread() {
                 &format!("{create}&planId=eu-5gb-30d&count=1&partnerId=nobody").replace("partnerId=demo-travel&", ""),
                 "partner",
             ),
-            ("subscribers/line", &format!("{create}&planId=nothing&lineName=X"), "There is no plan"),
+            (
+                "subscribers/line",
+                &format!("{create}&planId=nothing&lineName=X"),
+                "There is no plan &quot;nothing&quot; that this partner can sell.",
+            ),
+            ("subscribers/line", &format!("{create}&planId=eu-5gb-30d&lineName="), "“Name” is required."),
             ("inventory/meridian.7.esim/alarm", "alarmLevel=many", "“Alarm level” must be a whole number"),
             ("settings/partners", "partnerId=X+Y&display=X", "“Id” must have"),
             (
@@ -175,7 +180,6 @@ fn no_form_is_misread() {
             ),
             ("settings/plans/eu-5gb-30d", &format!("{plan}&refundPolicy.kind=never"), "“Refunds” must be"),
             ("settings/plans/eu-5gb-30d", &format!("{plan}&refundPolicy.kind=within_days"), "“Days for refunds” is required"),
-            ("settings/plans/eu-5gb-30d", &format!("{plan}&refundPolicy.kind=none&refundPolicy.days=7"), "“Days for refunds”"),
             (
                 "settings/plans/eu-5gb-30d",
                 &format!("{plan}&refundPolicy.kind=within_days&refundPolicy.days=x"),

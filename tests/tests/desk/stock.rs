@@ -29,6 +29,48 @@ fn a_file_is_judged_before_it_goes_in() {
 }
 
 #[test]
+fn a_file_goes_in_whatever_ends_its_lines_and_what_does_not_is_said() {
+    at_the_desk(async |desk| {
+        let browser = &desk.browser;
+        let pool = "meridian.2.esim";
+        let path = std::env::temp_dir().join(format!("simdock-desk-crlf-{}.csv", std::process::id()));
+        let check = async |file: &str| {
+            std::fs::write(&path, file).unwrap();
+            desk.open("/console/inventory/import").await;
+            browser.find("[name=file]").await.type_in(path.to_str().unwrap()).await.unwrap();
+            browser.fill("#import", "operator", "meridian").await;
+            browser.fill("#import", "imsiProfile", "2").await;
+            browser.press("#import button").await;
+        };
+        let stock = async || desk.site.available(pool).await;
+        let windows = |from, count| csv(from, count).replace('\n', "\r\n");
+        // One click puts it in, with Windows' line ends, an empty line before it, and what cannot go in left out.
+        let before = stock().await;
+        check(&(windows(1200, 2) + "8949110000000000009,LPA:1$rsp.example.com$X\r\n")).await;
+        browser.shows("1 cannot").await;
+        // Without the tick it says why nothing is done.
+        browser.press("#commit button").await;
+        browser.shows("Nothing was put into stock: 1 line cannot go in. Leave them out").await;
+        assert_eq!((browser.focus().await.0.as_str(), stock().await), ("refused", before));
+        browser.find("[name=skipInvalid]").await.click().await.unwrap();
+        browser.press("#commit button").await;
+        browser.shows("2 cards went into stock.").await;
+        check(&format!("\r\n\r\n{}", windows(1210, 1))).await;
+        browser.press("#commit button").await;
+        browser.shows("1 card went into stock.").await;
+        assert_eq!(stock().await, before + 3);
+        std::fs::remove_file(path).unwrap();
+        // Another file than the judged one is judged first, and what was ticked stays so.
+        let fields = "step=commit&checked=another&operator=meridian&imsiProfile=2&formFactor=esim&skipInvalid=true";
+        let lines = (csv(1220, 1) + "8949110000000000009,LPA:1$rsp.example.com$X").replace('\n', "%0D%0A").replace('$', "%24");
+        let page = desk.post("/console/inventory/import", &format!("{fields}&pasted={lines}")).await;
+        let text = page.text();
+        assert!(page.status == 422 && text.contains("not the file that was checked"), "{} {text}", page.status);
+        assert!(text.contains("name=\"skipInvalid\" value=\"true\" checked"), "{text}");
+    });
+}
+
+#[test]
 fn numbers_of_a_pool_add_up_and_a_new_one_asks_for_its_alarm_level() {
     at_the_desk(async |desk| {
         let browser = &desk.browser;

@@ -99,6 +99,8 @@ fn whatever_fails_leads_back() {
         for (path, field) in [
             ("orders.csv?status=99&email=ana%40example.com", "#filter-status-error"),
             ("orders.csv?from=2026-11-23&to=2026-11-22", "#filter-to-error"),
+            ("orders.csv?partnerId=nobody", "#filter-partnerId-error"),
+            ("orders.csv?cursor=x", ".refused"),
             ("sims.csv?iccid=12", "#filter-iccid-error"),
         ] {
             desk.open(&format!("/console/{path}")).await;
@@ -178,10 +180,13 @@ fn an_offer_says_whose_it_cannot_be() {
             browser.fill(&format!("#{form}"), "payment", "card").await;
             browser.shows("There is no partner with the id or the name \"nobody-there\".").await;
             assert!(told().await.contains("nobody-there"), "at its field");
+            let invalid = format!("#{form} [name=partnerId][aria-invalid=true]");
+            assert!(browser.has(&invalid).await, "and for whoever does not see it");
             assert_eq!(browser.find(&format!("#{form} [name=partnerId]")).await.value().await.unwrap(), "nobody-there");
             browser.fill(&format!("#{form}"), "partnerId", "demo-travel").await;
             browser.fill(&format!("#{form}"), "payment", "balance").await;
-            crate::api::eventually("the partner is there", async || told().await.is_empty().then_some(())).await;
+            let good = async || (told().await.is_empty() && !browser.has(&invalid).await).then_some(());
+            crate::api::eventually("the partner is there", good).await;
             // Without a script, a button asks.
             let sent = if page == "orders/new" { "orders" } else { "subscribers/line" };
             for (typed, said) in [("", "“Partner” is required."), ("Nobody+Ltd", "the name &quot;Nobody Ltd&quot;.")] {
@@ -201,10 +206,7 @@ fn an_offer_says_whose_it_cannot_be() {
 fn what_was_refused_has_the_focus() {
     at_the_desk(async |desk| {
         let browser = &desk.browser;
-        let focused = async || {
-            let script = "return document.activeElement.name ?? document.activeElement.className";
-            browser.web.execute(script).await.unwrap().as_str().unwrap().to_owned()
-        };
+        let focused = async || browser.focus().await.0;
         desk.open("/console/orders/new").await;
         let values = [("partnerId", "nobody-there"), ("subscriber.email", "f@example.com"), ("subscriber.name", "F")];
         browser.send("create", &values).await;
@@ -250,10 +252,10 @@ fn nobody_overwrites_what_somebody_else_corrected() {
         };
         desk.open_order(num(&order)).await;
         browser.send("edit_recipient", &[]).await;
-        browser.shows("Nothing was changed: it is the recipient that the order has.").await;
+        browser.shows("Nothing was changed: that is what stood there.").await;
         edit(hyper::Method::PATCH, &recipient, json!({"name": "Somebody Else"})).await;
         browser.send("edit_recipient", &[("email", "late@example.com")]).await;
-        browser.shows("Somebody else saved a change since you opened this page.").await;
+        browser.shows("Somebody else saved a change since you opened this page, so yours is not saved yet.").await;
         assert_eq!(desk.site.read(&order).await["subscriber"]["email"], "ana@example.com");
         browser.send("edit_recipient", &[("name", "Ana Torres")]).await;
         browser.shows("The recipient was changed.").await;
@@ -265,7 +267,7 @@ fn nobody_overwrites_what_somebody_else_corrected() {
         desk.open("/console/settings/partners/both").await;
         edit(hyper::Method::PATCH, "/v1/partners/both", json!({"giftQuota": 7})).await;
         browser.send("edit", &[("display", "Late")]).await;
-        browser.shows("Somebody else saved a change since you opened this page.").await;
+        browser.shows("Somebody else saved a change since you opened this page, so yours is not saved yet.").await;
         let now = desk.site.get("/v1/partners/both").by(By::Manager).send().await.expect(200);
         assert_eq!((&now["display"], &now["giftQuota"]), (&json!(" Both's "), &json!(7)));
         browser.send("edit", &[("display", "Both"), ("giftQuota", "8")]).await;
@@ -342,7 +344,7 @@ fn what_is_wrong_stands_at_its_field_in_words() {
                 format!("{create}&planId=sandbox-gift-1gb-7d&eligibleSubscriptionId=SU0123456789ABCDEF")
                     .replace("payment=balance", "payment=complimentary"),
                 "create-eligibleSubscriptionId",
-                "There is no such subscription.".into(),
+                "There is no such line.".into(),
             ),
             ("orders", format!("{order_at}&addOnIds=nothing"), "create-addOnIds", "no add-on".into()),
             (

@@ -3,7 +3,7 @@ use futures_util::future::{join, join_all};
 use serde_json::{Value, json};
 use simdock_audit::Rule;
 use simdock_domain::{FormFactor, Iccid, PoolId};
-use simdock_store::{ADMINISTRATOR, Archiving, Level, Paid, Recovered, SimState, StoreError};
+use simdock_store::{ADMINISTRATOR, Archiving, Level, Paid, PoolChanged, Recovered, SimState, StoreError};
 use simdock_tests::{Fault, Faults, Proxy, World, audit, card, cards, iccid, pool, receipt, second_pool, stock};
 
 /// A buyer who vanishes between ticket and sale: all that is left is the counter's step.
@@ -33,10 +33,16 @@ async fn levels_tell_what_is_for_sale_what_came_and_what_went() {
     let world = World::with_cards(5).await;
     stock(&world.store, cards(&second_pool(), 100..103)).await;
     world.paid_order("key", 2).await;
-    assert!(world.store.set_pool_alarm(&pool(), 4, ADMINISTRATOR).await.unwrap());
-    assert!(world.store.set_pool_alarm(&second_pool(), 3, ADMINISTRATOR).await.unwrap());
+    let set = async |pool: &PoolId, was: Option<u64>, level: u64| {
+        world.store.set_pool_alarm(pool, was, level, ADMINISTRATOR).await.unwrap()
+    };
+    assert_eq!(set(&pool(), Some(1), 4).await, PoolChanged::Other, "there was none");
+    assert_eq!(set(&pool(), Some(0), 4).await, PoolChanged::Now);
+    assert_eq!(set(&pool(), Some(0), 5).await, PoolChanged::Other);
+    assert_eq!(set(&second_pool(), None, 2).await, PoolChanged::Now);
+    assert_eq!(set(&second_pool(), Some(2), 3).await, PoolChanged::Now);
     let nowhere = PoolId::new("meridian", "99", FormFactor::Esim).unwrap();
-    assert!(!world.store.set_pool_alarm(&nowhere, 4, ADMINISTRATOR).await.unwrap());
+    assert_eq!(set(&nowhere, None, 4).await, PoolChanged::NoPool);
     let mut levels = world.store.levels().await.unwrap();
     levels.sort_by_key(|level| level.added);
     assert_eq!(

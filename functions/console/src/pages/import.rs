@@ -18,6 +18,9 @@ const CARRIED: usize = 40 * 1024;
 /// The largest file that is sent at all, in bytes: what a form may have, less what stands around the file.
 const MOST_BYTES: usize = MAX_FORM - 16 * 1024;
 
+/// The step, and the form, that puts a file in which was judged.
+const COMMIT: &str = "commit";
+
 /// What the API says of a file before it goes in.
 struct Verdict<'a> {
     file: &'a str,
@@ -32,11 +35,12 @@ pub async fn show(desk: &Desk<'_>, attempt: Option<Attempt<'_>>) -> Result<Respo
     page(desk, attempt, None).await
 }
 
+/// The page, with the form or with a verdict; beside that, why nothing was put in that was to be.
 async fn page(desk: &Desk<'_>, attempt: Option<Attempt<'_>>, verdict: Option<&Verdict<'_>>) -> Result<Response<Body>, Refusal> {
     let content = html! {
         div.head { p.crumb { a href="/console/inventory" { "Inventory" } } h1 { "Import cards" } }
         @match verdict {
-            Some(verdict) => (judged(desk, verdict)),
+            Some(verdict) => (judged(desk, verdict, attempt)),
             None => (form(desk, attempt)),
         }
     };
@@ -82,10 +86,11 @@ fn form(desk: &Desk<'_>, attempt: Option<Attempt<'_>>) -> Markup {
     }
 }
 
-fn judged(desk: &Desk<'_>, verdict: &Verdict<'_>) -> Markup {
+fn judged(desk: &Desk<'_>, verdict: &Verdict<'_>, attempt: Option<Attempt<'_>>) -> Markup {
     let carried = verdict.file.len() <= CARRIED;
-    let fields = Fields::new("commit", None);
+    let fields = Fields::new(COMMIT, attempt);
     html! {
+        (fields.refused())
         section aria-labelledby="verdict" {
             h2 #verdict { "Verdict" }
             p {
@@ -107,7 +112,7 @@ fn judged(desk: &Desk<'_>, verdict: &Verdict<'_>) -> Markup {
             }
         }
         @if verdict.accepted > 0 {
-            form #commit method="post" action="/console/inventory/import" enctype="multipart/form-data" {
+            form #(COMMIT) method="post" action="/console/inventory/import" enctype="multipart/form-data" {
                 input type="hidden" name="token" value=(desk.signed_in.token);
                 input type="hidden" name="checked" value=(short_hash(&[verdict.file]));
                 @for name in ["operator", "imsiProfile", "formFactor"] { input type="hidden" name=(name) value=(desk.form().text(name)); }
@@ -122,7 +127,7 @@ fn judged(desk: &Desk<'_>, verdict: &Verdict<'_>) -> Markup {
                 }
                 @if verdict.rejected > 0 { (fields.tick("skipInvalid", "true", &html! { "Leave out the lines that cannot go in" }, false)) }
                 div.buttons {
-                    button type="submit" name="step" value="commit" { "Put " (count(verdict.accepted, "card", "cards")) " into stock" }
+                    button type="submit" name="step" value=(COMMIT) { "Put " (count(verdict.accepted, "card", "cards")) " into stock" }
                     a.button.plain href="/console/inventory/import" { "Another file" }
                 }
             }
@@ -148,9 +153,9 @@ async fn ask(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
     if !form.raw("file").trim().is_empty() && !form.raw("pasted").trim().is_empty() {
         return Err(Refusal::about("pasted", "A file was chosen and lines were pasted: only one of them can be sent."));
     }
-    // A browser ends the lines of a box in its own way.
-    let pasted = form.raw("pasted").replace("\r\n", "\n");
-    let file = if form.raw("file").trim().is_empty() { pasted.trim_start_matches('\n') } else { form.raw("file") };
+    let sent = if form.raw("file").trim().is_empty() { form.raw("pasted") } else { form.raw("file") };
+    // A browser ends the lines of a box in its own way: whatever ends them, it is one file.
+    let file = &*sent.replace("\r\n", "\n").replace('\r', "\n");
     if file.trim().is_empty() {
         return Err(Refusal::about("file", "Choose a file, or paste its lines."));
     }
@@ -158,33 +163,48 @@ async fn ask(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
     if file.contains('\0') {
         return Err(Refusal::about("file", "This file is not in UTF-8. Save it as CSV in UTF-8, and choose it again."));
     }
-    let commit = form.text("step") == "commit" && form.text("checked") == short_hash(&[file]);
-    if commit {
-        let skip = if form.ticked("skipInvalid")? { "true" } else { "" };
-        return match request(desk, file).query("skipInvalid", skip).send::<Import>().await {
-            Ok(import) => {
-                let said = format!("{} went into stock.", count(import.accepted, "card", "cards"));
-                Ok(desk.done("/console/inventory", &said))
-            }
-            // What became of the lines since, or that some were not to be left out, is shown like the first verdict.
-            Err(refusal) => rejected(desk, file, refusal).await,
-        };
+    let mut why = None;
+    if form.text("step") == COMMIT {
+        if form.text("checked") == short_hash(&[file]) {
+            let skip = if form.ticked("skipInvalid")? { "true" } else { "" };
+            return match request(desk, file).query("skipInvalid", skip).send::<Import>().await {
+                Ok(import) => {
+                    let said = format!("{} went into stock.", count(import.accepted, "card", "cards"));
+                    Ok(desk.done("/console/inventory", &said))
+                }
+                // What became of the lines since, or that some were not to be left out, is shown like the first verdict.
+                Err(refusal) => {
+                    let cannot = count(refusal.rejected, "line cannot go in", "lines cannot go in");
+                    let then =
+                        if refusal.rejected < refusal.lines { " Leave them out, or put them right in the file." } else { "" };
+                    rejected(desk, file, refusal, Some(&format!("Nothing was put into stock: {cannot}.{then}"))).await
+                }
+            };
+        }
+        why = Some("This is not the file that was checked, so nothing was put into stock. This is the verdict on it.");
     }
     match request(desk, file).query("dryRun", "true").send::<Import>().await {
         Ok(import) => {
             let (lines, accepted, rejected) = (import.lines, import.accepted, import.rejected);
-            page(desk, None, Some(&Verdict { file, lines, accepted, rejected, errors: &import.errors })).await
+            shown(desk, why, &Verdict { file, lines, accepted, rejected, errors: &import.errors }).await
         }
-        Err(refusal) => rejected(desk, file, refusal).await,
+        Err(refusal) => rejected(desk, file, refusal, why).await,
     }
 }
 
-/// The verdict on a file of which no line can go in, if that is why it was refused.
-async fn rejected(desk: &Desk<'_>, file: &str, refusal: Refusal) -> Result<Response<Body>, Refusal> {
+/// The verdict on a file of which no line can go in, or not all, if that is why it was refused.
+async fn rejected(desk: &Desk<'_>, file: &str, refusal: Refusal, why: Option<&str>) -> Result<Response<Body>, Refusal> {
     if refusal.code != "invalid_csv" || refusal.lines == 0 {
         return Err(refusal);
     }
     let (lines, rejected) = (refusal.lines, refusal.rejected);
     let verdict = Verdict { file, lines, accepted: lines.saturating_sub(rejected), rejected, errors: &refusal.errors };
-    page(desk, None, Some(&verdict)).await
+    shown(desk, why, &verdict).await
+}
+
+/// A verdict; why it is shown in place of what was asked for, if something was.
+async fn shown(desk: &Desk<'_>, why: Option<&str>, verdict: &Verdict<'_>) -> Result<Response<Body>, Refusal> {
+    let refusal = why.map(|why| Refusal::about("skipInvalid", why));
+    let attempt = refusal.as_ref().map(|refusal| Attempt { form: COMMIT, values: desk.form(), refusal: Some(refusal) });
+    page(desk, attempt, Some(verdict)).await
 }

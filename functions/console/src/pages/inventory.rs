@@ -3,9 +3,9 @@
 use super::order::fact;
 use crate::Desk;
 use crate::api::Refusal;
-use crate::forms::{Attempt, Fields};
+use crate::forms::{Attempt, Fields, before};
 use crate::frame::{Section, pager};
-use crate::http::encoded;
+use crate::http::{encoded, set};
 use crate::model::{DayLevel, Import, Level, Page};
 use crate::words::{none, state, text, time, words};
 use futures_util::future::try_join;
@@ -118,9 +118,8 @@ fn table(batches: &[Import]) -> Markup {
 /// A pool.
 pub async fn pool(desk: &Desk<'_>, id: &str, attempt: Option<Attempt<'_>>) -> Result<Response<Body>, Refusal> {
     let level: Level = desk.api.call("GET /v1/inventory/{poolId}").path("poolId", id).send().await?;
-    let fields = Fields::new("alarm", attempt);
+    let fields = Fields::merging("alarm", attempt);
     let known = if level.alarm_level == 0 { String::new() } else { level.alarm_level.to_string() };
-    let input = fields.input("number", "alarmLevel", "Alarm level").value(&known).required();
     let content = html! {
         div.head {
             p.crumb { a href="/console/inventory" { "Inventory" } }
@@ -155,7 +154,7 @@ pub async fn pool(desk: &Desk<'_>, id: &str, attempt: Option<Attempt<'_>>) -> Re
                     details.act open {
                         summary { @if level.alarm_level == 0 { "Set an alarm level" } @else { "Alarm level" } }
                         (fields.form(desk, &format!("{}/alarm", path(id)), &html! {
-                            (input) p.hint { "Below it somebody is told. At 0 nobody is." }
+                            (fields.input("number", "alarmLevel", "Alarm level").value(&known).required()) p.hint { "Below it somebody is told. At 0 nobody is." }
                         }, "Save"))
                     }
                     div.act { a href={ "/console/sims?poolId=" (encoded(id)) } { "Cards of this pool" } p.hint { "A card’s page sets it aside, and restores it." } }
@@ -221,7 +220,16 @@ pub async fn set_alarm(desk: &Desk<'_>, id: &str) -> Result<Response<Body>, Refu
 
 async fn ask_alarm(desk: &Desk<'_>, id: &str) -> Result<Response<Body>, Refusal> {
     let mut body = Map::new();
-    desk.form().put_number(&mut body, "alarmLevel");
+    let form = desk.form();
+    if form.is_as_before() {
+        return Ok(desk.unchanged(&path(id)));
+    }
+    form.put_number(&mut body, "alarmLevel");
+    // Where none was set, the field was empty.
+    if form.has(&before("alarmLevel")) {
+        let was = form.text(&before("alarmLevel"));
+        set(&mut body, &before("alarmLevel"), was.parse::<u64>().unwrap_or_default().into());
+    }
     let _: Value = desk.api.call("PATCH /v1/inventory/{poolId}").path("poolId", id).json(body).send().await?;
     Ok(desk.done(&path(id), "Saved."))
 }

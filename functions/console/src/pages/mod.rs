@@ -25,7 +25,7 @@ use self::settings::{audit, keys, partners, plans};
 use crate::Desk;
 use crate::api::Refusal;
 use crate::forms::Attempt;
-use crate::http::redirect;
+use crate::http::{self, Form, redirect};
 use lambda_http::http::Method;
 use lambda_http::{Body, Response};
 use std::pin::Pin;
@@ -36,10 +36,27 @@ type Answer<'a> = Pin<Box<dyn Future<Output = Result<Response<Body>, Refusal>> +
 /// Answers a request of somebody who is signed in.
 pub async fn answer(desk: &Desk<'_>, path: &[&str]) -> Result<Response<Body>, Refusal> {
     match desk.visit.method {
-        Method::GET => get(desk, path).ok_or_else(Refusal::not_found)?.await,
+        Method::GET => match get(desk, path) {
+            Some(page) => page.await,
+            None if post(desk, path).is_some() => Ok(redirect(&of_form(path, desk.form()))),
+            None => Err(Refusal::not_found()),
+        },
         Method::POST => post(desk, path).ok_or_else(Refusal::not_found)?.await,
         _ => Err(Refusal::not_found()),
     }
+}
+
+/// The address of the page on which the form stands that is sent to a path.
+pub fn of_form(path: &[&str], form: &Form) -> String {
+    let page = match path {
+        ["orders"] | ["settings", "plans"] => [path, &["new"]].concat(),
+        ["settings", "keys", ..] => return keys::home(form.text("partnerId")),
+        ["columns", table] => vec![*table],
+        ["inventory", "import"] | ["subscribers", "line"] | ["settings", "partners"] | ["settings", "plans", _] => path.to_vec(),
+        [page @ .., _] => page.to_vec(),
+        [] => Vec::new(),
+    };
+    http::path(&page.iter().map(ToString::to_string).collect::<Vec<_>>(), &Form::default())
 }
 
 /// Answers a form that was not read, since it is too large: the one that takes files says so itself. Nothing is done.

@@ -62,7 +62,7 @@ pub async fn show(desk: &Desk<'_>, attempt: Option<Attempt<'_>>) -> Result<Respo
                 (fields.text("subscriber.name", "Name").value(query.text("name")).required())
                 (fields.text("subscriber.language", "Language").value("en").hint("en, es, de, ja, …").width("short"))
             }
-            details open[fields.typed("formFactor") == Some("physical")] {
+            details open[fields.is_at("subscriber.postalAddress") || fields.typed("formFactor") == Some("physical")] {
                 summary { "Postal address, for cards that are sent" }
                 (fields.address("subscriber.postalAddress", &parts, None))
             }

@@ -5,10 +5,10 @@ use super::order;
 use super::order_refund::{self, Outcome};
 use crate::Desk;
 use crate::api::Refusal;
-use crate::forms::{Attempt, Fields};
+use crate::forms::{Attempt, Fields, before};
 use crate::frame::{order_path, sim_link};
 use crate::http::encoded;
-use crate::model::{Action, Address, Card, Order};
+use crate::model::{Action, Card, Order};
 use crate::words::void;
 use lambda_http::{Body, Response};
 use maud::{Markup, html};
@@ -46,7 +46,8 @@ pub fn show(
         div.acts {
             @for (name, title) in sorted {
                 @if let Some(action) = known(name) {
-                    @let fields = Fields::new(name, attempt);
+                    @let changes = matches!(name, "correct_shipment" | "edit_recipient");
+                    @let fields = if changes { Fields::merging(name, attempt) } else { Fields::new(name, attempt) };
                     @if let Some(outcome) = refund.filter(|_| name == "refund") {
                         details.act open { summary { (title) } (order_refund::confirm(desk, order, outcome)) }
                     } @else if let Some(form) = form_of_line(name).filter(|_| action.allowed) {
@@ -114,7 +115,6 @@ fn inputs(name: &str, fields: &Fields<'_>, order: &Order, action: &Action) -> Ma
             }
             "correct_shipment" => {
                 @if let Some(shipment) = &order.shipment {
-                    input type="hidden" name="corrects" value=(shipment.number);
                     (fields.text("carrier", "Carrier").value(&shipment.carrier).required())
                     (fields.text("number", "Tracking number").value(&shipment.number).required())
                     (fields.input("date", "shippedAt", "Shipped on").hint("as it was, if left empty"))
@@ -145,11 +145,6 @@ fn inputs(name: &str, fields: &Fields<'_>, order: &Order, action: &Action) -> Ma
             }
             "edit_recipient" => {
                 @let now = &order.subscriber;
-                input type="hidden" name="corrects.name" value=(now.name);
-                input type="hidden" name="corrects.email" value=(now.email);
-                @if let Some(to) = &now.postal_address {
-                    @for (name, value) in address_parts("corrects.postalAddress", to) { input type="hidden" name=(name) value=(value); }
-                }
                 (fields.text("name", "Name").value(&now.name).required())
                 (fields.input("email", "email", "Mail").value(&now.email).required())
                 @if order.form_factor == "physical" {
@@ -168,13 +163,6 @@ fn inputs(name: &str, fields: &Fields<'_>, order: &Order, action: &Action) -> Ma
     }
 }
 
-/// The parts of a postal address as a form's fields hold them.
-fn address_parts(name: &str, to: &Address) -> impl Iterator<Item = (String, String)> {
-    let text = |part: &Option<String>| part.clone().unwrap_or_default();
-    let values = [to.lines.join("\n"), text(&to.postal_code), to.city.clone(), text(&to.region), to.country.clone()];
-    Fields::address_names(name).into_iter().zip(values)
-}
-
 /// How a change is paid for.
 pub fn payments() -> [(String, String); 2] {
     [("balance", "From the partner’s balance"), ("card", "By card, at the payment provider")]
@@ -191,8 +179,14 @@ async fn ask(desk: &Desk<'_>, num: &str, action: &str) -> Result<Response<Body>,
     let mut body = Map::new();
     let (route, said) = match action {
         "ship" | "correct_shipment" => {
-            for name in ["carrier", "number", "corrects"] {
+            if form.is_as_before() {
+                return Ok(desk.unchanged(&order_path(num)));
+            }
+            for name in ["carrier", "number"] {
                 form.put(&mut body, name);
+            }
+            if form.has("corrects.number") {
+                body.insert("corrects".to_owned(), form.raw("corrects.number").into());
             }
             if let Some(at) = shipped_at(desk, num, form.text("shippedAt")).await? {
                 body.insert("shippedAt".to_owned(), at.into());
@@ -212,18 +206,18 @@ async fn ask(desk: &Desk<'_>, num: &str, action: &str) -> Result<Response<Body>,
             ("POST /v1/orders/{orderNum}/emails", "The mail is on its way.")
         }
         "edit_recipient" => {
+            if form.is_as_before() {
+                return Ok(desk.unchanged(&order_path(num)));
+            }
             for name in ["name", "email"] {
                 form.filled(name)?;
                 form.put(&mut body, name);
-                form.put(&mut body, &format!("corrects.{name}"));
+                form.put(&mut body, &before(name));
             }
             form.put_address(&mut body, "postalAddress");
             form.put_address(&mut body, "corrects.postalAddress");
-            let same = |(name, value): (&String, &Value)| {
-                name == "corrects" || body.get("corrects").and_then(|was| was.get(name)) == Some(value)
-            };
-            if !body.is_empty() && body.iter().all(same) {
-                return Ok(desk.done(&order_path(num), "Nothing was changed: it is the recipient that the order has."));
+            if form.has("postalAddress.lines") && !body.contains_key("postalAddress") {
+                return Err(Refusal::about("postalAddress", "postalAddress is required."));
             }
             ("PATCH /v1/orders/{orderNum}/recipient", "The recipient was changed.")
         }

@@ -17,7 +17,7 @@ use simdock_domain::Money;
 /// What comes of refunding some cards of an order.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Outcome {
-    /// The cards themselves, each with its money.
+    /// The cards themselves, each with its money; those are not among them that are being revoked already.
     cards: Vec<(String, Option<Money>)>,
     /// The orders that end with them, each with what goes back of it.
     others: Vec<(String, Option<Money>)>,
@@ -26,7 +26,8 @@ pub struct Outcome {
 impl Outcome {
     /// Looks it up, for the cards named.
     async fn of(desk: &Desk<'_>, order: &Order, iccids: &[&str]) -> Result<Self, Refusal> {
-        let named: Vec<&Card> = order.cards.iter().filter(|card| iccids.contains(&&*card.iccid)).collect();
+        let named = order.cards.iter().filter(|card| iccids.contains(&&*card.iccid));
+        let named: Vec<&Card> = named.filter(|card| !matches!(&*card.status, "cancelling" | "cancelled")).collect();
         let cards = named.iter().map(|card| (card.iccid.clone(), card.refundable.amount)).collect();
         // What was bought for a line, or changed on it, ends alone.
         let begun = named.iter().filter_map(|card| card.subscription_id.as_ref()).filter(|_| order.subscription_id.is_none());
@@ -79,7 +80,7 @@ pub fn confirm(desk: &Desk<'_>, order: &Order, outcome: &Outcome) -> Markup {
             @for (iccid, _) in &outcome.cards { input type="hidden" name="iccids" value=(iccid); }
             input type="hidden" name="reason" value=(desk.form().text("reason"));
             input type="hidden" name="seen" value=(outcome.told());
-            div.beside role="note" {
+            div.beside role="note" tabindex="-1" {
                 p { strong { "Nothing was done yet. " } "The line ends with its first order, and so does what other orders brought to it." }
                 ul {
                     @for (iccid, back) in &outcome.cards { li { "Card " span.num { (iccid) } ": " (amount(back)) " goes back." } }
@@ -106,12 +107,16 @@ pub async fn ask(desk: &Desk<'_>, num: &str) -> Result<Response<Body>, Refusal> 
     }
     let ticked: Vec<&str> = form.all("iccids").collect();
     let outcome = Outcome::of(desk, &order::read(desk, num).await?, &ticked).await?;
+    form.short("reason")?;
     if !outcome.others.is_empty() && body.contains_key("reason") && form.text("seen") != outcome.told() {
         return order::show_refund(desk, num, &outcome).await;
     }
     let call = desk.api.call("POST /v1/orders/{orderNum}/refund").path("orderNum", num);
     let _: Value = call.key(form).json(body).send().await?;
     let said = match outcome.others.len() {
+        _ if outcome.cards.is_empty() => {
+            "That was asked for before: the cards are being revoked, or are, and their money follows.".to_owned()
+        }
         0 => "The cards are being revoked; their money follows.".to_owned(),
         others => format!(
             "The cards are being revoked; their money follows. With the line {} too: {}. In all {} goes back.",

@@ -22,6 +22,12 @@ pub fn show(visit: &Visit, wrong: Option<&str>) -> Response<Body> {
         h1 { "Simdock" }
         p { "The order desk. Sign in with a manager’s key." }
         form method="post" action="/console/sign-in" {
+            @if visit.query.text("ended") == "true" {
+                div.refused role="alert" {
+                    strong { "Nothing was done. " }
+                    "Your session had ended when you sent the form. Sign in to come back to its page, and fill it in again."
+                }
+            }
             @if let Some(wrong) = wrong { p.refused #wrong role="alert" { (wrong) } }
             input type="hidden" name="back" value=(back);
             div.field {

@@ -6,7 +6,7 @@ use super::sim_code;
 use super::sims::labels;
 use crate::Desk;
 use crate::api::Refusal;
-use crate::forms::{Attempt, Fields};
+use crate::forms::{Attempt, Fields, before};
 use crate::frame::{Section, line_link, order_link, sim_link, subscriber_link};
 use crate::http::encoded;
 use crate::model::Sim;
@@ -38,7 +38,7 @@ pub async fn whole(
         None => Vec::new(),
     };
     let path = format!("/console/sims/{}", encoded(&sim.iccid));
-    let edit = edit(sim, &Fields::new("edit", attempt));
+    let edited = edited(desk, sim, &path, attempt);
     let content = html! {
         div.head {
             p.crumb { a href="/console/sims" { "SIMs" } }
@@ -53,7 +53,7 @@ pub async fn whole(
             section aria-labelledby="acts" {
                 h2 #acts { "Actions" }
                 div.acts {
-                    details.act open { summary { "Note, labels and rules" } (Fields::new("edit", attempt).form(desk, &format!("{path}/edit"), &edit, "Save")) }
+                    details.act open { summary { "Note, labels and rules" } (edited) }
                     @for (name, title) in [("suspend", "Suspend"), ("resume", "Resume")] {
                         @if let Some(action) = service.iter().find(|action| action.action == name) && let Some(id) = &sim.subscription_id {
                             @if action.allowed {
@@ -90,20 +90,11 @@ pub async fn whole(
     Ok(desk.page_of(attempt, Section::Sims, &sim.iccid, content).await)
 }
 
-/// What managers note about the card. Where somebody else did meanwhile, that stands beside what was typed; sent again, that goes over it.
-fn edit(sim: &Sim, fields: &Fields<'_>) -> Markup {
+/// What managers note about the card.
+fn edited(desk: &Desk<'_>, sim: &Sim, path: &str, attempt: Option<Attempt<'_>>) -> Markup {
+    let fields = Fields::merging("edit", attempt);
     let limit = sim.rules.suspend_at_month_mb.map(|mb| mb.to_string()).unwrap_or_default();
-    html! {
-        @if fields.was_refused_as("version_conflict") {
-            div.beside #others role="group" aria-label="What stands there now" {
-                p { "Somebody else saved this meanwhile. Yours is below, as you typed it: take over what should stay, and save it again." }
-                dl.facts {
-                    (fact("Note", text(sim.note.as_deref())))
-                    (fact("Labels", labels(&sim.labels)))
-                    (fact("Rules", rules(sim)))
-                }
-            }
-        }
+    let content = html! {
         input type="hidden" name="basedOn" value=(sim.edition);
         (fields.text("note", "Note").value(sim.note.as_deref().unwrap_or_default()).width("long"))
         (fields.text("labels", "Labels").value(&sim.labels.join(", ")).hint("up to ten, with commas between"))
@@ -114,11 +105,16 @@ fn edit(sim: &Sim, fields: &Fields<'_>) -> Markup {
                 span aria-disabled="true" { "Suspend at MB a month" }
                 p.hint {
                     "The operator of this card takes no requests about it, so that nobody can suspend it."
-                    @if sim.rules.suspend_at_month_mb.is_some() { " Saving takes away the rule that it has." }
+                    @if sim.rules.suspend_at_month_mb.is_some() {
+                        " Saving takes away the rule that it has."
+                        // So saving changes something, even if nothing is typed.
+                        input type="hidden" name=(before("rules.suspendAtMonthMb")) value=(limit);
+                    }
                 }
             }
         }
-    }
+    };
+    fields.form(desk, &format!("{path}/edit"), &content, "Save")
 }
 
 fn rules(sim: &Sim) -> Markup {
@@ -176,6 +172,9 @@ async fn ask(desk: &Desk<'_>, iccid: &str, action: &str) -> Result<Response<Body
     let mut body = Map::new();
     let (route, said) = match action {
         "edit" => {
+            if form.is_as_before() {
+                return Ok(desk.unchanged(&format!("/console/sims/{}", encoded(iccid))));
+            }
             form.put_number(&mut body, "basedOn");
             let note = form.text("note");
             body.insert("note".to_owned(), if note.is_empty() { Value::Null } else { note.into() });

@@ -197,6 +197,7 @@ pub async fn add(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
 
 async fn ask(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
     let form = desk.form();
+    form.filled("lineName")?;
     let mut body = wanted(desk).await?;
     body.insert("count".to_owned(), 1.into());
     body.insert("channel".to_owned(), "admin".into());

@@ -35,7 +35,7 @@ pub fn field(fields: &Fields<'_>, label: &str, value: &str, required: bool, wron
 /// The id of the partner that somebody means who typed its id or its name. What could be an id is one; a name that several have is
 /// refused, since nobody could tell whom it means.
 pub async fn meant(desk: &Desk<'_>, typed: &str) -> Result<String, Refusal> {
-    if typed.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_')) {
+    if is_id(typed) {
         return Ok(typed.to_owned());
     }
     match &*named(desk, typed).await? {
@@ -43,6 +43,11 @@ pub async fn meant(desk: &Desk<'_>, typed: &str) -> Result<String, Refusal> {
         [partner] => Ok(partner.partner_id.clone()),
         several => Err(Refusal::about(NAME, format!("{} Give the id.", called(several)))),
     }
+}
+
+/// Whether a text could be an id.
+pub fn is_id(typed: &str) -> bool {
+    typed.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_'))
 }
 
 fn nobody(typed: &str) -> Refusal {

@@ -135,6 +135,8 @@ async fn partners_and_money(site: &Site) {
     assert_eq!((&changed["display"], &changed["balances"][0]["low"]), (&json!("Acme Travel"), &json!(true)));
     let renamed = json!({"display": "Acme Ltd", "corrects": {"display": "Nobody's", "giftQuota": 3}});
     asking(site, "PATCH", "/v1/partners/acme", &renamed).send().await.problem(409, "version_conflict", Some("corrects"));
+    let late = json!({"alarmLevels": [{"amount": 501, "currency": "EUR"}], "corrects": {"alarmLevels": [{"amount": 499, "currency": "EUR"}]}});
+    asking(site, "PATCH", "/v1/partners/acme", &late).send().await.problem(409, "version_conflict", Some("corrects"));
     asking(site, "PATCH", "/v1/partners/nobody", &watch).send().await.problem(404, "not_found", None);
     let twice = json!({"alarmLevels": [{"amount": 500, "currency": "EUR"}, {"amount": 9, "currency": "EUR"}]});
     let twice = asking(site, "PATCH", "/v1/partners/acme", &twice).send().await;
@@ -318,6 +320,9 @@ async fn stock(site: &Site) {
     let changed =
         asking(site, "PATCH", "/v1/inventory/meridian.7.esim", &json!({"alarmLevel": 100_000})).send().await.expect(200);
     assert_eq!((&changed["alarmLevel"], &changed["low"], changed.get("history")), (&json!(100_000), &json!(true), None));
+    let late = json!({"alarmLevel": 5, "corrects": {"alarmLevel": 99_999}});
+    let late = asking(site, "PATCH", "/v1/inventory/meridian.7.esim", &late).send().await;
+    late.problem(409, "version_conflict", Some("corrects"));
     asking(site, "PATCH", "/v1/inventory/meridian.99.esim", &json!({"alarmLevel": 1})).send().await.problem(
         404,
         "not_found",

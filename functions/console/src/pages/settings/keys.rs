@@ -177,7 +177,8 @@ async fn back(desk: &Desk<'_>, attempt: Attempt<'_>) -> Result<Response<Body>, R
     }
 }
 
-fn home(partner: &str) -> String {
+/// Where the keys of a partner are, or of the managers.
+pub fn home(partner: &str) -> String {
     if partner.is_empty() {
         "/console/settings/keys".to_owned()
     } else {

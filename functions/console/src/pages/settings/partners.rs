@@ -3,9 +3,9 @@
 use super::{keys, tabs};
 use crate::Desk;
 use crate::api::Refusal;
-use crate::forms::{Attempt, Fields};
+use crate::forms::{Attempt, Fields, before};
 use crate::frame::{Section, order_link, pager};
-use crate::http::{Form, encoded};
+use crate::http::{Form, encoded, set};
 use crate::model::{Balance, Booked, LedgerEntry, Page, Partner};
 use crate::pages::order::fact;
 use crate::pages::who;
@@ -19,6 +19,8 @@ use simdock_domain::{Currency, MOST_PRICE, Money};
 /// The fields of forms that hold an amount and its currency, by their paths in the body.
 const CREDIT: (&str, &str) = ("amount.amount", "amount.currency");
 const ALARM: (&str, &str) = ("alarmLevels[0].amount", "alarmLevels[0].currency");
+/// The fields for the alarm levels that stood there when the page was made, in minor units, by currency.
+const STOOD: &str = "stood";
 /// Which way money goes.
 const IN: &str = "credit";
 const OUT: &str = "take_back";
@@ -167,8 +169,8 @@ struct Booking {
 }
 
 impl Booking {
-    /// Reads it from the form, for a partner as it is now.
-    fn of(form: &Form, partner: &Partner) -> Result<Self, Refusal> {
+    /// What is to be moved, above zero if the partner gets it.
+    fn moved(form: &Form) -> Result<Money, Refusal> {
         let above = |refusal: Refusal| Refusal { detail: refusal.detail.replace("from 0 to", "above 0, up to"), ..refusal };
         let mut moved = money(form, CREDIT).map_err(above)?;
         if moved.amount == 0 {
@@ -179,6 +181,12 @@ impl Booking {
             OUT => moved.amount = -moved.amount,
             other => return Err(Refusal::about("way", format!("{other:?} is neither of the two."))),
         }
+        Ok(moved)
+    }
+
+    /// Reads it from the form, for a partner as it is now.
+    fn of(form: &Form, partner: &Partner) -> Result<Self, Refusal> {
+        let moved = Self::moved(form)?;
         let balance = partner.balances.iter().find(|balance| balance.currency == moved.currency.as_str());
         let before = Money { amount: balance.map_or(0, |balance| balance.amount), currency: moved.currency };
         let booking = Self { moved, before };
@@ -192,13 +200,13 @@ impl Booking {
     fn after(&self) -> Money {
         Money { amount: self.before.amount.saturating_add(self.moved.amount), ..self.before }
     }
+}
 
-    /// What it does to whose balance: `is`, or `was`.
-    fn said(&self, is: &str, partner: &str) -> String {
-        let amount = Money { amount: self.moved.amount.abs(), ..self.moved };
-        let way = if self.moved.amount > 0 { "put on" } else { "taken back from" };
-        format!("{amount} {is} {way} the balance of {partner}")
-    }
+/// What is done to whose balance: `is`, or `was`.
+fn said(moved: Money, is: &str, partner: &str) -> String {
+    let amount = Money { amount: moved.amount.abs(), ..moved };
+    let way = if moved.amount > 0 { "put on" } else { "taken back from" };
+    format!("{amount} {is} {way} the balance of {partner}")
 }
 
 /// The form that moves money on a balance; once it is filled in, what would come of it, to be confirmed.
@@ -213,8 +221,8 @@ fn crediting(desk: &Desk<'_>, partner: &Partner, attempt: Option<Attempt<'_>>, b
                 summary { "Credit the balance" }
                 (credit.form_with(desk, &path, &html! {
                     @for name in [CREDIT.0, CREDIT.1, "way", "note"] { input type="hidden" name=(name) value=(typed(name)); }
-                    div.beside role="note" {
-                        p { (booking.said("is", &partner.display)) ", with the note “" (typed("note")) "”." }
+                    div.beside role="note" tabindex="-1" {
+                        p { (said(booking.moved, "is", &partner.display)) ", with the note “" (typed("note")) "”." }
                         p { "It is " (booking.before) " now, and " strong { (booking.after()) } " then." }
                     }
                 }, &html! {
@@ -243,7 +251,7 @@ fn currency(partner: &Partner) -> &str {
 }
 
 fn acts(desk: &Desk<'_>, partner: &Partner, attempt: Option<Attempt<'_>>, booking: Option<&Booking>) -> Markup {
-    let (edit, alarm) = (Fields::new("edit", attempt), Fields::new("alarm", attempt));
+    let (edit, alarm) = (Fields::merging("edit", attempt), Fields::new("alarm", attempt));
     let path = home(&partner.partner_id);
     html! {
         div.acts {
@@ -251,6 +259,16 @@ fn acts(desk: &Desk<'_>, partner: &Partner, attempt: Option<Attempt<'_>>, bookin
             details.act open[alarm.was_refused()] {
                 summary { "Alarm level" }
                 (alarm.form(desk, &format!("{path}/alarm"), &html! {
+                    @if alarm.was_refused_as("version_conflict") {
+                        div.beside {
+                            "Now there is an alarm below"
+                            @for balance in partner.balances.iter().filter(|balance| balance.alarm_level > 0) { " " strong { (amount(balance.alarm_level, &balance.currency)) } }
+                            ". Saved again, what you typed goes over it."
+                        }
+                    }
+                    // What the page shows of each currency; of one that it does not show, there is no level.
+                    input type="hidden" name=(STOOD) value="0";
+                    @for balance in &partner.balances { input type="hidden" name={ (STOOD) "." (balance.currency) } value=(balance.alarm_level); }
                     (alarm.text(ALARM.0, "Below").required().hint("such as 100.00; at 0 nobody is told"))
                     (alarm.text(ALARM.1, "Currency").value(currency(partner)).required().width("short"))
                 }, "Save"))
@@ -258,8 +276,6 @@ fn acts(desk: &Desk<'_>, partner: &Partner, attempt: Option<Attempt<'_>>, bookin
             details.act open[edit.was_refused()] {
                 summary { "Name and complimentary orders" }
                 (edit.form(desk, &format!("{path}/edit"), &html! {
-                    input type="hidden" name="corrects.display" value=(partner.display);
-                    input type="hidden" name="corrects.giftQuota" value=(partner.gift_quota);
                     (edit.text("display", "Name").value(&partner.display).required())
                     (edit.input("number", "giftQuota", "Complimentary orders").value(&partner.gift_quota.to_string()).required())
                 }, "Save"))
@@ -279,10 +295,18 @@ async fn ask(desk: &Desk<'_>, id: &str, action: &str) -> Result<Response<Body>, 
     let said = match action {
         "credit" => return credit(desk, id).await,
         "alarm" => {
-            body.insert("alarmLevels".to_owned(), json!([money(form, ALARM)?]));
+            let level = money(form, ALARM)?;
+            body.insert("alarmLevels".to_owned(), json!([level]));
+            if form.has(STOOD) {
+                let amount = form.text(&format!("{STOOD}.{}", level.currency)).parse().unwrap_or_default();
+                set(&mut body, &before("alarmLevels"), json!([Money { amount, ..level }]));
+            }
             "Saved."
         }
         "edit" => {
+            if form.is_as_before() {
+                return Ok(desk.unchanged(&home(id)));
+            }
             for name in ["display", "giftQuota"] {
                 form.filled(name)?;
             }
@@ -290,10 +314,6 @@ async fn ask(desk: &Desk<'_>, id: &str, action: &str) -> Result<Response<Body>, 
             form.put_raw(&mut body, "corrects.display");
             for name in ["giftQuota", "corrects.giftQuota"] {
                 form.put_number(&mut body, name);
-            }
-            if ["display", "giftQuota"].iter().all(|name| body.get(*name) == body.get("corrects").and_then(|was| was.get(*name)))
-            {
-                return Ok(desk.done(&home(id), "Nothing was changed: that is what stood there."));
             }
             "Saved."
         }
@@ -311,17 +331,19 @@ async fn credit(desk: &Desk<'_>, id: &str) -> Result<Response<Body>, Refusal> {
     if form.given("note").is_none() {
         return Err(Refusal::about("note", "note is required."));
     }
+    form.short("note")?;
     if form.text("step") != "book" {
         return whole(desk, id, None, true).await;
     }
     let partner: Partner = desk.api.call("GET /v1/partners/{partnerId}").path("partnerId", id).send().await?;
-    let booking = Booking::of(form, &partner)?;
+    // Whether there is enough is said by the API, which knows as well whether this very form was booked before.
+    let moved = Booking::moved(form)?;
     let mut body = Map::new();
-    body.insert("amount".to_owned(), json!(booking.moved));
+    body.insert("amount".to_owned(), json!(moved));
     form.put(&mut body, "note");
     let call = desk.api.call("POST /v1/partners/{partnerId}/credits").path("partnerId", id);
     let booked: Booked = call.key(form).json(body).send().await?;
-    Ok(desk.done(&home(id), &format!("{}. It is {} now.", booking.said("was", &partner.display), booked.balance)))
+    Ok(desk.done(&home(id), &format!("{}. It is {} now.", said(moved, "was", &partner.display), booked.balance)))
 }
 
 fn amount(amount: i64, currency: &str) -> String {
@@ -331,6 +353,7 @@ fn amount(amount: i64, currency: &str) -> String {
 /// An amount as people write it, `250.00`, with its currency, from the two fields.
 fn money(form: &Form, (amount, currency): (&str, &str)) -> Result<Money, Refusal> {
     let unit = parse_currency(form, currency)?;
+    form.filled(amount)?;
     parse_amount(form.text(amount), unit).ok_or_else(|| Refusal::about(amount, format!("{amount} {}.", no_amount(unit))))
 }
 

@@ -9,11 +9,15 @@ use crate::frame::Section;
 use crate::http::{Form, encoded};
 use crate::model::{Page, Plan};
 use crate::pages::order::fact;
+use crate::pages::who;
 use crate::words::{data, none, words};
 use lambda_http::{Body, Response};
 use maud::{Markup, html};
 use serde_json::{Map, Value, json};
 use simdock_domain::Money;
+
+/// The field for the partners that sell a plan.
+const SELLERS: &str = "partners";
 
 /// All plans as they are sold now.
 pub async fn list(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
@@ -159,7 +163,7 @@ fn decimal(money: Money) -> String {
 }
 
 fn form(desk: &Desk<'_>, plan: Option<&Plan>, attempt: Option<Attempt<'_>>) -> Markup {
-    let fields = Fields::new("plan", attempt);
+    let fields = if plan.is_some() { Fields::merging("plan", attempt) } else { Fields::new("plan", attempt) };
     let text = |read: fn(&Plan) -> String| plan.map(read).unwrap_or_default();
     let tick = |name: &str, value: &str, label: &str, at_first: bool| fields.tick(name, value, &html! { (label) }, at_first);
     let sells = |form: &str| plan.is_none_or(|plan| plan.form_factors.iter().any(|name| name == form));
@@ -202,7 +206,7 @@ fn form(desk: &Desk<'_>, plan: Option<&Plan>, attempt: Option<Attempt<'_>>) -> M
             (fields.input("number", "refundPolicy.days", "Days for refunds").value(&text(|plan| plan.refund_policy["days"].as_u64().map(|days| days.to_string()).unwrap_or_default())).width("short"))
             (fields.text("apn", "APN").value(&text(|plan| plan.apn.clone())).required())
             (fields.text("swapPrice", "Price of a SIM swap").value(&text(|plan| plan.swap_price.map(decimal).unwrap_or_default())).hint("empty if free").width("short"))
-            (fields.text("partners", "Sold by").value(&text(|plan| plan.partners.join(" "))).hint("partners’ ids with spaces; empty for all"))
+            (fields.text(SELLERS, "Sold by").value(&text(|plan| plan.partners.join(", "))).hint("partners’ ids or names, with commas; empty for all"))
             (fields.text("complimentaryWith", "Complimentary with").value(&text(|plan| plan.complimentary_with.join(" "))).hint("plans that entitle to it"))
         }
         (fields.boxes("formFactors", "Form factors", &html! {
@@ -233,13 +237,35 @@ pub async fn put(desk: &Desk<'_>, id: Option<&str>) -> Result<Response<Body>, Re
 async fn ask(desk: &Desk<'_>, id: Option<&str>) -> Result<Response<Body>, Refusal> {
     let form = desk.form();
     let plan_id = id.unwrap_or_else(|| form.text("planId"));
-    let body = body(form)?;
+    let home = format!("/console/settings/plans/{}", encoded(plan_id));
+    if form.is_as_before() {
+        return Ok(desk.unchanged(&home));
+    }
+    let mut body = body(form)?;
+    let sellers = sellers(desk, form.text(SELLERS)).await?;
+    if !sellers.is_empty() {
+        body.insert(SELLERS.to_owned(), sellers.into());
+    }
     if plan_id.is_empty() {
         return Err(Refusal::about("planId", "The plan needs an id."));
     }
     let plan: Plan = desk.api.call("PUT /v1/plans/{planId}").path("planId", plan_id).json(body).send().await?;
     let said = format!("Version {} is sold from now on.", plan.version);
-    Ok(desk.done(&format!("/console/settings/plans/{}", encoded(plan_id)), &said))
+    Ok(desk.done(&home, &said))
+}
+
+/// The ids of the partners that are meant, between commas: by their names, or by their ids, which spaces may part as well.
+async fn sellers(desk: &Desk<'_>, typed: &str) -> Result<Vec<String>, Refusal> {
+    let mut ids = Vec::new();
+    for part in typed.split([',', '\n']).map(str::trim) {
+        if part.split_whitespace().all(who::is_id) {
+            ids.extend(part.split_whitespace().map(str::to_owned));
+        } else {
+            let meant = who::meant(desk, part).await;
+            ids.push(meant.map_err(|refusal| Refusal { field: Some(SELLERS.to_owned()), ..refusal })?);
+        }
+    }
+    Ok(ids)
 }
 
 fn words_of(text: &str) -> Vec<&str> {
@@ -250,6 +276,7 @@ fn words_of(text: &str) -> Vec<&str> {
 fn body(form: &Form) -> Result<Map<String, Value>, Refusal> {
     let currency = parse_currency(form, "currency")?;
     let money = |field: &str, text: &str| {
+        form.filled(field)?;
         let wrong = || Refusal::about(field, format!("{field}: {text:?} {}.", no_amount(currency)));
         parse_amount(text, currency).ok_or_else(wrong)
     };
@@ -262,7 +289,10 @@ fn body(form: &Form) -> Result<Map<String, Value>, Refusal> {
     }
     body.insert("price".to_owned(), json!(money("price", form.text("price"))?));
     form.put(&mut body, "refundPolicy.kind");
-    form.put_number(&mut body, "refundPolicy.days");
+    // Days that are left from before are not in the way of another policy.
+    if form.text("refundPolicy.kind") == "within_days" {
+        form.put_number(&mut body, "refundPolicy.days");
+    }
     if !form.text("swapPrice").is_empty() {
         body.insert("swapPrice".to_owned(), json!(money("swapPrice", form.text("swapPrice"))?));
     }
@@ -275,11 +305,9 @@ fn body(form: &Form) -> Result<Map<String, Value>, Refusal> {
         return Err(Refusal::about("countries", format!("{other:?} is no country. Write two letters for each, such as ES.")));
     }
     body.insert("countries".to_owned(), countries.into());
-    for name in ["partners", "complimentaryWith"] {
-        let ids = words_of(form.text(name));
-        if !ids.is_empty() {
-            body.insert(name.to_owned(), ids.into());
-        }
+    let entitling = words_of(form.text("complimentaryWith"));
+    if !entitling.is_empty() {
+        body.insert("complimentaryWith".to_owned(), entitling.into());
     }
     let mut profiles = Vec::new();
     for line in form.text("profiles").lines().filter(|line| !line.trim().is_empty()) {
