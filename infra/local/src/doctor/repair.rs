@@ -167,7 +167,7 @@ impl Kept {
 async fn unregistered_still(store: &Store) -> Result<BTreeMap<Place, String>, StackError> {
     let (mut examination, mut totals) = (Examination::new(store), Totals::default());
     examination.pools_and_partners(true, &mut totals).await?;
-    let still = examination.report.found.into_iter().chain(totals.check());
+    let still = examination.report.found.into_iter().chain(totals.check().found);
     let still = still.filter(|finding| finding.rule == Rule::Registered);
     Ok(still.map(|finding| (finding.place, finding.what)).collect())
 }

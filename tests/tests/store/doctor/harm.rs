@@ -463,7 +463,7 @@ impl Patient {
     }
 
     /// Makes a manager's key; its id, and the partition that it is in.
-    async fn put_key(&self) -> (String, String) {
+    pub(super) async fn put_key(&self) -> (String, String) {
         let manager = Principal::Manager { name: "kim".to_owned() };
         let made = self.world.store.put_key("sdk_manager_test", &manager, None, ADMINISTRATOR).await.expect("a key");
         (made.id, simdock_store::hashed_key("sdk_manager_test"))
@@ -475,7 +475,7 @@ impl Patient {
         self.world.store.put_key("sdk_partner_test", &partner, None, ADMINISTRATOR).await.expect("a key").id
     }
 
-    async fn put_import(&self, status: &str) {
+    pub(super) async fn put_import(&self, status: &str) {
         let number = |value: &str| json!({ "N": value });
         let verdict: Value = json!({
             "pk": { "S": "import#IMLOST" }, "sk": { "S": "verdict" }, "status": { "S": status }, "parts": { "S": "import#IMLOST#1" },
