@@ -174,6 +174,27 @@ async fn at_stage(stack: &Stack, arguments: &[&str]) -> (Option<i32>, String) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_made_for_a_partner_that_does_not_exist() {
+    let stack = Stack::start(Options { paused: vec!["sweep".to_owned()], ..Options::default() }).await.unwrap();
+    for arguments in [
+        &["key", "--partner", "demo"][..],
+        &["credit", "--partner", "demo", "--amount", "100", "--currency", "EUR", "--reference", "r"],
+        &["alarm", "--partner", "demo", "--level", "100", "--currency", "EUR"],
+    ] {
+        let (status, said) = at_stage(&stack, arguments).await;
+        assert_eq!(status, Some(1), "{said}");
+        assert!(said.contains("there is no partner demo; there are: demo-travel, other-travel. simdock load"), "{said}");
+        assert!(!said.contains("sdk_partner_"), "{said}");
+    }
+    let (status, said) = at_stage(&stack, &["key", "--partner", "demo-travel"]).await;
+    assert_eq!(status, Some(0), "{said}");
+    assert!(said.contains("sdk_partner_"), "{said}");
+    let (status, said) = at_stage(&stack, &["doctor"]).await;
+    assert_eq!(status, Some(0), "{said}");
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn codes_of_an_earlier_version_are_put_on_record_and_double_ones_named() {
     let stack = Stack::start(Options { paused: vec!["sweep".to_owned()], ..Options::default() }).await.unwrap();
     let store = Store::new(&stack.config()).await.unwrap();
