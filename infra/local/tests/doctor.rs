@@ -56,6 +56,16 @@ async fn nothing_is_wrong_after_everything_that_can_happen() {
     std::fs::remove_dir_all(folder).unwrap();
 }
 
+/// Among them are cards of an operator that nobody has put in yet.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_wrong_with_the_samples_of_a_new_stack() {
+    let stack = Stack::start(Options::default()).await.unwrap();
+    simdock_local::demo::samples(&stack).await.unwrap();
+    let report = examine(&Store::new(&stack.config()).await.unwrap()).await.unwrap();
+    assert!(report.found().is_empty(), "{report}");
+    stack.stop().await;
+}
+
 /// Places an order of the demo's partner, past every function.
 async fn placed(store: &Store, key: &str) -> Order {
     let plan = store.latest_plan("sandbox-1gb-7d").await.unwrap().unwrap();
@@ -404,7 +414,8 @@ async fn what_a_person_has_to_look_at_is_left_alone_and_what_is_left_is_told() {
         format!("sims {card}: leaked: "),
         format!("orders {num}: owner: "),
         "Repaired: partners partner#demo-travel / partner: it is in its registry.".to_owned(),
-        "Left: partners partners / other-travel: partners partner#other-travel / partner does not exist. The runbook says".to_owned(),
+        "Left: partners partners / other-travel: partners partner#other-travel / partner does not exist. The runbook says"
+            .to_owned(),
         format!("Left: orders {num}: a person has to mend it first (owner), then --repair does the rest (due_at)."),
         format!("Left: partners keys / {}: ", made.id),
         "Left: partners managers / counter: 1 more managers' keys without an end are counted than there are.".to_owned(),

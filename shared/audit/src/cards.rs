@@ -148,6 +148,9 @@ impl Check<'_> {
 
     /// A slot that can still be drawn holds a card that stands there.
     pub(crate) fn slot(&mut self, pool: &PoolId, slot: u64, iccid: &Iccid) {
+        if let Some(Record::Tail { tail, .. }) = self.books.record(&Place::tail(pool)) {
+            self.hold(Rule::Slot, slot < *tail, || format!("it is behind the tail, {tail}, where nothing is filled"));
+        }
         if !self.can_tell(Rule::Slot, &Place::sim(iccid)) {
             return;
         }

@@ -63,7 +63,7 @@ impl Books {
             Record::Returned { iccid } => BTreeSet::from([Place::sim(iccid)]),
             Record::Entry { reference, .. } => money::order_of(reference).iter().map(Place::order).collect(),
             Record::Gift { order_num, .. } | Record::Payment { order_num, .. } => BTreeSet::from([Place::order(order_num)]),
-            Record::Slot { pool, iccid, .. } => BTreeSet::from([Place::sim(iccid), Place::counter(pool)]),
+            Record::Slot { pool, iccid, .. } => BTreeSet::from([Place::sim(iccid), Place::counter(pool), Place::tail(pool)]),
             Record::RunningImport { import } | Record::Chunk { import, .. } => BTreeSet::from([Place::import(import)]),
             Record::Import { import, .. } => BTreeSet::from([Place::running_import(import)]),
             Record::RegisteredPartner { partner_id } => BTreeSet::from([Place::partner(partner_id)]),
@@ -74,7 +74,7 @@ impl Books {
             }
             Record::Plan { plan_id, version } => BTreeSet::from([Place::plan_version(plan_id, *version)]),
             Record::PlanVersion(plan) => registries::neighbours(plan),
-            Record::Pool { pool } => BTreeSet::from([Place::operator(&pool.operator)]),
+            Record::Pool { pool } => BTreeSet::from([Place::operator(&pool.operator), Place::counter(pool)]),
             Record::Code { iccid, .. } => cards::neighbours_of_code(iccid, self),
             Record::Counter { .. }
             | Record::Tail { .. }
@@ -111,7 +111,7 @@ impl Books {
             Ok(Record::Plan { plan_id, version }) => check.plan(plan_id, *version),
             Ok(Record::PlanVersion(plan)) => check.plan_version(plan),
             Ok(Record::Balance { balance, .. }) => check.balance(*balance),
-            Ok(Record::Pool { pool }) => check.operator(&pool.operator),
+            Ok(Record::Pool { pool }) => check.pool(pool),
             Ok(Record::Code { profile, iccid }) => check.holder(profile, iccid),
             Ok(
                 Record::Counter { .. }

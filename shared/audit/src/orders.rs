@@ -105,7 +105,14 @@ impl Check<'_> {
                 format!("it costs {}, and {} paid for it with payment {}", order.price(), payment.received, payment.id)
             });
             let claim = match payment.provider {
-                Provider::Balance | Provider::Free => continue,
+                Provider::Balance => {
+                    let from_balance = order.payment_method == PaymentMethod::Balance;
+                    self.hold(Rule::PaidOnce, from_balance, || {
+                        format!("it is not to be paid from the balance, and payment {} is", payment.id)
+                    });
+                    continue;
+                }
+                Provider::Free => continue,
                 Provider::Stripe | Provider::Standard => Place::payment(payment.provider.name(), &payment.id),
             };
             if !self.can_tell(Rule::Claimed, &claim) {
@@ -274,6 +281,11 @@ impl Check<'_> {
         let paid = order.is_paid();
         self.can_tell(Rule::Catalogue, &Place::plan_version(&order.plan_id, order.plan_version));
         let cost = self.books.plan(order).map(|plan| cost(order, plan));
+        let currency = self.books.plan(order).map(|plan| plan.price.currency);
+        let sold_in = order.price().currency;
+        self.hold(Rule::Catalogue, currency.is_none_or(|currency| currency == sold_in), || {
+            format!("it was sold in {sold_in}, which is not the currency of its plan")
+        });
         let mut cards = BTreeSet::new();
         for (index, line) in order.lines.iter().enumerate() {
             self.hold(Rule::Catalogue, cost.is_none_or(|cost| cost == Some(line.amount)), || {
@@ -314,7 +326,12 @@ impl Check<'_> {
                     OrderType::SwapSim => {
                         matches!(line.state, LineState::Pending | LineState::Live | LineState::Cancelling) && !order.has_swapped()
                     }
-                    OrderType::ActivateSubscription | OrderType::TopUpSubscription | OrderType::Renewal => false,
+                    // While its card is taken back; one that nobody activated has no subscription.
+                    OrderType::ActivateSubscription => {
+                        line.state == LineState::Cancelling
+                            && subscription.is_some_and(|subscription| subscription.ended.is_none())
+                    }
+                    OrderType::TopUpSubscription | OrderType::Renewal => false,
                 };
             if changes && self.can_tell(Rule::Change, &Place::subscription(&id)) {
                 let change = subscription.and_then(|subscription| subscription.open_change.as_ref());
@@ -342,6 +359,10 @@ impl Check<'_> {
             let there = order.mails.iter().filter(|mail| mail.kind == kind).count();
             self.hold(Rule::Mailed, there <= 1, || format!("its {} mail is there {there} times", kind.name()));
         }
+        let shipped = order.history.iter().any(|entry| entry.event == Event::Shipped);
+        self.hold(Rule::Mailed, !shipped || order.shipment.is_some(), || {
+            "the history has that its cards were shipped, and it does not know how".to_owned()
+        });
         for mail in &order.mails {
             let MailState::Sent(at) = mail.state else { continue };
             let noted = order.history.iter().any(|entry| entry.at == at && entry.tells_of(mail.kind));

@@ -1,14 +1,16 @@
 //! Registries: whoever goes through all pools, partners, keys, plans or imports goes by them.
 
 use crate::{Check, Rule};
-use simdock_domain::Plan;
+use simdock_domain::{Plan, PoolId};
 use simdock_store::{Place, Record};
 use std::collections::BTreeSet;
 
 /// Those of a version of a plan.
 pub fn neighbours(plan: &Plan) -> BTreeSet<Place> {
     let operators = plan.profiles.iter().map(|profile| Place::operator(&profile.operator));
-    operators.chain([Place::plan(&plan.plan_id)]).collect()
+    let before =
+        plan.version.checked_sub(1).filter(|before| *before > 0).map(|before| Place::plan_version(&plan.plan_id, before));
+    operators.chain([Place::plan(&plan.plan_id)]).chain(before).collect()
 }
 
 impl Check<'_> {
@@ -69,6 +71,9 @@ impl Check<'_> {
     }
 
     pub(crate) fn plan_version(&mut self, plan: &Plan) {
+        let first = plan.version <= 1;
+        let follows = first || self.books.is_there(&Place::plan_version(&plan.plan_id, plan.version - 1));
+        self.hold(Rule::Catalogue, follows, || format!("the version before it, {}, does not exist", plan.version - 1));
         let place = Place::plan(&plan.plan_id);
         if !self.can_tell(Rule::Catalogue, &place) {
             return;
@@ -84,6 +89,15 @@ impl Check<'_> {
             for operator in operators {
                 self.operator(operator);
             }
+        }
+    }
+
+    /// A pool that sells has its operator. Cards may come in before it: until then no plan can name it.
+    pub(crate) fn pool(&mut self, pool: &PoolId) {
+        let counter = Place::counter(pool);
+        let sells = matches!(self.books.record(&counter), Some(Record::Counter { head, .. }) if *head > 0);
+        if sells || !self.can_tell(Rule::Catalogue, &counter) {
+            self.operator(&pool.operator);
         }
     }
 

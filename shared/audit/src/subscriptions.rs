@@ -1,7 +1,7 @@
 //! Subscriptions, and what is open on them.
 
 use crate::{Books, Check, Rule};
-use simdock_domain::{ChangeKind, LineState, OpenChange, OrderNum, OrderType, PlanRun, RunState, Subscription};
+use simdock_domain::{ChangeKind, LineState, OpenChange, OrderNum, OrderType, PlanRun, RunState, ServiceEvent, Subscription};
 use simdock_store::{Place, SimState, Stored};
 use std::collections::BTreeSet;
 
@@ -35,6 +35,9 @@ impl Check<'_> {
             self.hold(Rule::Owner, main.partner_id == subscription.partner_id, || {
                 format!("it is {}'s, and its main order {} is {}'s", subscription.partner_id, main.num, main.partner_id)
             });
+            let began = main.kind == OrderType::ActivateSubscription
+                && (0..main.lines.len()).any(|line| main.subscription_of(line) == subscription.id);
+            self.hold(Rule::Plans, began, || format!("it did not begin with its main order {}", main.num));
         }
         for plan in subscription.plans.iter().filter(|plan| plan.is_open()) {
             self.hold(Rule::Plans, !ended, || format!("it has ended, and plan {} is open", plan.plan_id));
@@ -55,7 +58,21 @@ impl Check<'_> {
                 ours && sim.state == SimState::Active && sim.pool == subscription.pool
             });
             self.hold(Rule::Carrier, carried, || format!("its card {} does not carry it", subscription.iccid));
+            // Until the first phone attaches, and while its card is the first that it had.
+            let card = self.books.sim(&subscription.iccid).and_then(|sim| sim.activate_before);
+            self.hold(Rule::Carrier, subscription.activate_before.is_none_or(|day| card == Some(day)), || {
+                "it and its card tell of different last days to install".to_owned()
+            });
         }
+        let told = subscription.service_history.last().filter(|_| !ended).map(|entry| entry.event);
+        let fits = match told {
+            Some(ServiceEvent::Suspended) => !subscription.service.is_on(),
+            Some(ServiceEvent::Resumed) => subscription.service.is_on(),
+            Some(ServiceEvent::SuspensionRequested | ServiceEvent::ResumptionRequested | ServiceEvent::Refused) | None => true,
+        };
+        self.hold(Rule::Carrier, fits, || {
+            format!("its service is {}, and what came of it last is another", subscription.service.name())
+        });
         for past in &subscription.past_cards {
             if !self.can_tell(Rule::Carrier, &Place::sim(&past.iccid)) {
                 continue;
