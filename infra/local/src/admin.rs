@@ -11,6 +11,9 @@ use simdock_store::{
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+/// How many partners are named to whoever asks for one that there is not.
+const MOST_NAMED: usize = 20;
+
 /// What to do to the tables of a stage.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Task {
@@ -108,7 +111,10 @@ pub async fn administer(stage: &str, task: Task) -> Result<(), StackError> {
         }
         Task::Key(principal) => {
             let role = match &principal {
-                Principal::Partner { .. } => "partner",
+                Principal::Partner { partner_id } => {
+                    known(&store, partner_id).await?;
+                    "partner"
+                }
                 Principal::Manager { .. } => "manager",
             };
             let key = format!("sdk_{role}_{}", token());
@@ -117,6 +123,7 @@ pub async fn administer(stage: &str, task: Task) -> Result<(), StackError> {
             Ok(())
         }
         Task::Credit { partner_id, amount, reference } => {
+            known(&store, &partner_id).await?;
             let reference = format!("credit#{reference}");
             let before = match store.credit(&Credit::new(&partner_id, amount, &reference)).await.context("credit")? {
                 Credited::Now => "",
@@ -151,12 +158,34 @@ pub async fn administer(stage: &str, task: Task) -> Result<(), StackError> {
             let watch = PartnerChange { alarm_levels: vec![level], ..PartnerChange::default() };
             if store.change_partner(&partner_id, &watch, ADMINISTRATOR).await.context("alarm level")? == PartnerChanged::NoPartner
             {
-                return Err(StackError::new(format!("there is no partner {partner_id}; load makes partners")));
+                return Err(no_partner(&store, &partner_id).await?);
             }
             println!("The balance of {partner_id} is low below {level}.");
             Ok(())
         }
     }
+}
+
+/// Refuses a partner that there is not.
+async fn known(store: &Store, partner_id: &str) -> Result<(), StackError> {
+    match store.partner(partner_id).await.context("partner")? {
+        Some(_) => Ok(()),
+        None => Err(no_partner(store, partner_id).await?),
+    }
+}
+
+/// The refusal, which names those that there are.
+async fn no_partner(store: &Store, partner_id: &str) -> Result<StackError, StackError> {
+    let page = store.partners(MOST_NAMED, None).await.context("partners")?;
+    let mut ids: Vec<String> = page.items.into_iter().map(|partner| partner.partner_id).collect();
+    if page.next.is_some() {
+        ids.push("more".to_owned());
+    }
+    let there = match ids.as_slice() {
+        [] => "there is none yet".to_owned(),
+        some => format!("there are: {}", some.join(", ")),
+    };
+    Ok(StackError::new(format!("there is no partner {partner_id}; {there}. simdock load or POST /v1/partners makes one")))
 }
 
 #[cfg(test)]

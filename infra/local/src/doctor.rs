@@ -10,7 +10,7 @@ pub use patient::{Patient, doctor};
 pub use repair::{Repaired, repair};
 
 use crate::error::{Context, StackError};
-use simdock_audit::{Books, Finding, Rule, Totals};
+use simdock_audit::{Books, Finding, Rule, Totals, Unjudged};
 use simdock_domain::{Order, PoolId, Timestamp};
 use simdock_store::{Inspected, Place, Record, Store, Table};
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,12 +21,17 @@ use std::time::Duration;
 const SECOND_LOOK: Duration = Duration::from_secs(2);
 /// How many slots are read at once.
 const SLOTS: u64 = 1000;
+/// How many items are named of which a rule cannot be told; of more, how many they are.
+const NAMED: usize = 3;
 
 /// What there is and what is wrong with it.
 #[derive(Debug, Default)]
 pub struct Report {
     looked_at: BTreeMap<Table, usize>,
     found: Vec<Finding>,
+    /// What cannot be told as long as an item cannot be read, by that item and the rule: the first few items that it is about, and how
+    /// many they are.
+    unjudged: BTreeMap<(Place, Rule), (Vec<Place>, usize)>,
     /// Refunds that are under way or given up, and since when the oldest is owed.
     owed: (usize, Option<Timestamp>),
 }
@@ -35,6 +40,23 @@ impl Report {
     /// What is wrong, in no particular order.
     pub fn found(&self) -> &[Finding] {
         &self.found
+    }
+
+    /// The rules that cannot be told for an item that cannot be read, with that item.
+    pub fn unjudged(&self) -> impl Iterator<Item = (Rule, &Place)> {
+        self.unjudged.keys().map(|(unread, rule)| (*rule, unread))
+    }
+
+    fn cannot_tell(&mut self, unjudged: Vec<Unjudged>) {
+        for Unjudged { rule, place, unread } in unjudged {
+            let (named, count) = self.unjudged.entry((unread, rule)).or_default();
+            if !named.contains(&place) {
+                *count += 1;
+                if named.len() < NAMED {
+                    named.push(place);
+                }
+            }
+        }
     }
 }
 
@@ -46,7 +68,9 @@ pub async fn examine(store: &Store) -> Result<Report, StackError> {
         examination.each_page(table, true, &mut totals).await?;
     }
     examination.pools_and_partners(true, &mut totals).await?;
-    let suspects = totals.check();
+    let checked = totals.check();
+    examination.report.cannot_tell(checked.unjudged);
+    let suspects = checked.found;
     if !suspects.is_empty() {
         tokio::time::sleep(SECOND_LOOK).await;
         let mut again = Totals::default();
@@ -54,7 +78,7 @@ pub async fn examine(store: &Store) -> Result<Report, StackError> {
         if suspects.iter().any(|finding| finding.rule == Rule::Code) {
             examination.each_page(Table::Sims, false, &mut again).await?;
         }
-        let again = again.check();
+        let again = again.check().found;
         examination.report.found.extend(suspects.into_iter().filter(|finding| again.contains(finding)));
     }
     Ok(examination.report)
@@ -81,6 +105,7 @@ impl<'a> Examination<'a> {
         loop {
             let (items, next) = self.store.inspect(Table::Partners, after).await.context("the table partners")?;
             let places: Vec<Place> = items.iter().map(|item| item.place.clone()).collect();
+            items.iter().filter(|item| item.record.is_err()).for_each(|item| totals.unread(&item.place));
             let books = self.with_neighbours(items).await?;
             for (_, record) in books.records().filter(|(place, _)| places.contains(place)) {
                 totals.add(record, &books);
@@ -186,7 +211,11 @@ impl<'a> Examination<'a> {
         if let Some(place) = places.first() {
             *self.report.looked_at.entry(place.table()).or_default() += places.len();
         }
-        let suspects: Vec<Finding> = places.iter().flat_map(|place| books.check(place, self.store.clock().now())).collect();
+        let mut suspects: Vec<Finding> = Vec::new();
+        for checked in places.iter().map(|place| books.check(place, self.store.clock().now())) {
+            suspects.extend(checked.found);
+            self.report.cannot_tell(checked.unjudged);
+        }
         if suspects.is_empty() {
             return Ok(());
         }
@@ -194,7 +223,7 @@ impl<'a> Examination<'a> {
         let places: BTreeSet<Place> = suspects.iter().map(|finding| finding.place.clone()).collect();
         let items = self.store.look_up(&places).await.context("a second look")?;
         let books = self.with_neighbours(items).await?;
-        let again = places.iter().flat_map(|place| books.check(place, self.store.clock().now()));
+        let again = places.iter().flat_map(|place| books.check(place, self.store.clock().now()).found);
         let before =
             |finding: &Finding| suspects.iter().any(|known| (known.rule, &known.place) == (finding.rule, &finding.place));
         self.report.found.extend(again.filter(before));
@@ -239,6 +268,11 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for finding in &self.found {
             writeln!(f, "{finding}. To mend it: {}.", finding.rule.mend())?;
+        }
+        for ((unread, rule), (named, count)) in &self.unjudged {
+            let named: Vec<String> = named.iter().map(ToString::to_string).collect();
+            let more = if *count > NAMED { format!(" and {} more", count - NAMED) } else { String::new() };
+            writeln!(f, "Not known while {unread} cannot be read: {} of {}{more}.", rule.name(), named.join(", "))?;
         }
         let items = self.looked_at.iter().map(|(table, count)| format!("{count} of {}", table.name()));
         write!(f, "Looked at {}", items.collect::<Vec<_>>().join(", "))?;

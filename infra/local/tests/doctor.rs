@@ -56,6 +56,16 @@ async fn nothing_is_wrong_after_everything_that_can_happen() {
     std::fs::remove_dir_all(folder).unwrap();
 }
 
+/// Among them are cards of an operator that nobody has put in yet.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_wrong_with_the_samples_of_a_new_stack() {
+    let stack = Stack::start(Options::default()).await.unwrap();
+    simdock_local::demo::samples(&stack).await.unwrap();
+    let report = examine(&Store::new(&stack.config()).await.unwrap()).await.unwrap();
+    assert!(report.found().is_empty(), "{report}");
+    stack.stop().await;
+}
+
 /// Places an order of the demo's partner, past every function.
 async fn placed(store: &Store, key: &str) -> Order {
     let plan = store.latest_plan("sandbox-1gb-7d").await.unwrap().unwrap();
@@ -171,6 +181,27 @@ async fn at_stage(stack: &Stack, arguments: &[&str]) -> (Option<i32>, String) {
         command.env(variable, value);
     }
     run(command).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_made_for_a_partner_that_does_not_exist() {
+    let stack = Stack::start(Options { paused: vec!["sweep".to_owned()], ..Options::default() }).await.unwrap();
+    for arguments in [
+        &["key", "--partner", "demo"][..],
+        &["credit", "--partner", "demo", "--amount", "100", "--currency", "EUR", "--reference", "r"],
+        &["alarm", "--partner", "demo", "--level", "100", "--currency", "EUR"],
+    ] {
+        let (status, said) = at_stage(&stack, arguments).await;
+        assert_eq!(status, Some(1), "{said}");
+        assert!(said.contains("there is no partner demo; there are: demo-travel, other-travel. simdock load"), "{said}");
+        assert!(!said.contains("sdk_partner_"), "{said}");
+    }
+    let (status, said) = at_stage(&stack, &["key", "--partner", "demo-travel"]).await;
+    assert_eq!(status, Some(0), "{said}");
+    assert!(said.contains("sdk_partner_"), "{said}");
+    let (status, said) = at_stage(&stack, &["doctor"]).await;
+    assert_eq!(status, Some(0), "{said}");
+    stack.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -332,7 +363,7 @@ async fn a_mail_that_went_out_is_not_sent_again_and_a_card_that_is_set_aside_is_
     for wanted in [
         format!("orders {num}: mailed: its confirmation mail went out, and is not among its mails. To mend it: a person"),
         format!("orders {num}: mailed: its qr mail went out, and is not among its mails. To mend it: a person"),
-        "Left: 1 items, which a person has to look at first.".to_owned(),
+        format!("Left: orders {num}: a person has to mend it (mailed)."),
     ] {
         assert!(said.contains(&wanted), "no {wanted}: {said}");
     }
@@ -357,6 +388,8 @@ async fn what_a_person_has_to_look_at_is_left_alone_and_what_is_left_is_told() {
     let restock = restock.expression_attribute_names("#state", "state").expression_attribute_names("#order", "order");
     let restock = restock.expression_attribute_values(":stocked", S("stocked".to_owned()));
     restock.expression_attribute_values(":slot", N("0".to_owned())).send().await.unwrap();
+    let lost = engine.update_item().table_name("simdock-local-orders").key("orderNum", S(num.to_string()));
+    lost.update_expression("REMOVE dueAt").send().await.unwrap();
     let pool = store.sim(&card).await.unwrap().unwrap().pool;
     let marks = async || {
         let get = engine.get_item().table_name("simdock-local-pools").key("pk", S(format!("pool#{pool}")));
@@ -381,10 +414,12 @@ async fn what_a_person_has_to_look_at_is_left_alone_and_what_is_left_is_told() {
         format!("sims {card}: leaked: "),
         format!("orders {num}: owner: "),
         "Repaired: partners partner#demo-travel / partner: it is in its registry.".to_owned(),
-        "Left: partners partners / other-travel: partners partner#other-travel / partner does not exist.".to_owned(),
+        "Left: partners partners / other-travel: partners partner#other-travel / partner does not exist. The runbook says"
+            .to_owned(),
+        format!("Left: orders {num}: a person has to mend it first (owner), then --repair does the rest (due_at)."),
         format!("Left: partners keys / {}: ", made.id),
         "Left: partners managers / counter: 1 more managers' keys without an end are counted than there are.".to_owned(),
-        format!("Left: pool {pool}: its leaked tickets, until a person has looked at what else is wrong with its cards."),
+        format!("Left: pool {pool}: the cards of its leaked tickets are not put back on sale before a person has mended"),
     ] {
         assert!(said.contains(&wanted), "no {wanted}: {said}");
     }

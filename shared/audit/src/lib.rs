@@ -12,11 +12,11 @@ mod rule;
 mod subscriptions;
 mod totals;
 
-pub use rule::{Finding, Rule};
+pub use rule::{Finding, Rule, Unjudged};
 pub use totals::Totals;
 
 use simdock_domain::{Iccid, Order, OrderNum, Plan, Subscription, Timestamp};
-use simdock_store::{Inspected, Place, Record, Sim, Stored, Table};
+use simdock_store::{Inspected, Place, Record, Sim, Stored};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Some items of the tables, or all of them.
@@ -30,7 +30,16 @@ struct Check<'a> {
     books: &'a Books,
     place: Place,
     now: Timestamp,
-    found: Vec<Finding>,
+    checked: Checked,
+}
+
+/// What a check comes to.
+#[derive(Clone, Debug, Default)]
+pub struct Checked {
+    /// What does not hold.
+    pub found: Vec<Finding>,
+    /// What could not be told, since it goes by an item that is there and cannot be read.
+    pub unjudged: Vec<Unjudged>,
 }
 
 impl Books {
@@ -54,7 +63,7 @@ impl Books {
             Record::Returned { iccid } => BTreeSet::from([Place::sim(iccid)]),
             Record::Entry { reference, .. } => money::order_of(reference).iter().map(Place::order).collect(),
             Record::Gift { order_num, .. } | Record::Payment { order_num, .. } => BTreeSet::from([Place::order(order_num)]),
-            Record::Slot { pool, iccid, .. } => BTreeSet::from([Place::sim(iccid), Place::counter(pool)]),
+            Record::Slot { pool, iccid, .. } => BTreeSet::from([Place::sim(iccid), Place::counter(pool), Place::tail(pool)]),
             Record::RunningImport { import } | Record::Chunk { import, .. } => BTreeSet::from([Place::import(import)]),
             Record::Import { import, .. } => BTreeSet::from([Place::running_import(import)]),
             Record::RegisteredPartner { partner_id } => BTreeSet::from([Place::partner(partner_id)]),
@@ -65,7 +74,7 @@ impl Books {
             }
             Record::Plan { plan_id, version } => BTreeSet::from([Place::plan_version(plan_id, *version)]),
             Record::PlanVersion(plan) => registries::neighbours(plan),
-            Record::Pool { pool } => BTreeSet::from([Place::operator(&pool.operator)]),
+            Record::Pool { pool } => BTreeSet::from([Place::operator(&pool.operator), Place::counter(pool)]),
             Record::Code { iccid, .. } => cards::neighbours_of_code(iccid, self),
             Record::Counter { .. }
             | Record::Tail { .. }
@@ -79,9 +88,9 @@ impl Books {
     }
 
     /// Checks an item against those that it names.
-    pub fn check(&self, place: &Place, now: Timestamp) -> Vec<Finding> {
-        let mut check = Check { books: self, place: place.clone(), now, found: Vec::new() };
-        let Some(item) = self.items.get(place) else { return Vec::new() };
+    pub fn check(&self, place: &Place, now: Timestamp) -> Checked {
+        let mut check = Check { books: self, place: place.clone(), now, checked: Checked::default() };
+        let Some(item) = self.items.get(place) else { return Checked::default() };
         match item {
             Err(why) => check.say(Rule::Readable, why.clone()),
             Ok(Record::Order(order)) => check.order(order),
@@ -102,7 +111,7 @@ impl Books {
             Ok(Record::Plan { plan_id, version }) => check.plan(plan_id, *version),
             Ok(Record::PlanVersion(plan)) => check.plan_version(plan),
             Ok(Record::Balance { balance, .. }) => check.balance(*balance),
-            Ok(Record::Pool { pool }) => check.operator(&pool.operator),
+            Ok(Record::Pool { pool }) => check.pool(pool),
             Ok(Record::Code { profile, iccid }) => check.holder(profile, iccid),
             Ok(
                 Record::Counter { .. }
@@ -114,31 +123,31 @@ impl Books {
                 | Record::Other,
             ) => {}
         }
-        let unread = self.unread(place);
-        check.found.retain(|finding| !unread.iter().any(|table| finding.rule.goes_by(*table)));
-        check.found
+        check.checked
+    }
+
+    /// Whether there is an item, readable or not.
+    fn is_there(&self, place: &Place) -> bool {
+        self.items.contains_key(place)
     }
 
     fn is_unread(&self, place: &Place) -> bool {
         self.items.get(place).is_some_and(Result::is_err)
     }
 
-    /// The tables of what an item is checked against that is there and cannot be read. That is told of itself; of what goes by it,
-    /// nothing is known until then.
-    fn unread(&self, place: &Place) -> BTreeSet<Table> {
-        self.neighbours(place).into_iter().filter(|named| self.is_unread(named)).map(|named| named.table()).collect()
-    }
-
     /// Checks all items, and what they tell together: for books that hold whole tables.
-    pub fn check_all(&self, now: Timestamp) -> Vec<Finding> {
+    pub fn check_all(&self, now: Timestamp) -> Checked {
         let mut totals = Totals::default();
         for (_, record) in self.records() {
             totals.add(record, self);
         }
         self.items.keys().filter(|place| self.is_unread(place)).for_each(|place| totals.unread(place));
-        let mut found: Vec<Finding> = self.items.keys().flat_map(|place| self.check(place, now)).collect();
-        found.extend(totals.check());
-        found
+        let mut all = totals.check();
+        for checked in self.items.keys().map(|place| self.check(place, now)) {
+            all.found.extend(checked.found);
+            all.unjudged.extend(checked.unjudged);
+        }
+        all
     }
 
     fn record(&self, place: &Place) -> Option<&Record> {
@@ -176,7 +185,16 @@ impl Books {
 
 impl Check<'_> {
     fn say(&mut self, rule: Rule, what: impl Into<String>) {
-        self.found.push(Finding { rule, place: self.place.clone(), what: what.into() });
+        self.checked.found.push(Finding { rule, place: self.place.clone(), what: what.into() });
+    }
+
+    /// Whether a rule can be judged by another item: not while that is there and cannot be read, which is told of itself.
+    fn can_tell(&mut self, rule: Rule, by: &Place) -> bool {
+        let unread = self.books.is_unread(by);
+        if unread {
+            self.checked.unjudged.push(Unjudged { rule, place: self.place.clone(), unread: by.clone() });
+        }
+        !unread
     }
 
     fn hold(&mut self, rule: Rule, holds: bool, otherwise: impl FnOnce() -> String) {

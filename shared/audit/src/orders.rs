@@ -68,7 +68,8 @@ impl Check<'_> {
         if let Some(gift) = order.gift.as_ref().filter(|_| order.is_paid()) {
             let place = Place::gift(&order.partner_id, &gift.subscription);
             let on_record = matches!(self.books.record(&place), Some(Record::Gift { order_num, .. }) if *order_num == order.num);
-            self.hold(Rule::Gift, on_record, || format!("its gift for {} is not on record", gift.subscription));
+            let holds = on_record || !self.can_tell(Rule::Gift, &place);
+            self.hold(Rule::Gift, holds, || format!("its gift for {} is not on record", gift.subscription));
         }
     }
 
@@ -103,20 +104,33 @@ impl Check<'_> {
             self.hold(Rule::PaidOnce, pays, || {
                 format!("it costs {}, and {} paid for it with payment {}", order.price(), payment.received, payment.id)
             });
-            let of_order = match payment.provider {
-                Provider::Balance | Provider::Free => continue,
-                Provider::Stripe | Provider::Standard => {
-                    match self.books.record(&Place::payment(payment.provider.name(), &payment.id)) {
-                        Some(Record::Payment { order_num, .. }) => Some(order_num),
-                        _ => None,
-                    }
+            let claim = match payment.provider {
+                Provider::Balance => {
+                    let from_balance = order.payment_method == PaymentMethod::Balance;
+                    self.hold(Rule::PaidOnce, from_balance, || {
+                        format!("it is not to be paid from the balance, and payment {} is", payment.id)
+                    });
+                    continue;
                 }
+                Provider::Free => continue,
+                Provider::Stripe | Provider::Standard => Place::payment(payment.provider.name(), &payment.id),
+            };
+            if !self.can_tell(Rule::Claimed, &claim) {
+                continue;
+            }
+            let of_order = match self.books.record(&claim) {
+                Some(Record::Payment { order_num, .. }) => Some(order_num),
+                _ => None,
             };
             let whose = of_order.map_or_else(|| "nobody".to_owned(), ToString::to_string);
             self.hold(Rule::Claimed, of_order == Some(&order.num), || format!("its payment {} is {whose}'s", payment.id));
         }
         for (reference, amount) in moved(order) {
-            let noted = match self.books.record(&Place::entry(&order.partner_id, &reference)) {
+            let entry = Place::entry(&order.partner_id, &reference);
+            if !self.can_tell(Rule::Ledger, &entry) {
+                continue;
+            }
+            let noted = match self.books.record(&entry) {
                 Some(Record::Entry { amount, .. }) => Some(amount.amount),
                 _ => None,
             };
@@ -201,16 +215,15 @@ impl Check<'_> {
 
     /// The card of a line: the order's own where it takes cards, else its subscription's.
     fn card(&mut self, order: &Order, index: usize, iccid: &Iccid) {
-        let Some(sim) = self.books.sim(iccid) else {
-            return self.say(Rule::Owner, format!("the card of line {index}, {iccid}, does not exist"));
-        };
         if !order.kind.takes_cards() {
-            let had = self.books.subscription(&order.subscription_of(index)).is_some_and(|subscription| {
-                subscription.iccid == *iccid || subscription.past_cards.iter().any(|past| past.iccid == *iccid)
-            });
-            return self
-                .hold(Rule::Carrier, had, || format!("the card of line {index}, {iccid}, never carried its subscription"));
+            return self.card_of_subscription(order, index, iccid);
         }
+        let place = Place::sim(iccid);
+        let Some(sim) = self.books.sim(iccid) else {
+            self.can_tell(Rule::Disclosed, &place);
+            let holds = !self.can_tell(Rule::Owner, &place);
+            return self.hold(Rule::Owner, holds, || format!("the card of line {index}, {iccid}, does not exist"));
+        };
         let state = order.lines[index].state;
         // That of a cancelled line may be for sale again, or somebody else's by now.
         let was_ours = state == LineState::Cancelled && sim.past_orders.contains(&order.num);
@@ -218,6 +231,7 @@ impl Check<'_> {
             let whose = sim.order_num.as_ref().map_or_else(|| "nobody".to_owned(), ToString::to_string);
             format!("its card {iccid} is {whose}'s")
         });
+        self.can_tell(Rule::Owner, &Place::plan_version(&order.plan_id, order.plan_version));
         let carries = self.books.plan(order).is_none_or(|plan| {
             let ours = sim.order_num.as_ref() == Some(&order.num);
             // That of a swap is of the pool of the card before it.
@@ -249,10 +263,29 @@ impl Check<'_> {
         });
     }
 
+    /// The card of a line that changes a subscription is one that the subscription had.
+    fn card_of_subscription(&mut self, order: &Order, index: usize, iccid: &Iccid) {
+        if !self.books.is_there(&Place::sim(iccid)) {
+            return self.say(Rule::Owner, format!("the card of line {index}, {iccid}, does not exist"));
+        }
+        if self.can_tell(Rule::Carrier, &Place::subscription(&order.subscription_of(index))) {
+            let had = self.books.subscription(&order.subscription_of(index)).is_some_and(|subscription| {
+                subscription.iccid == *iccid || subscription.past_cards.iter().any(|past| past.iccid == *iccid)
+            });
+            self.hold(Rule::Carrier, had, || format!("the card of line {index}, {iccid}, never carried its subscription"));
+        }
+    }
+
     /// Cards and what else the lines brought.
     fn lines(&mut self, order: &Order) {
         let paid = order.is_paid();
+        self.can_tell(Rule::Catalogue, &Place::plan_version(&order.plan_id, order.plan_version));
         let cost = self.books.plan(order).map(|plan| cost(order, plan));
+        let currency = self.books.plan(order).map(|plan| plan.price.currency);
+        let sold_in = order.price().currency;
+        self.hold(Rule::Catalogue, currency.is_none_or(|currency| currency == sold_in), || {
+            format!("it was sold in {sold_in}, which is not the currency of its plan")
+        });
         let mut cards = BTreeSet::new();
         for (index, line) in order.lines.iter().enumerate() {
             self.hold(Rule::Catalogue, cost.is_none_or(|cost| cost == Some(line.amount)), || {
@@ -276,7 +309,7 @@ impl Check<'_> {
                 }
                 OrderType::CancelSubscription | OrderType::SwapSim => false,
             };
-            if brings {
+            if brings && self.can_tell(Rule::Plans, &Place::subscription(&id)) {
                 let open = |subscription: &Subscription| {
                     let open = subscription.plans.iter().filter(|plan| plan.is_open());
                     let own = open.clone().filter(|plan| plan.order == order.num && plan.line == index).count();
@@ -293,9 +326,14 @@ impl Check<'_> {
                     OrderType::SwapSim => {
                         matches!(line.state, LineState::Pending | LineState::Live | LineState::Cancelling) && !order.has_swapped()
                     }
-                    OrderType::ActivateSubscription | OrderType::TopUpSubscription | OrderType::Renewal => false,
+                    // While its card is taken back; one that nobody activated has no subscription.
+                    OrderType::ActivateSubscription => {
+                        line.state == LineState::Cancelling
+                            && subscription.is_some_and(|subscription| subscription.ended.is_none())
+                    }
+                    OrderType::TopUpSubscription | OrderType::Renewal => false,
                 };
-            if changes {
+            if changes && self.can_tell(Rule::Change, &Place::subscription(&id)) {
                 let change = subscription.and_then(|subscription| subscription.open_change.as_ref());
                 self.hold(Rule::Change, change.is_some_and(|change| change.order == order.num), || {
                     format!("it is under way, and {id} is not kept for it")
@@ -321,6 +359,10 @@ impl Check<'_> {
             let there = order.mails.iter().filter(|mail| mail.kind == kind).count();
             self.hold(Rule::Mailed, there <= 1, || format!("its {} mail is there {there} times", kind.name()));
         }
+        let shipped = order.history.iter().any(|entry| entry.event == Event::Shipped);
+        self.hold(Rule::Mailed, !shipped || order.shipment.is_some(), || {
+            "the history has that its cards were shipped, and it does not know how".to_owned()
+        });
         for mail in &order.mails {
             let MailState::Sent(at) = mail.state else { continue };
             let noted = order.history.iter().any(|entry| entry.at == at && entry.tells_of(mail.kind));
@@ -334,16 +376,16 @@ impl Check<'_> {
         let main = order.subject.as_ref().map(|subject| &subject.main_order);
         if let Some(main) = main.filter(|_| order.kind == OrderType::Renewal && order.is_paid()) {
             let listed = self.books.order(main).map_or(0, |main| main.renewals.iter().filter(|num| **num == order.num).count());
-            self.hold(Rule::Renewal, listed == 1, || format!("{listed} times on its main order {main}"));
+            let holds = listed == 1 || !self.can_tell(Rule::Renewal, &Place::order(main));
+            self.hold(Rule::Renewal, holds, || format!("{listed} times on its main order {main}"));
         }
         for num in &order.renewals {
             let renews = |renewal: &Order| {
                 let of = renewal.subject.as_ref().is_some_and(|subject| subject.main_order == order.num);
                 of && renewal.kind == OrderType::Renewal && renewal.is_paid()
             };
-            self.hold(Rule::Renewal, self.books.order(num).is_some_and(renews), || {
-                format!("it lists {num}, which is no paid renewal of it")
-            });
+            let holds = self.books.order(num).is_some_and(renews) || !self.can_tell(Rule::Renewal, &Place::order(num));
+            self.hold(Rule::Renewal, holds, || format!("it lists {num}, which is no paid renewal of it"));
         }
     }
 }

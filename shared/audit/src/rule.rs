@@ -1,4 +1,4 @@
-use simdock_store::{Place, Table};
+use simdock_store::Place;
 use std::fmt;
 
 /// Something that has to be true of what is stored.
@@ -75,6 +75,17 @@ pub struct Finding {
     pub place: Place,
     /// In which way.
     pub what: String,
+}
+
+/// A rule of which nobody can tell whether it holds somewhere.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Unjudged {
+    /// The rule.
+    pub rule: Rule,
+    /// The item that it is about.
+    pub place: Place,
+    /// The item that it goes by, which is there and cannot be read.
+    pub unread: Place,
 }
 
 impl Rule {
@@ -201,36 +212,6 @@ impl Rule {
             | Self::Change
             | Self::Stock => return None,
         })
-    }
-
-    /// Whether it tells how an item agrees with those of a table that it names. Where one of these cannot be read, it tells nothing.
-    pub(crate) fn goes_by(self, table: Table) -> bool {
-        match table {
-            Table::Orders => matches!(
-                self,
-                Self::Owner
-                    | Self::Carrier
-                    | Self::Plans
-                    | Self::Change
-                    | Self::Renewal
-                    | Self::Claimed
-                    | Self::Booked
-                    | Self::Ledger
-                    | Self::Gift
-            ),
-            Table::Sims => {
-                matches!(self, Self::Owner | Self::Carrier | Self::Slot | Self::Disclosed | Self::CodeHolder | Self::Returning)
-            }
-            Table::Subscriptions => matches!(self, Self::Owner | Self::Carrier | Self::Plans | Self::Change),
-            Table::Pools => {
-                matches!(
-                    self,
-                    Self::Slot | Self::Leaked | Self::Returning | Self::Code | Self::CodeHolder | Self::Registered | Self::Stock
-                )
-            }
-            Table::Partners => matches!(self, Self::Claimed | Self::Ledger | Self::Gift | Self::Registered),
-            Table::Plans => matches!(self, Self::Catalogue | Self::Plans | Self::Owner | Self::Code | Self::CodeHolder),
-        }
     }
 
     /// Whether it may not hold for a while although all is well: until a job is done, a buyer is through or a sweep came by.

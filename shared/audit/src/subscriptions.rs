@@ -1,7 +1,7 @@
 //! Subscriptions, and what is open on them.
 
 use crate::{Books, Check, Rule};
-use simdock_domain::{ChangeKind, LineState, OpenChange, OrderNum, OrderType, PlanRun, RunState, Subscription};
+use simdock_domain::{ChangeKind, LineState, OpenChange, OrderNum, OrderType, PlanRun, RunState, ServiceEvent, Subscription};
 use simdock_store::{Place, SimState, Stored};
 use std::collections::BTreeSet;
 
@@ -27,13 +27,17 @@ impl Check<'_> {
         let subscription = &stored.record;
         let ended = subscription.ended.is_some();
         self.indexed(stored, subscription.next_attention());
-        self.hold(Rule::Plans, self.books.order(&subscription.main_order).is_some(), || {
+        self.hold(Rule::Plans, self.books.is_there(&Place::order(&subscription.main_order)), || {
             format!("its main order {} does not exist", subscription.main_order)
         });
+        self.can_tell(Rule::Owner, &Place::order(&subscription.main_order));
         if let Some(main) = self.books.order(&subscription.main_order) {
             self.hold(Rule::Owner, main.partner_id == subscription.partner_id, || {
                 format!("it is {}'s, and its main order {} is {}'s", subscription.partner_id, main.num, main.partner_id)
             });
+            let began = main.kind == OrderType::ActivateSubscription
+                && (0..main.lines.len()).any(|line| main.subscription_of(line) == subscription.id);
+            self.hold(Rule::Plans, began, || format!("it did not begin with its main order {}", main.num));
         }
         for plan in subscription.plans.iter().filter(|plan| plan.is_open()) {
             self.hold(Rule::Plans, !ended, || format!("it has ended, and plan {} is open", plan.plan_id));
@@ -45,17 +49,34 @@ impl Check<'_> {
         let running = subscription.plans.iter().filter(|plan| matches!(plan.state, RunState::Running { .. })).count();
         self.hold(Rule::Plans, running <= 1, || format!("{running} of its plans run at once"));
         if ended {
-            let there = self.books.sim(&subscription.iccid).is_some();
+            let there = self.books.is_there(&Place::sim(&subscription.iccid));
             self.hold(Rule::Carrier, there, || format!("its card {} does not exist", subscription.iccid));
             self.hold(Rule::Carrier, subscription.service.is_on(), || "it has ended, and is suspended".to_owned());
-        } else {
+        } else if self.can_tell(Rule::Carrier, &Place::sim(&subscription.iccid)) {
             let carried = self.books.sim(&subscription.iccid).is_some_and(|sim| {
                 let ours = sim.subscription.as_ref() == Some(&subscription.id);
                 ours && sim.state == SimState::Active && sim.pool == subscription.pool
             });
             self.hold(Rule::Carrier, carried, || format!("its card {} does not carry it", subscription.iccid));
+            // Until the first phone attaches, and while its card is the first that it had.
+            let card = self.books.sim(&subscription.iccid).and_then(|sim| sim.activate_before);
+            self.hold(Rule::Carrier, subscription.activate_before.is_none_or(|day| card == Some(day)), || {
+                "it and its card tell of different last days to install".to_owned()
+            });
         }
+        let told = subscription.service_history.last().filter(|_| !ended).map(|entry| entry.event);
+        let fits = match told {
+            Some(ServiceEvent::Suspended) => !subscription.service.is_on(),
+            Some(ServiceEvent::Resumed) => subscription.service.is_on(),
+            Some(ServiceEvent::SuspensionRequested | ServiceEvent::ResumptionRequested | ServiceEvent::Refused) | None => true,
+        };
+        self.hold(Rule::Carrier, fits, || {
+            format!("its service is {}, and what came of it last is another", subscription.service.name())
+        });
         for past in &subscription.past_cards {
+            if !self.can_tell(Rule::Carrier, &Place::sim(&past.iccid)) {
+                continue;
+            }
             let retired = self.books.sim(&past.iccid).is_some_and(|sim| sim.state == SimState::Retired);
             self.hold(Rule::Carrier, retired, || format!("a card that it had, {}, is not retired", past.iccid));
         }
@@ -66,6 +87,9 @@ impl Check<'_> {
     }
 
     fn open_plan(&mut self, subscription: &Subscription, num: &OrderNum, line: usize) {
+        if !self.can_tell(Rule::Plans, &Place::order(num)) {
+            return;
+        }
         let Some(order) = self.books.order(num) else {
             return self.say(Rule::Plans, format!("it has what {num} brought, which does not exist"));
         };
@@ -82,15 +106,20 @@ impl Check<'_> {
     /// An open plan and its add-ons are those that were sold.
     fn entitled(&mut self, run: &PlanRun) {
         let books = self.books;
-        let sold = |num: &OrderNum| books.order(num).and_then(|order| Some((order, books.plan(order)?)));
-        if let Some((order, plan)) = sold(&run.order) {
+        let mut sold = |num: &OrderNum| {
+            let order = books.order(num)?;
+            self.can_tell(Rule::Plans, &Place::plan_version(&order.plan_id, order.plan_version));
+            Some((order, books.plan(order)?))
+        };
+        let (of_plan, of_extras): (_, Vec<_>) = (sold(&run.order), run.extras.iter().map(|extra| sold(&extra.order)).collect());
+        if let Some((order, plan)) = of_plan {
             let astray = run.astray(order, plan);
             self.hold(Rule::Plans, astray.is_empty(), || {
                 format!("plan {} is not as {} brought it: {}", run.plan_id, run.order, astray.join(", "))
             });
         }
-        for extra in &run.extras {
-            let Some((order, plan)) = sold(&extra.order) else { continue };
+        for (extra, sold) in run.extras.iter().zip(of_extras) {
+            let Some((order, plan)) = sold else { continue };
             let same = extra.add_on_ids == order.add_on_ids && extra.data_mb == plan.data_of(&order.add_on_ids);
             self.hold(Rule::Plans, same, || {
                 format!("the add-ons of plan {} are not as {} brought them", run.plan_id, extra.order)
@@ -99,6 +128,9 @@ impl Check<'_> {
     }
 
     fn change(&mut self, subscription: &Subscription, change: &OpenChange) {
+        if !self.can_tell(Rule::Change, &Place::order(&change.order)) {
+            return;
+        }
         let order = self.books.order(&change.order);
         let under_way = order.is_some_and(|order| {
             let line = (0..order.lines.len()).find(|line| order.subscription_of(*line) == subscription.id);

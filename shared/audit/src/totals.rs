@@ -1,5 +1,5 @@
 use crate::cards::twice;
-use crate::{Books, Finding, Rule};
+use crate::{Books, Checked, Finding, Rule, Unjudged};
 use simdock_domain::{Currency, Iccid, Money, PoolId};
 use simdock_store::{Place, Record};
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,8 +12,8 @@ pub struct Totals {
     balances: BTreeMap<(String, Currency), i64>,
     given: BTreeMap<String, u64>,
     counted: BTreeMap<String, u64>,
-    /// Partners with gifts of which nobody knows who made them, since their orders cannot be read.
-    counted_unread: BTreeSet<String>,
+    /// What cannot be summed up, and an item that is there and cannot be read, for which that is so.
+    unread: BTreeMap<Sum, Place>,
     /// Managers' keys without an end: how many are counted, and how many there are.
     managers: (u64, u64),
     /// Keys in the registry, by id.
@@ -40,8 +40,19 @@ struct Pool {
     dead: u64,
     /// How many slots there are that the sweep is not done with.
     slots: u64,
-    /// Whether there is an item of it that cannot be read, so that nothing can be summed up.
-    unread: bool,
+}
+
+/// What is summed up.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Sum {
+    /// The counters and slots of a pool, by its name.
+    Pool(String),
+    /// The ledger of a partner.
+    Ledger(String),
+    /// What a partner gave.
+    Gifts(String),
+    /// Managers' keys without an end.
+    Managers,
 }
 
 impl Totals {
@@ -62,12 +73,16 @@ impl Totals {
                 let by_partner =
                     books.order(order_num).and_then(|order| order.gift.as_ref()).is_some_and(|gift| !gift.by_manager);
                 *self.given.entry(partner_id.clone()).or_default() += u64::from(by_partner);
-                if books.is_unread(&Place::order(order_num)) {
-                    self.counted_unread.insert(partner_id.clone());
+                let order = Place::order(order_num);
+                if books.is_unread(&order) {
+                    self.unread.insert(Sum::Gifts(partner_id.clone()), order);
                 }
             }
             // One that is registered twice is told where it is.
             Record::RegisteredKey { id, key } if self.registered.insert(id.clone()) => {
+                if books.is_unread(&Place::key_in(key)) {
+                    self.unread.insert(Sum::Managers, Place::key_in(key));
+                }
                 let lasts = matches!(books.record(&Place::key_in(key)), Some(Record::Key { is_lasting: true, .. }));
                 self.managers.1 += u64::from(lasts);
             }
@@ -117,11 +132,24 @@ impl Totals {
         }
     }
 
-    /// Takes note of an item that cannot be read: what it would count is not missing.
+    /// Takes note of an item that cannot be read: it is there, and what it would count is not missing.
     pub fn unread(&mut self, place: &Place) {
-        if let Some(pool) = place.of_pool() {
-            self.pool(&pool).unread = true;
-        }
+        let sum = if let Some(pool) = place.of_pool() {
+            let parts = [Place::pool(&pool), Place::counter(&pool), Place::tail(&pool), Place::marks(&pool)];
+            for (part, there) in parts.iter().zip(&mut self.pool(&pool).parts) {
+                *there |= part == place;
+            }
+            Sum::Pool(pool.to_string())
+        } else if let Some(partner) = place.of_ledger() {
+            Sum::Ledger(partner.to_owned())
+        } else if let Some(partner) = place.of_gifts() {
+            Sum::Gifts(partner.to_owned())
+        } else if *place == Place::managers() {
+            Sum::Managers
+        } else {
+            return;
+        };
+        self.unread.insert(sum, place.clone());
     }
 
     /// Has a pool checked that something names, whatever there is of it.
@@ -131,49 +159,37 @@ impl Totals {
 
     fn pool(&mut self, id: &PoolId) -> &mut Pool {
         let (available, head, published, tail, low, seen, dead, slots) = (0, 0, 0, 0, 0, 0, 0, 0);
-        let new = || Pool {
-            id: id.clone(),
-            parts: [false; 4],
-            available,
-            head,
-            published,
-            tail,
-            low,
-            seen,
-            dead,
-            slots,
-            unread: false,
-        };
+        let new = || Pool { id: id.clone(), parts: [false; 4], available, head, published, tail, low, seen, dead, slots };
         self.pools.entry(id.to_string()).or_insert_with(new)
     }
 
     /// Checks the sums, once everything is counted in.
-    pub fn check(&self) -> Vec<Finding> {
-        let mut found = Vec::new();
+    pub fn check(&self) -> Checked {
+        let Checked { mut found, mut unjudged } = Checked::default();
         let mut hold = |holds: bool, rule: Rule, place: Place, what: String| {
             if !holds {
                 found.push(Finding { rule, place, what });
             }
         };
+        let mut can_tell = |sum: Sum, rule: Rule, place: &Place| {
+            let unread = self.unread.get(&sum);
+            unjudged.extend(unread.map(|unread| Unjudged { rule, place: place.clone(), unread: unread.clone() }));
+            unread.is_none()
+        };
         for key in self.moved.keys().chain(self.balances.keys().filter(|key| !self.moved.contains_key(*key))) {
             let [balance, sum] = [&self.balances, &self.moved].map(|all| all.get(key).copied().unwrap_or(0));
             let (partner, currency) = (&key.0, key.1);
-            let more = Money { amount: balance - sum, currency };
-            hold(
-                more.amount == 0,
-                Rule::Balance,
-                Place::balance(partner, currency),
-                format!("it is {more} more than its ledger adds up to"),
-            );
+            let (more, place) = (Money { amount: balance - sum, currency }, Place::balance(partner, currency));
+            if can_tell(Sum::Ledger(partner.clone()), Rule::Balance, &place) {
+                hold(more.amount == 0, Rule::Balance, place, format!("it is {more} more than its ledger adds up to"));
+            }
         }
-        for (partner, counted) in self.counted.iter().filter(|(partner, _)| !self.counted_unread.contains(*partner)) {
-            let given = self.given.get(partner).copied().unwrap_or(0);
-            hold(
-                *counted == given,
-                Rule::Gift,
-                Place::partner(partner),
-                format!("{} more gifts are counted than given", counted.cast_signed() - given.cast_signed()),
-            );
+        for (partner, counted) in &self.counted {
+            let (given, place) = (self.given.get(partner).copied().unwrap_or(0), Place::partner(partner));
+            let more = counted.cast_signed() - given.cast_signed();
+            if can_tell(Sum::Gifts(partner.clone()), Rule::Gift, &place) {
+                hold(more == 0, Rule::Gift, place, format!("{more} more gifts are counted than given"));
+            }
         }
         for cards in self.unclaimed.values() {
             let mut cards = cards.clone();
@@ -193,21 +209,23 @@ impl Totals {
             }
         }
         let gap = self.managers.0.cast_signed() - self.managers.1.cast_signed();
-        hold(
-            gap == 0,
-            Rule::Registered,
-            Place::managers(),
-            format!("{gap} more managers' keys without an end are counted than there are"),
-        );
-        for Pool { id, parts, available, head, published, tail, low, seen, dead, slots, .. } in
-            self.pools.values().filter(|pool| !pool.unread)
-        {
+        if can_tell(Sum::Managers, Rule::Registered, &Place::managers()) {
+            hold(
+                gap == 0,
+                Rule::Registered,
+                Place::managers(),
+                format!("{gap} more managers' keys without an end are counted than there are"),
+            );
+        }
+        for (name, Pool { id, parts, available, head, published, tail, low, seen, dead, slots }) in &self.pools {
             let [registered, others @ ..] = *parts;
             hold(registered, Rule::Registered, Place::pool(id), "the pool is in no registry: nobody sweeps it".to_owned());
             for (there, place) in others.into_iter().zip([Place::counter(id), Place::tail(id), Place::marks(id)]) {
                 hold(there, Rule::Stock, place, "it does not exist".to_owned());
             }
-            if others != [true; 3] {
+            let known = [(Rule::Stock, Place::counter(id)), (Rule::Dead, Place::marks(id))]
+                .map(|(rule, place)| can_tell(Sum::Pool(name.clone()), rule, &place));
+            if others != [true; 3] || known.contains(&false) {
                 continue;
             }
             // Differences, so that what is wrong reads the same while others buy.
@@ -225,6 +243,6 @@ impl Totals {
             hold(gap <= 0, Rule::Stock, Place::counter(id), format!("{gap} slots are missing from those not swept to the tail"));
             hold(gap >= 0, Rule::Dead, Place::marks(id), format!("{} more slots count as taken away than are missing", -gap));
         }
-        found
+        Checked { found, unjudged }
     }
 }

@@ -5,10 +5,10 @@ use crate::inspect::{Record, Table};
 use crate::item::{Item, text, text_of};
 use crate::sims::Sim;
 use crate::stock::{NewCard, built};
+use crate::together::at_most;
 use crate::write::TransactError;
 use crate::{Store, StoreError, keys};
 use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
-use futures_util::future::join_all;
 use simdock_domain::Iccid;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -91,16 +91,14 @@ impl Store {
                 }
             }
             let holders = self.code_holders(sims.iter().map(|(_, profile)| profile.clone()).collect()).await?;
-            for some in sims.chunks(AT_ONCE) {
-                let others = some.iter().map(async |(sim, profile)| match holders.get(profile) {
-                    Some(holder) => Ok(Some(holder.clone()).filter(|holder| *holder != sim.iccid)),
-                    None => self.claim_code(sim).await,
-                });
-                for ((sim, _), other) in some.iter().zip(join_all(others).await) {
-                    match other? {
-                        None => codes.claimed += 1,
-                        Some(other) => codes.twice.push((sim.iccid.clone(), other)),
-                    }
+            let others = sims.iter().map(async |(sim, profile)| match holders.get(profile) {
+                Some(holder) => Ok(Some(holder.clone()).filter(|holder| *holder != sim.iccid)),
+                None => self.claim_code(sim).await,
+            });
+            for ((sim, _), other) in sims.iter().zip(at_most(AT_ONCE, others.collect()).await?) {
+                match other {
+                    None => codes.claimed += 1,
+                    Some(other) => codes.twice.push((sim.iccid.clone(), other)),
                 }
             }
             after = next;

@@ -7,10 +7,10 @@ use crate::codes::Taken;
 use crate::item::{Item, from_item, number, text, text_of, to_item};
 use crate::sims::Sim;
 use crate::stock::{NEW_CARDS_PER_TRANSACTION, NewCard, Slotted, built};
+use crate::together::at_most;
 use crate::write::{SendError, TransactError, Twice, send};
 use crate::{Page, PositionError, Store, StoreError, keys};
 use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem, Update};
-use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 use simdock_domain::{Action, Iccid, PoolId, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
@@ -288,11 +288,7 @@ impl Store {
                 part += 1;
             }
         }
-        for some in parts.chunks(AT_ONCE) {
-            for written in join_all(some.iter().map(|item| self.put_part(item))).await {
-                written?;
-            }
-        }
+        at_most(AT_ONCE, parts.iter().map(|item| self.put_part(item)).collect()).await?;
         let own = keys::import_parts(id, &attempt);
         let verdict = Verdict {
             status: ImportStatus::Running,
@@ -332,13 +328,9 @@ impl Store {
 
     /// Deletes a partition of `pools`; parts of an import hold activation codes, so none may be left behind.
     async fn delete_all(&self, pk: &str) -> Result<(), StoreError> {
-        for some in self.partition(pk).await?.chunks(AT_ONCE) {
-            let keys =
-                some.iter().map(|item| Ok(keys::part(pk, text_of(item, "sk")?))).collect::<Result<Vec<_>, StoreError>>()?;
-            for deleted in join_all(keys.into_iter().map(|key| self.drop_pool_item(key))).await {
-                deleted?;
-            }
-        }
+        let items = self.partition(pk).await?;
+        let keys = items.iter().map(|item| Ok(keys::part(pk, text_of(item, "sk")?))).collect::<Result<Vec<_>, StoreError>>()?;
+        at_most(AT_ONCE, keys.into_iter().map(|key| self.drop_pool_item(key)).collect()).await?;
         Ok(())
     }
 

@@ -2,10 +2,11 @@
 
 use crate::item::{Item, from_item, number, number_of, text, text_of};
 use crate::stock::{built, pool_of};
+use crate::together::at_most;
 use crate::write::{SendError, Twice, send};
 use crate::{Store, StoreError, keys};
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
-use futures_util::future::{try_join, try_join_all};
+use futures_util::future::try_join;
 use serde::{Deserialize, Serialize};
 use simdock_domain::{PoolId, Timestamp};
 
@@ -119,11 +120,8 @@ impl Store {
     }
 
     async fn levels_and_noted(&self) -> Result<Vec<(Level, Option<Noted>)>, StoreError> {
-        let mut levels = Vec::new();
-        for some in self.partition(keys::POOLS).await?.chunks(AT_ONCE) {
-            levels.extend(try_join_all(some.iter().map(|entry| self.level_of(entry))).await?);
-        }
-        Ok(levels)
+        let entries = self.partition(keys::POOLS).await?;
+        at_most(AT_ONCE, entries.iter().map(|entry| self.level_of(entry)).collect()).await
     }
 
     /// The level of a pool in the registry.

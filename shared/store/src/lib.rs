@@ -31,6 +31,7 @@ mod sims;
 mod stock;
 mod subscriptions;
 mod sweep;
+mod together;
 mod transaction;
 mod write;
 

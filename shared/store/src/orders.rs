@@ -1,10 +1,10 @@
 use crate::item::{Item, from_item, number, text, to_item};
 use crate::stock::built;
+use crate::together::at_most;
 use crate::write::{SENDS, SendError, Twice, over_version, pause, send};
 use crate::{Conflict, Store, StoreError, keys};
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{KeysAndAttributes, Put, ReturnValuesOnConditionCheckFailure};
-use futures_util::future::join_all;
 use simdock_domain::{Attention, Order, OrderNum, Rejected, next_attention};
 
 /// How many hundreds of items are read at once.
@@ -145,14 +145,8 @@ impl Store {
 
     /// The same of any number of items, by hundreds, some of them at once.
     pub(crate) async fn batch_get_all(&self, table: &str, keys: &[Item]) -> Result<Vec<Item>, StoreError> {
-        let mut items = Vec::with_capacity(keys.len());
-        let hundreds: Vec<&[Item]> = keys.chunks(100).collect();
-        for some in hundreds.chunks(BATCHES_AT_ONCE) {
-            for found in join_all(some.iter().map(|hundred| self.batch_get(table, hundred.to_vec()))).await {
-                items.extend(found?);
-            }
-        }
-        Ok(items)
+        let hundreds = keys.chunks(100).map(|hundred| self.batch_get(table, hundred.to_vec()));
+        Ok(at_most(BATCHES_AT_ONCE, hundreds.collect()).await?.into_iter().flatten().collect())
     }
 }
 

@@ -3,11 +3,12 @@
 use crate::audit::Act;
 use crate::item::{Item, from_item, number, number_of, text, text_of, to_item};
 use crate::stock::built;
+use crate::together::at_most;
 use crate::transaction::Transaction;
 use crate::write::{SendError, Twice, send};
 use crate::{Page, Store, StoreError, keys};
 use aws_sdk_dynamodb::types::{Put, TransactWriteItem, Update};
-use futures_util::future::{join_all, try_join};
+use futures_util::future::try_join;
 use serde::{Deserialize, Serialize};
 use simdock_domain::{Action, Asked, Currency, Money, OrderNum};
 use std::collections::BTreeMap;
@@ -273,13 +274,8 @@ impl Store {
     /// A page of the partners with their money, by id, behind `after`; and the id behind which the next page begins.
     pub async fn accounts(&self, limit: usize, after: Option<&str>) -> Result<Page<Account, String>, StoreError> {
         let Page { items: ids, next } = self.registered(limit, after).await?;
-        let mut items = Vec::with_capacity(ids.len());
-        for some in ids.chunks(AT_ONCE) {
-            for account in join_all(some.iter().map(|id| self.account(id))).await {
-                items.extend(account?);
-            }
-        }
-        Ok(Page { items, next })
+        let accounts = at_most(AT_ONCE, ids.iter().map(|id| self.account(id)).collect()).await?;
+        Ok(Page { items: accounts.into_iter().flatten().collect(), next })
     }
 
     /// The same without their money, of up to 100: two requests, however many they are.

@@ -1,10 +1,10 @@
 use crate::audit::Act;
 use crate::item::{Item, from_item, number, number_of, text_of, to_item};
 use crate::stock::built;
+use crate::together::at_most;
 use crate::write::{SendError, TransactError, Twice, send};
 use crate::{Conflict, Store, StoreError, keys};
 use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
-use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
 use simdock_domain::{Action, Plan};
 use std::sync::Arc;
@@ -81,11 +81,7 @@ impl Store {
     pub async fn plans(&self) -> Result<Vec<Arc<Plan>>, StoreError> {
         let entries = self.query_all(&self.tables.plans, keys::PLANS, None).await?;
         let plan = async |entry: &Item| self.plan_version(text_of(entry, "sk")?, version(entry)?).await;
-        let mut plans = Vec::with_capacity(entries.len());
-        for some in entries.chunks(AT_ONCE) {
-            plans.extend(try_join_all(some.iter().map(plan)).await?);
-        }
-        Ok(plans)
+        at_most(AT_ONCE, entries.iter().map(plan).collect()).await
     }
 
     /// Puts the next version of a plan on sale. The version must follow the last one by one; writing the same version with the

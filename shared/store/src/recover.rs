@@ -4,10 +4,10 @@
 use crate::item::{Item, number, number_of, text, text_of};
 use crate::sims::{Sim, SimState};
 use crate::stock::{Aside, CARDS_PER_TRANSACTION, Slotted, Ticket, built};
+use crate::together::at_most;
 use crate::write::{SendError, TransactError, Twice, send};
 use crate::{Conflict, Store, StoreError, keys};
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
-use futures_util::future::join_all;
 use simdock_domain::{Iccid, PoolId, Timestamp};
 use std::collections::BTreeSet;
 
@@ -242,11 +242,8 @@ impl Store {
     }
 
     async fn drop_slots(&self, pool: &PoolId, slots: &[(u64, Item)]) -> Result<(), StoreError> {
-        for some in slots.chunks(DELETES_AT_ONCE) {
-            for deleted in join_all(some.iter().map(|(slot, _)| self.drop_pool_item(keys::slot(pool, *slot)))).await {
-                deleted?;
-            }
-        }
+        let dropped = slots.iter().map(|(slot, _)| self.drop_pool_item(keys::slot(pool, *slot)));
+        at_most(DELETES_AT_ONCE, dropped.collect()).await?;
         Ok(())
     }
 

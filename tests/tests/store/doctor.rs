@@ -1,6 +1,7 @@
 //! The doctor: on tables that are well it finds nothing, and whatever is damaged in them it finds, and only that.
 
 mod harm;
+mod unread;
 
 use crate::{available, within};
 use futures_util::future::join_all;

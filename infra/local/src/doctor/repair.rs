@@ -37,14 +37,12 @@ pub async fn repair(config: &Config, report: &Report) -> Result<Repaired, StackE
     let (mut due, mut astray, mut leaking) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     let mut unregistered = BTreeSet::new();
     let kept = Kept::of(&store, report).await?;
-    if !kept.places.is_empty() {
-        left.push(format!("{} items, which a person has to look at first", kept.places.len()));
-    }
+    left.extend(kept.tell(report));
     for Finding { rule, place, what } in report.found.iter().filter(|finding| !kept.places.contains(&finding.place)) {
         match rule {
             Rule::Code => match claim_code(&store, place).await? {
                 Some(claimed) => done.push(claimed),
-                None => left.push(format!("{place}: {what}")),
+                None => left.push(format!("{place}: {what}. Which card is to be archived, a person has to say")),
             },
             Rule::Overdue | Rule::DueAt => {
                 due.insert(place);
@@ -65,16 +63,17 @@ pub async fn repair(config: &Config, report: &Report) -> Result<Repaired, StackE
             }
             Rule::Dead => match recount(&store, &kept, place).await? {
                 Some(recounted) => done.push(recounted),
-                None => left.push(format!("{place}: {what}")),
+                None => left.push(format!("{place}: {what}. They are counted anew once nothing else is wrong with the pool")),
             },
             Rule::Registered if place.table() == Table::Pools => match register_pool(&store, place).await? {
                 Some(registered) => done.push(registered),
-                None => left.push(format!("{place}: {what}")),
+                None => left.push(format!("{place}: {what}. What is missing with it, nothing else tells")),
             },
             Rule::Registered => {
                 unregistered.insert(place);
             }
-            Rule::RefundStalled | Rule::Booked => left.push(format!("{place}: {what}")),
+            Rule::RefundStalled => left.push(format!("{place}: {what}. POST /v1/orders/{}/retry asks for it again", place.key())),
+            Rule::Booked => left.push(format!("{place}: {what}. Its provider has to send the payment's event again")),
             // These are for a person.
             Rule::Readable
             | Rule::Catalogue
@@ -103,7 +102,7 @@ pub async fn repair(config: &Config, report: &Report) -> Result<Repaired, StackE
         for place in unregistered {
             match still.get(place) {
                 None => done.push(format!("{place}: it is in its registry")),
-                Some(what) => left.push(format!("{place}: {what}")),
+                Some(what) => left.push(format!("{place}: {what}. The runbook says what a person does about it")),
             }
         }
     }
@@ -129,7 +128,10 @@ pub async fn repair(config: &Config, report: &Report) -> Result<Repaired, StackE
     }
     for pool in &leaking {
         if kept.pools.contains(pool) {
-            left.push(format!("pool {pool}: its leaked tickets, until a person has looked at what else is wrong with its cards"));
+            left.push(format!(
+                "pool {pool}: the cards of its leaked tickets are not put back on sale before a person has mended what else is wrong \
+                 with its cards"
+            ));
             continue;
         }
         // The first sweep marks what was drawn by now, the second puts back what nobody bought since.
@@ -161,13 +163,36 @@ impl Kept {
         }
         Ok(Self { places, pools })
     }
+
+    /// Of each item, what a person has to mend of it, and what waits for that.
+    fn tell(&self, report: &Report) -> Vec<String> {
+        let tell = |place: &Place| {
+            let of_it = report.found.iter().filter(|finding| finding.place == *place).map(|finding| finding.rule);
+            let (for_a_person, later): (BTreeSet<Rule>, BTreeSet<Rule>) = of_it.partition(|rule| rule.is_for_a_person());
+            let names = |rules: &BTreeSet<Rule>| rules.iter().map(|rule| rule.name()).collect::<Vec<_>>().join(", ");
+            Some(match (for_a_person.is_empty(), later.is_empty()) {
+                (true, true) => return None,
+                (false, true) => format!("{place}: a person has to mend it ({})", names(&for_a_person)),
+                (false, false) => {
+                    let (first, rest) = (names(&for_a_person), names(&later));
+                    format!("{place}: a person has to mend it first ({first}), then --repair does the rest ({rest})")
+                }
+                // A card of which somebody wrote that it has another's code.
+                (true, false) => format!(
+                    "{place}: a person has to mend first what is on record of its code, then --repair does the rest ({})",
+                    names(&later)
+                ),
+            })
+        };
+        self.places.iter().filter_map(tell).collect()
+    }
 }
 
 /// What is still wrong with registries of partners and keys: where, and in which way.
 async fn unregistered_still(store: &Store) -> Result<BTreeMap<Place, String>, StackError> {
     let (mut examination, mut totals) = (Examination::new(store), Totals::default());
     examination.pools_and_partners(true, &mut totals).await?;
-    let still = examination.report.found.into_iter().chain(totals.check());
+    let still = examination.report.found.into_iter().chain(totals.check().found);
     let still = still.filter(|finding| finding.rule == Rule::Registered);
     Ok(still.map(|finding| (finding.place, finding.what)).collect())
 }

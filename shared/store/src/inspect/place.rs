@@ -194,6 +194,18 @@ impl Place {
         PoolId::try_from(name.to_owned()).ok().filter(|_| self.table == Table::Pools)
     }
 
+    /// The partner, if this is one of its balances or an entry of its ledger.
+    pub fn of_ledger(&self) -> Option<&str> {
+        let (kind, partner) = self.key.split_once('#').filter(|_| self.table == Table::Partners)?;
+        let counts = kind == "ledger" || (kind == "partner" && self.sort.starts_with("balance#"));
+        counts.then_some(partner)
+    }
+
+    /// The partner, if this is the record of a gift that it gave.
+    pub fn of_gifts(&self) -> Option<&str> {
+        self.key.strip_prefix("gift#").filter(|_| self.table == Table::Partners)
+    }
+
     /// The table.
     pub fn table(&self) -> Table {
         self.table

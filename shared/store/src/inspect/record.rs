@@ -231,6 +231,8 @@ fn record(place: &Place, item: Item) -> Result<Record, StoreError> {
     let broken = |what: &str| StoreError::Broken(format!("a record cannot be read: {what}"));
     let pool = |name: &str| PoolId::try_from(name.to_owned()).map_err(|why| broken(&why));
     let order_num = |item: &Item| text_of(item, "orderNum")?.parse::<OrderNum>().map_err(|_| broken("orderNum"));
+    // What goes by the item would go by another.
+    let own = |named: Place| if named == *place { Ok(()) } else { Err(broken(&format!("it says that it is {named}"))) };
     let (kind, name) = place.key.split_once('#').unwrap_or((&place.key, ""));
     Ok(match (place.table, kind, place.sort.as_str()) {
         (Table::Orders, ..) => {
@@ -297,9 +299,18 @@ fn record(place: &Place, item: Item) -> Result<Record, StoreError> {
             let version = u32::try_from(number_of(&item, "version")?).map_err(|_| broken("version"))?;
             Record::Plan { plan_id: id.to_owned(), version }
         }
-        (Table::Plans, "plan", _) => Record::PlanVersion(from_item(item)?),
-        (Table::Plans, "operator", _) => Record::Operator { takes_requests: from_item::<Operator>(item)?.takes_requests() },
+        (Table::Plans, "plan", _) => {
+            let plan: Box<Plan> = from_item(item)?;
+            own(Place::plan_version(&plan.plan_id, plan.version))?;
+            Record::PlanVersion(plan)
+        }
+        (Table::Plans, "operator", _) => {
+            let operator: Operator = from_item(item)?;
+            own(Place::operator(&operator.operator_id))?;
+            Record::Operator { takes_requests: operator.takes_requests() }
+        }
         (Table::Partners, "partner", "partner") => {
+            own(Place::partner(text_of(&item, "partnerId")?))?;
             Record::Partner { partner_id: name.to_owned(), gifts: number_of(&item, "gifts")? }
         }
         (Table::Partners, "partner", sort) if sort.starts_with("balance#") => {

@@ -66,12 +66,23 @@ enum Harm {
     ShownAndForgotten,
     TwoPlansAtOnce,
     CardOfAnotherPool,
+    PlanInAnotherCurrency,
+    VersionLeftOut,
+    PlanOfAnotherName,
+    OperatorOfAnotherName,
+    PartnerOfAnotherName,
+    SlotBehindTheTail,
+    MainOrderOfAnother,
+    SuspensionForgotten,
+    DayOtherThanItsSubscriptions,
+    PaidFromABalance,
+    ShipmentForgotten,
     SubscriptionOfAnUnreadableOrder,
     CounterUnreadable,
 }
 
 impl Harm {
-    const ALL: [Self; 57] = [
+    const ALL: [Self; 68] = [
         Self::StockedCardDeleted,
         Self::SoldCardDeleted,
         Self::WorkingCardDeleted,
@@ -127,6 +138,17 @@ impl Harm {
         Self::ShownAndForgotten,
         Self::TwoPlansAtOnce,
         Self::CardOfAnotherPool,
+        Self::PlanInAnotherCurrency,
+        Self::VersionLeftOut,
+        Self::PlanOfAnotherName,
+        Self::OperatorOfAnotherName,
+        Self::PartnerOfAnotherName,
+        Self::SlotBehindTheTail,
+        Self::MainOrderOfAnother,
+        Self::SuspensionForgotten,
+        Self::DayOtherThanItsSubscriptions,
+        Self::PaidFromABalance,
+        Self::ShipmentForgotten,
         Self::SubscriptionOfAnUnreadableOrder,
         Self::CounterUnreadable,
     ];
@@ -444,6 +466,63 @@ impl Patient {
                 let entry = (Rule::Registered, format!("pools pools / {other}"));
                 [order(Rule::Owner, sold), entry].into_iter().chain(parts).collect()
             }
+            Harm::PlanInAnotherCurrency => {
+                let pk = format!("plan#{}", sold.plan_id);
+                self.set_pair("PlansTable", &pk, "v000001", "SET price.currency = :v", text("USD")).await;
+                [main, renewal, sold, debited, wrong].map(|sold| order(Rule::Catalogue, sold)).to_vec()
+            }
+            Harm::VersionLeftOut => {
+                let pk = format!("plan#{}", sold.plan_id);
+                let key = json!({ "pk": { "S": pk }, "sk": { "S": "v000001" } });
+                let mut third = self.world.engine.item("PlansTable", key).await;
+                third["sk"] = json!({ "S": "v000003" });
+                third["version"] = json!({ "N": "3" });
+                self.world.engine.put("PlansTable", third).await;
+                self.set_pair("PlansTable", "plans", &sold.plan_id, "SET version = :v", json!({ ":v": { "N": "3" } })).await;
+                vec![(Rule::Catalogue, format!("plans {pk} / v000003"))]
+            }
+            Harm::PlanOfAnotherName => {
+                let pk = format!("plan#{}", sold.plan_id);
+                self.set_pair("PlansTable", &pk, "v000001", "SET planId = :v", text("another")).await;
+                vec![(Rule::Readable, format!("plans {pk} / v000001"))]
+            }
+            Harm::OperatorOfAnotherName => {
+                let pk = format!("operator#{}", pool().operator);
+                self.set_pair("PlansTable", &pk, "operator", "SET operatorId = :v", text("another")).await;
+                vec![(Rule::Readable, format!("plans {pk} / operator"))]
+            }
+            Harm::PartnerOfAnotherName => {
+                self.set_pair("PartnersTable", &partner, "partner", "SET partnerId = :v", text("another")).await;
+                vec![(Rule::Readable, format!("partners {partner} / partner"))]
+            }
+            Harm::SlotBehindTheTail => {
+                let (pk, iccid) = (format!("slot#{}#0", pool()), Self::card(sold));
+                let slot = json!({ "pk": { "S": pk }, "sk": { "S": "000000000099" }, "iccid": { "S": iccid } });
+                self.world.engine.put("PoolsTable", slot).await;
+                vec![(Rule::Slot, place_of_slot(99))]
+            }
+            Harm::MainOrderOfAnother => {
+                self.set_subscription("SET mo = :v", text(sold.num.as_str())).await;
+                vec![subscription(Rule::Plans)]
+            }
+            Harm::SuspensionForgotten => {
+                let suspended = json!({ "M": { "t": { "N": "1" }, "e": { "S": "sx" } } });
+                self.set_subscription("SET sh = :v", json!({ ":v": { "L": [suspended] } })).await;
+                vec![subscription(Rule::Carrier)]
+            }
+            Harm::DayOtherThanItsSubscriptions => {
+                self.set_card(&Self::card(main), "SET #until = :v", json!({ ":v": { "N": "4000000000" } })).await;
+                vec![subscription(Rule::Carrier)]
+            }
+            Harm::PaidFromABalance => {
+                self.set_order(debited, "SET pm = :v", text("c")).await;
+                vec![order(Rule::PaidOnce, debited)]
+            }
+            Harm::ShipmentForgotten => {
+                let shipped = json!({ "M": { "t": { "N": "1" }, "e": { "S": "sh" }, "n": { "S": "DHL 1" } } });
+                self.set_order(main, "SET hi = list_append(hi, :v)", json!({ ":v": { "L": [shipped] } })).await;
+                vec![order(Rule::Mailed, main)]
+            }
             Harm::SubscriptionOfAnUnreadableOrder => {
                 self.set_order(main, "SET su.e = :v", text("")).await;
                 vec![order(Rule::Readable, main)]
@@ -463,7 +542,7 @@ impl Patient {
     }
 
     /// Makes a manager's key; its id, and the partition that it is in.
-    async fn put_key(&self) -> (String, String) {
+    pub(super) async fn put_key(&self) -> (String, String) {
         let manager = Principal::Manager { name: "kim".to_owned() };
         let made = self.world.store.put_key("sdk_manager_test", &manager, None, ADMINISTRATOR).await.expect("a key");
         (made.id, simdock_store::hashed_key("sdk_manager_test"))
@@ -475,7 +554,7 @@ impl Patient {
         self.world.store.put_key("sdk_partner_test", &partner, None, ADMINISTRATOR).await.expect("a key").id
     }
 
-    async fn put_import(&self, status: &str) {
+    pub(super) async fn put_import(&self, status: &str) {
         let number = |value: &str| json!({ "N": value });
         let verdict: Value = json!({
             "pk": { "S": "import#IMLOST" }, "sk": { "S": "verdict" }, "status": { "S": status }, "parts": { "S": "import#IMLOST#1" },
