@@ -34,7 +34,7 @@ const CONNECT: Duration = Duration::from_secs(1);
 /// Shorter than AWS keeps idle connections, so that a pooled one is rarely found closed.
 const IDLE: Duration = Duration::from_secs(20);
 
-/// What AWS's hosts are spoken with, the strongest last but for none's sake: AES, which all that Lambda runs on computes in hardware.
+/// How AWS's hosts are spoken with: by AES, which every processor that Lambda runs on has instructions for.
 const CIPHERS: [SupportedCipherSuite; 6] = [
     TLS13_AES_128_GCM_SHA256,
     TLS13_AES_256_GCM_SHA384,
