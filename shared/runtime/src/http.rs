@@ -13,15 +13,11 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use rustls::crypto::ring::cipher_suite::{
-    TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
-    TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384, TLS13_AES_128_GCM_SHA256, TLS13_AES_256_GCM_SHA384,
-};
 use rustls::crypto::{CryptoProvider, KeyProvider, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::SigningKey;
-use rustls::{ClientConfig, RootCertStore, SupportedCipherSuite};
+use rustls::{ClientConfig, RootCertStore};
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,17 +30,7 @@ const CONNECT: Duration = Duration::from_secs(1);
 /// Shorter than AWS keeps idle connections, so that a pooled one is rarely found closed.
 const IDLE: Duration = Duration::from_secs(20);
 
-/// How AWS's hosts are spoken with: by AES, which every processor that Lambda runs on has instructions for.
-const CIPHERS: [SupportedCipherSuite; 6] = [
-    TLS13_AES_128_GCM_SHA256,
-    TLS13_AES_256_GCM_SHA384,
-    TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
-    TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
-    TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
-    TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
-];
-
-/// AWS knows its clients by what they sign, not by certificates: no key is ever loaded.
+/// AWS knows its clients by what they sign, not by certificates: no key is ever loaded, and this brings no code for it.
 #[derive(Debug)]
 struct NoKeys;
 
@@ -78,8 +64,7 @@ pub fn http_client() -> Result<SharedHttpClient, Box<dyn Error + Send + Sync>> {
     for root in CertificateDer::pem_slice_iter(ROOTS) {
         roots.add(root?)?;
     }
-    // What is not named is not in the binary either.
-    let provider = CryptoProvider { cipher_suites: CIPHERS.to_vec(), key_provider: &NoKeys, ..ring::default_provider() };
+    let provider = CryptoProvider { key_provider: &NoKeys, ..ring::default_provider() };
     let tls = ClientConfig::builder_with_provider(Arc::new(provider))
         .with_safe_default_protocol_versions()?
         .with_root_certificates(roots)
