@@ -61,10 +61,15 @@ impl Lambda {
 
     /// Has it work an event; panics if it answers with an error.
     async fn invoke(&mut self, request_id: &str, event: Value) -> Value {
+        self.work(request_id, event, "response").await
+    }
+
+    /// Has it work an event, and gives what became of it.
+    async fn work(&mut self, request_id: &str, event: Value, outcome: &str) -> Value {
         self.events.send((request_id.to_owned(), event)).await.expect("the Runtime API is there");
         let answer = tokio::time::timeout(PATIENCE, self.answers.recv()).await.expect("an answer in time");
         let (path, answer) = answer.expect("the Runtime API is there");
-        assert_eq!(path, format!("/2018-06-01/runtime/invocation/{request_id}/response"), "{answer}");
+        assert_eq!(path, format!("/2018-06-01/runtime/invocation/{request_id}/{outcome}"), "{answer}");
         answer
     }
 
@@ -184,6 +189,8 @@ async fn the_binaries_work_events_from_the_runtime_api() {
     let order: Value = serde_json::from_str(answer["body"].as_str().expect("a body")).expect("JSON");
     assert_eq!((&order["status"], &order["count"]), (&json!(-1), &json!(1)));
     let num = order["orderNum"].as_str().expect("an order number").to_owned();
+    let unreadable = create_order.work("5f9b1c0a-2e2f-4c55-9d5e-7a4c9f1f2a3b", json!({ "rawPath": 1 }), "error").await;
+    assert!(unreadable["errorMessage"].as_str().is_some_and(|message| message.contains("line 1")), "{unreadable}");
     let again = create_order.invoke("3a1f0f6e-9c53-4c5e-8c1c-0d3f4e6b7a90", event).await;
     assert_eq!((&again["statusCode"], &again["headers"]["idempotency-replayed"]), (&json!(200), &json!("true")), "{again}");
 

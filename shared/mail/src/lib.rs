@@ -27,7 +27,7 @@ pub use crate::error::MailError;
 pub use crate::language::Language;
 pub use crate::line::{Addressee, KnownLine};
 pub use crate::manager::{ManagerMail, manager_mail};
-pub use crate::qr::qr_png;
+pub use crate::qr::{qr_png, qr_svg};
 pub use crate::qr_mail::{QrCard, QrMail, qr_mail};
 pub use crate::shipment::{ShipmentMail, shipment_mail};
 

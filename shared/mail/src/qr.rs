@@ -1,7 +1,8 @@
-//! QR codes as PNG.
+//! QR codes, as PNG for mails and as SVG for pages.
 
 use png::{BitDepth, ColorType, Compression, Encoder, Filter};
 use qrcode::{Color, EcLevel, QrCode};
+use std::fmt::Write;
 
 use crate::MailError;
 
@@ -27,8 +28,37 @@ pub fn qr_png(text: &str) -> Result<Vec<u8>, MailError> {
     draw(text).map(|image| image.png)
 }
 
+/// The same as a drawing (SVG 1.1), for where no mail program has to show it: some 3 KB, and none of its code compresses anything.
+///
+/// # Errors
+/// As [`qr_png`].
+pub fn qr_svg(text: &str) -> Result<String, MailError> {
+    let code = code(text)?;
+    let modules = code.width() + 2 * QUIET_ZONE;
+    let pixels = modules * MIN_PIXELS.div_ceil(modules);
+    // A line through the middle of each run of dark modules, from where the one before ended.
+    let mut lines = String::new();
+    for (y, row) in code.to_colors().chunks(code.width()).enumerate() {
+        let _ = write!(lines, "M{QUIET_ZONE},{}", QUIET_ZONE + y);
+        for run in row.chunk_by(|a, b| a == b) {
+            let _ = match run[0] {
+                Color::Dark => write!(lines, "h{}", run.len()),
+                Color::Light => write!(lines, "m{},0", run.len()),
+            };
+        }
+    }
+    Ok(format!(
+        "<svg xmlns='http://www.w3.org/2000/svg' width='{pixels}' height='{pixels}' viewBox='0 -.5 {modules} {modules}' \
+         shape-rendering='crispEdges'><path fill='white' d='M0-.5h{modules}v{modules}H0z'/><path stroke='black' d='{lines}'/></svg>"
+    ))
+}
+
+fn code(text: &str) -> Result<QrCode, MailError> {
+    QrCode::with_error_correction_level(text, EcLevel::M).map_err(|_| MailError::QrCode)
+}
+
 pub(crate) fn draw(text: &str) -> Result<QrImage, MailError> {
-    let code = QrCode::with_error_correction_level(text, EcLevel::M).map_err(|_| MailError::QrCode)?;
+    let code = code(text)?;
     let modules = code.width() + 2 * QUIET_ZONE;
     let scale = MIN_PIXELS.div_ceil(modules);
     let pixels = modules * scale;
@@ -95,18 +125,16 @@ mod tests {
         }
 
         fn read(&self) -> (rqrr::MetaData, String) {
-            let mut image =
-                rqrr::PreparedImage::prepare_from_greyscale(
-                    self.pixels,
-                    self.pixels,
-                    |x, y| {
-                        if self.is_light(x, y) { 255 } else { 0 }
-                    },
-                );
-            let grids = image.detect_grids();
-            assert_eq!(grids.len(), 1);
-            grids[0].decode().unwrap()
+            read(self.pixels, |x, y| self.is_light(x, y))
         }
+    }
+
+    fn read(pixels: usize, is_light: impl Fn(usize, usize) -> bool) -> (rqrr::MetaData, String) {
+        let gray = |x, y| if is_light(x, y) { 255 } else { 0 };
+        let mut image = rqrr::PreparedImage::prepare_from_greyscale(pixels, pixels, gray);
+        let grids = image.detect_grids();
+        assert_eq!(grids.len(), 1);
+        grids[0].decode().unwrap()
     }
 
     #[test]
@@ -141,6 +169,37 @@ mod tests {
             let modules = QrCode::with_error_correction_level("a".repeat(length), EcLevel::M).unwrap().width() + 8;
             assert_eq!(x * modules, 4 * image.pixels);
         }
+    }
+
+    #[test]
+    fn a_drawing_is_read_back_as_well() {
+        for text in [EXAMPLE.to_owned(), "東京タワー".to_owned(), "x".repeat(255)] {
+            let svg = qr_svg(&text).unwrap();
+            let modules: usize = svg.split_once("viewBox='0 -.5 ").unwrap().1.split_once(' ').unwrap().0.parse().unwrap();
+            let lines = svg.split_once("stroke='black' d='").unwrap().1.split_once('\'').unwrap().0;
+            let mut dark = vec![vec![false; modules]; modules];
+            let (mut x, mut y) = (0, 0);
+            for (place, step) in lines.match_indices(['M', 'm', 'h']) {
+                let numbers = lines[place + 1..].split(['M', 'm', 'h']).next().unwrap();
+                let numbers: Vec<usize> = numbers.split(',').map(|number| number.parse().unwrap()).collect();
+                match (step, &numbers[..]) {
+                    ("M", [left, top]) => (x, y) = (*left, *top),
+                    ("m", [run, 0]) => x += run,
+                    ("h", [run]) => {
+                        dark[y][x..x + run].fill(true);
+                        x += run;
+                    }
+                    _ => panic!("{step} {numbers:?}"),
+                }
+            }
+            // Eight pixels to a module: the decoder wants some.
+            let is_dark = |x: usize, y: usize| dark[y][x];
+            assert_eq!(read(modules * 8, |x, y| !is_dark(x / 8, y / 8)).1, text);
+            let size = svg.split_once("width='").unwrap().1.split_once('\'').unwrap().0;
+            assert_eq!(size.parse(), Ok(draw(&text).unwrap().pixels));
+        }
+        assert!(qr_svg(EXAMPLE).unwrap().len() < 2_500, "{}", qr_svg(EXAMPLE).unwrap().len());
+        assert_eq!(qr_svg(&"y".repeat(2_332)), Err(MailError::QrCode));
     }
 
     #[test]

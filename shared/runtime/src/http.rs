@@ -13,14 +13,16 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use rustls::crypto::{CryptoProvider, KeyProvider, ring};
+use rustls::crypto::ring::{cipher_suite, kx_group};
+use rustls::crypto::{CryptoProvider, GetRandomFailed, KeyProvider, SecureRandom, WebPkiSupportedAlgorithms};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::SigningKey;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, RootCertStore, SignatureScheme};
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
+use webpki::ring;
 
 /// The authorities that Amazon asks clients of AWS to trust, from <https://www.amazontrust.com/repository/>; the first of them to
 /// expire does so in 2037.
@@ -29,6 +31,46 @@ const ROOTS: &[u8] = include_bytes!("amazon_roots.pem");
 const CONNECT: Duration = Duration::from_secs(1);
 /// Shorter than AWS keeps idle connections, so that a pooled one is rarely found closed.
 const IDLE: Duration = Duration::from_secs(20);
+
+/// How certificates and handshakes may be signed: all that `ring` verifies but Ed25519, which no public authority signs with.
+const SIGNATURES: WebPkiSupportedAlgorithms = WebPkiSupportedAlgorithms {
+    all: &[
+        ring::ECDSA_P256_SHA256,
+        ring::ECDSA_P256_SHA384,
+        ring::ECDSA_P384_SHA256,
+        ring::ECDSA_P384_SHA384,
+        ring::RSA_PSS_2048_8192_SHA256_LEGACY_KEY,
+        ring::RSA_PSS_2048_8192_SHA384_LEGACY_KEY,
+        ring::RSA_PSS_2048_8192_SHA512_LEGACY_KEY,
+        ring::RSA_PKCS1_2048_8192_SHA256,
+        ring::RSA_PKCS1_2048_8192_SHA384,
+        ring::RSA_PKCS1_2048_8192_SHA512,
+        ring::RSA_PKCS1_2048_8192_SHA256_ABSENT_PARAMS,
+        ring::RSA_PKCS1_2048_8192_SHA384_ABSENT_PARAMS,
+        ring::RSA_PKCS1_2048_8192_SHA512_ABSENT_PARAMS,
+    ],
+    // TLS 1.2 leaves the curve open.
+    mapping: &[
+        (SignatureScheme::ECDSA_NISTP384_SHA384, &[ring::ECDSA_P384_SHA384, ring::ECDSA_P256_SHA384]),
+        (SignatureScheme::ECDSA_NISTP256_SHA256, &[ring::ECDSA_P256_SHA256, ring::ECDSA_P384_SHA256]),
+        (SignatureScheme::RSA_PSS_SHA512, &[ring::RSA_PSS_2048_8192_SHA512_LEGACY_KEY]),
+        (SignatureScheme::RSA_PSS_SHA384, &[ring::RSA_PSS_2048_8192_SHA384_LEGACY_KEY]),
+        (SignatureScheme::RSA_PSS_SHA256, &[ring::RSA_PSS_2048_8192_SHA256_LEGACY_KEY]),
+        (SignatureScheme::RSA_PKCS1_SHA512, &[ring::RSA_PKCS1_2048_8192_SHA512]),
+        (SignatureScheme::RSA_PKCS1_SHA384, &[ring::RSA_PKCS1_2048_8192_SHA384]),
+        (SignatureScheme::RSA_PKCS1_SHA256, &[ring::RSA_PKCS1_2048_8192_SHA256]),
+    ],
+};
+
+/// Random numbers of the operating system.
+#[derive(Debug)]
+struct System;
+
+impl SecureRandom for System {
+    fn fill(&self, buffer: &mut [u8]) -> Result<(), GetRandomFailed> {
+        getrandom::fill(buffer).map_err(|_| GetRandomFailed)
+    }
+}
 
 /// AWS knows its clients by what they sign, not by certificates: no key is ever loaded, and this brings no code for it.
 #[derive(Debug)]
@@ -58,14 +100,32 @@ impl HttpConnector for Http {
     }
 }
 
+/// What TLS to AWS is made of: AES-GCM over the curves of NIST, among them all that every host with TLS 1.3 has to offer (RFC 8446,
+/// section 9.1). The rest of `ring`, with tables that nothing compresses, is then in no function.
+fn provider() -> CryptoProvider {
+    CryptoProvider {
+        cipher_suites: vec![
+            cipher_suite::TLS13_AES_256_GCM_SHA384,
+            cipher_suite::TLS13_AES_128_GCM_SHA256,
+            cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+            cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+            cipher_suite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+            cipher_suite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+        ],
+        kx_groups: vec![kx_group::SECP256R1, kx_group::SECP384R1],
+        signature_verification_algorithms: SIGNATURES,
+        secure_random: &System,
+        key_provider: &NoKeys,
+    }
+}
+
 /// A client with connections of its own.
 pub fn http_client() -> Result<SharedHttpClient, Box<dyn Error + Send + Sync>> {
     let mut roots = RootCertStore::empty();
     for root in CertificateDer::pem_slice_iter(ROOTS) {
         roots.add(root?)?;
     }
-    let provider = CryptoProvider { key_provider: &NoKeys, ..ring::default_provider() };
-    let tls = ClientConfig::builder_with_provider(Arc::new(provider))
+    let tls = ClientConfig::builder_with_provider(Arc::new(provider()))
         .with_safe_default_protocol_versions()?
         .with_root_certificates(roots)
         .with_no_client_auth();
@@ -83,6 +143,23 @@ pub fn http_client() -> Result<SharedHttpClient, Box<dyn Error + Send + Sync>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_is_named_is_missing_of_what_rustls_offers() {
+        let offers = |provider: &CryptoProvider| {
+            let suites = provider.cipher_suites.iter().map(|suite| format!("{:?}", suite.suite()));
+            let groups = provider.kx_groups.iter().map(|group| format!("{:?}", group.name()));
+            let signatures = &provider.signature_verification_algorithms;
+            let schemes = signatures.mapping.iter().map(|(scheme, by)| format!("{scheme:?} {by:?}"));
+            let certificates = signatures.all.iter().map(|algorithm| format!("{algorithm:?}"));
+            suites.chain(groups).chain(schemes).chain(certificates).collect::<Vec<_>>()
+        };
+        let (all, ours) = (offers(&rustls::crypto::ring::default_provider()), offers(&provider()));
+        let missing = |offer: &&String| ["CHACHA20", "X25519", "ED25519"].iter().any(|name| offer.contains(name));
+        let left: Vec<&String> = all.iter().filter(|offer| !missing(offer)).collect();
+        assert_eq!(ours.iter().collect::<Vec<_>>(), left);
+        assert!(all.iter().filter(missing).count() >= 5, "{all:?}");
+    }
 
     #[test]
     fn all_five_authorities_are_trusted() {

@@ -143,6 +143,11 @@ impl Element {
         Ok(string(self.get(&format!("attribute/{name}")).await?))
     }
 
+    /// What it looks like, as a PNG in base64.
+    pub async fn picture(&self) -> Answer<String> {
+        Ok(string(self.get("screenshot").await?))
+    }
+
     /// What a field holds.
     pub async fn value(&self) -> Answer<String> {
         Ok(string(self.get("property/value").await?))

@@ -5,13 +5,14 @@ use crate::Desk;
 use crate::frame::{line_link, order_path, sim_link};
 use crate::model::{Card, Order, Package};
 use crate::words::{Time, count, data, state, text};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use maud::{Markup, html};
-use simdock_mail::qr_png;
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use simdock_mail::qr_svg;
 
 /// Cards whose QR codes and links fit on one page; of the others it has the codes alone, and each card's own page has the rest.
-const MOST_CODES: usize = 10;
+const MOST_CODES: usize = 7;
+/// What of a drawing has no place in a URI that holds it.
+const NOT_IN_DATA: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'%').add(b'<').add(b'>');
 
 /// The cards, with their codes where these were asked for.
 pub fn show(desk: &Desk<'_>, order: &Order) -> Markup {
@@ -43,12 +44,12 @@ pub fn show(desk: &Desk<'_>, order: &Order) -> Markup {
 
 /// What installs a card, if that is known.
 pub fn code(card: &Card, with_picture: bool) -> Markup {
-    let picture = card.code.as_ref().filter(|_| with_picture).and_then(|code| qr_png(code).ok());
+    let picture = card.code.as_ref().filter(|_| with_picture).and_then(|code| qr_svg(code).ok());
     html! {
         @if let Some(code) = &card.code {
             div.code {
-                @if let Some(png) = picture {
-                    img src={ "data:image/png;base64," (STANDARD.encode(png)) } width="200" height="200" alt={ "QR code of card " (card.iccid) };
+                @if let Some(svg) = picture {
+                    img src={ "data:image/svg+xml," (utf8_percent_encode(&svg, NOT_IN_DATA)) } width="200" height="200" alt={ "QR code of card " (card.iccid) };
                 }
                 dl.facts {
                     (fact("LPA code", html! { code.lpa { (code) } }))
