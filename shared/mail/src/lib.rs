@@ -17,6 +17,7 @@ mod language;
 mod line;
 mod manager;
 mod mime;
+mod modules;
 mod qr;
 mod qr_mail;
 mod shipment;

@@ -1,10 +1,11 @@
 //! QR codes, as PNG for mails and as SVG for pages.
 
 use png::{BitDepth, ColorType, Compression, Encoder, Filter};
-use qrcode::{Color, EcLevel, QrCode};
+use qrcode::Color;
 use std::fmt::Write;
 
 use crate::MailError;
+use crate::modules::Modules;
 
 /// The blank border that ISO/IEC 18004 asks for, in modules.
 const QUIET_ZONE: usize = 4;
@@ -33,12 +34,12 @@ pub fn qr_png(text: &str) -> Result<Vec<u8>, MailError> {
 /// # Errors
 /// As [`qr_png`].
 pub fn qr_svg(text: &str) -> Result<String, MailError> {
-    let code = code(text)?;
-    let modules = code.width() + 2 * QUIET_ZONE;
+    let code = Modules::of(text)?;
+    let modules = code.width + 2 * QUIET_ZONE;
     let pixels = modules * MIN_PIXELS.div_ceil(modules);
     // A line through the middle of each run of dark modules, from where the one before ended.
     let mut lines = String::new();
-    for (y, row) in code.to_colors().chunks(code.width()).enumerate() {
+    for (y, row) in code.rows().enumerate() {
         let _ = write!(lines, "M{QUIET_ZONE},{}", QUIET_ZONE + y);
         for run in row.chunk_by(|a, b| a == b) {
             let _ = match run[0] {
@@ -53,13 +54,9 @@ pub fn qr_svg(text: &str) -> Result<String, MailError> {
     ))
 }
 
-fn code(text: &str) -> Result<QrCode, MailError> {
-    QrCode::with_error_correction_level(text, EcLevel::M).map_err(|_| MailError::QrCode)
-}
-
 pub(crate) fn draw(text: &str) -> Result<QrImage, MailError> {
-    let code = code(text)?;
-    let modules = code.width() + 2 * QUIET_ZONE;
+    let code = Modules::of(text)?;
+    let modules = code.width + 2 * QUIET_ZONE;
     let scale = MIN_PIXELS.div_ceil(modules);
     let pixels = modules * scale;
 
@@ -68,7 +65,7 @@ pub(crate) fn draw(text: &str) -> Result<QrImage, MailError> {
     let blank = vec![0xff_u8; row_bytes];
     let border = blank.repeat(QUIET_ZONE * scale);
     bitmap.extend_from_slice(&border);
-    for modules in code.to_colors().chunks(code.width()) {
+    for modules in code.rows() {
         let mut row = blank.clone();
         for (index, _) in modules.iter().enumerate().filter(|(_, color)| **color == Color::Dark) {
             let left = (QUIET_ZONE + index) * scale;
@@ -166,7 +163,7 @@ mod tests {
             // The finder pattern begins right after the quiet zone, and nothing is dark before it.
             let (x, y) = first_dark.unwrap();
             assert_eq!(x, y);
-            let modules = QrCode::with_error_correction_level("a".repeat(length), EcLevel::M).unwrap().width() + 8;
+            let modules = Modules::of(&"a".repeat(length)).unwrap().width + 8;
             assert_eq!(x * modules, 4 * image.pixels);
         }
     }
