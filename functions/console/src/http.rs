@@ -78,11 +78,16 @@ impl Form {
         self.0.iter().any(|(name, _)| name.starts_with("corrects."))
     }
 
+    /// Whether a field holds something else than what stood there before.
+    pub fn is_changed(&self, name: &str) -> bool {
+        !self.all(name).eq(self.all(&before(name)))
+    }
+
     /// Whether it holds nothing but what stood there before.
     pub fn is_as_before(&self) -> bool {
         let names = self.0.iter().map(|(name, _)| name.strip_prefix("corrects.").unwrap_or(name));
         let mut names = names.filter(|name| !["token", "key", "basedOn"].contains(name));
-        self.merges() && names.all(|name| self.all(name).eq(self.all(&before(name))))
+        self.merges() && !names.any(|name| self.is_changed(name))
     }
 
     /// Refuses a field that was emptied, where nothing would mean that it stays.

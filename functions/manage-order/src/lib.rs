@@ -7,7 +7,8 @@ use simdock_api::{
     postal_address, refused, replayed, route, show,
 };
 use simdock_domain::{
-    Asked, Command, EmailAddress, Iccid, LineState, MailKind, Recipient, Rejected, Shipment, Timestamp, decide_by, short_hash,
+    Asked, Command, EmailAddress, Iccid, LineState, MailKind, Recipient, Rejected, SeenShipment, Shipment, Timestamp, decide_by,
+    short_hash,
 };
 use simdock_runtime::{Config, ConfigError};
 use simdock_store::{Facts, Store};
@@ -104,22 +105,30 @@ enum Phone {
 }
 
 fn shipment(fields: &mut Fields, now: Timestamp) -> Result<Command, Problem> {
-    let at = match fields.optional_text("shippedAt", 32)? {
-        None => None,
-        Some(text) => {
-            let at: Timestamp = text.parse().map_err(|error| Problem::invalid_field("shippedAt", error))?;
-            if at > now.plus_seconds(SKEW) {
-                return Err(Problem::invalid_field("shippedAt", "must not be in the future"));
-            }
-            Some(at.min(now))
-        }
-    };
-    // Copied from somewhere, they come with space around them; what is corrected is named as it was kept.
+    let at = shipped_at(fields)?;
+    if at.is_some_and(|at| at > now.plus_seconds(SKEW)) {
+        return Err(Problem::invalid_field("shippedAt", "must not be in the future"));
+    }
+    let at = at.map(|at| at.min(now));
+    // Copied from somewhere, they come with space around them.
     let (carrier, number) = (fields.text("carrier", 64)?.trim().to_owned(), fields.text("number", 64)?.trim().to_owned());
-    Ok(match fields.optional_text("corrects", 64)? {
+    Ok(match fields.optional_object("corrects")? {
         None => Command::Ship(Shipment { at: at.unwrap_or(now), carrier, number }),
-        Some(corrects) => Command::CorrectShipment { corrects, carrier, number, at },
+        Some(mut before) => {
+            let seen = SeenShipment {
+                number: before.text("number", 64)?,
+                carrier: before.optional_text("carrier", 64)?,
+                at: shipped_at(&mut before)?,
+            };
+            before.finish()?;
+            Command::CorrectShipment { seen, carrier, number, at }
+        }
     })
+}
+
+fn shipped_at(fields: &mut Fields) -> Result<Option<Timestamp>, Problem> {
+    let text = fields.optional_text("shippedAt", 32)?;
+    text.map(|text| text.parse().map_err(|error| Problem::invalid_field(fields.path("shippedAt"), error))).transpose()
 }
 
 fn recipient(fields: &mut Fields) -> Result<Command, Problem> {

@@ -7,8 +7,8 @@ use crate::{ChangeRequest, Problem, visible_to};
 use futures_util::future::{join, try_join};
 use serde::Serialize;
 use simdock_domain::{
-    Command, FormFactor, MailKind, Order, Recipient, Rejected, ServiceAsker, Shipment, Subscription, SubscriptionChange,
-    Timestamp, decide,
+    Command, FormFactor, MailKind, Order, Recipient, Rejected, SeenShipment, ServiceAsker, Shipment, Subscription,
+    SubscriptionChange, Timestamp, decide,
 };
 use simdock_store::{Archiving, Principal, SimReport, Store};
 
@@ -192,8 +192,9 @@ impl AnyLine {
 
 /// A correction of what was said of an order's parcel, whatever that is.
 fn correction(order: &Order) -> Command {
-    let corrects = order.shipment.as_ref().map(|shipment| shipment.number.clone()).unwrap_or_default();
-    Command::CorrectShipment { corrects, carrier: String::new(), number: String::new(), at: None }
+    let number = order.shipment.as_ref().map(|shipment| shipment.number.clone()).unwrap_or_default();
+    let seen = SeenShipment { number, carrier: None, at: None };
+    Command::CorrectShipment { seen, carrier: String::new(), number: String::new(), at: None }
 }
 
 fn carried_out(order: &Order, command: &Command, now: Timestamp) -> Result<(), Problem> {

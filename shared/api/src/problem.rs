@@ -181,6 +181,12 @@ impl Problem {
         Self::new(StatusCode::CONFLICT, "version_conflict", "Version conflict", detail).about("corrects")
     }
 
+    /// The parcel is another by now than whoever corrects what was said of it saw.
+    pub fn shipment_conflict() -> Self {
+        let detail = "Somebody else corrected the shipment. Read the order, and put your change on what it says now.";
+        Self::new(StatusCode::CONFLICT, "version_conflict", "Version conflict", detail).about("corrects")
+    }
+
     /// The partner is another by now than whoever changes it saw.
     pub fn partner_conflict() -> Self {
         let detail = "Somebody else changed the partner. Read it, and put your change on what it says now.";

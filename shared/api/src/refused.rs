@@ -33,9 +33,7 @@ pub fn misfit(error: PlaceError, plan_id: &str) -> Problem {
 pub fn refused(rejected: Rejected, command: &Command, order: &Order) -> Problem {
     match rejected {
         Rejected::Shipped => Problem::not_possible("shipped", "The cards were sent."),
-        Rejected::OtherParcel => {
-            Problem::not_possible("other_parcel", "The parcel has another number by now. Look at the order again.")
-        }
+        Rejected::OtherParcel => Problem::shipment_conflict(),
         Rejected::BeforeOrder => Problem::invalid_field("shippedAt", "must not be before the order was made"),
         Rejected::NotDue => Problem::not_possible(
             "in_progress",

@@ -52,7 +52,8 @@ pub use crate::email::{EmailAddress, EmailAddressError};
 pub use crate::iccid::{Iccid, IccidError};
 pub use crate::lifecycle::{
     Cards, Command, Intake, Job, MAIL_LEASE, MAIL_PATIENCE, MAX_ATTEMPTS, Outstanding, QUIET, REFUND_LEASE, REFUND_PATIENCE,
-    Recipient, Rejected, Uncalled, backoff, decide, decide_all, decide_by, due, mails_due, next_attention, outstanding, uncalled,
+    Recipient, Rejected, SeenShipment, Uncalled, backoff, decide, decide_all, decide_by, due, mails_due, next_attention,
+    outstanding, uncalled,
 };
 pub use crate::lpa::{ActivationCode, ActivationCodeError};
 pub use crate::money::{Currency, CurrencyError, Money};

@@ -15,7 +15,7 @@ mod swap;
 mod uncalled;
 
 pub use command::{Cards, Command, Intake, Rejected};
-pub use desk::Recipient;
+pub use desk::{Recipient, SeenShipment};
 pub use jobs::{Job, Outstanding, backoff, due, mails_due, next_attention, outstanding};
 pub use uncalled::{Uncalled, uncalled};
 
@@ -68,8 +68,8 @@ pub fn decide(order: &Order, command: Command, now: Timestamp) -> Result<Order, 
             leaving::subscription_over(order, &mut next, line, policy, used, now)?;
         }
         Command::Ship(shipment) => next.ship(shipment, now)?,
-        Command::CorrectShipment { corrects, carrier, number, at } => {
-            next.correct_shipment(&corrects, carrier, number, at, now)?;
+        Command::CorrectShipment { seen, carrier, number, at } => {
+            next.correct_shipment(&seen, carrier, number, at, now)?;
         }
         Command::EditRecipient(recipient) => next.edit_recipient(recipient, now)?,
         Command::SendAgain { kind, to, asked } => next.send_again(kind, to, asked, now)?,

@@ -23,6 +23,10 @@ fn shipment(number: &str) -> Shipment {
     Shipment { at: at(90), carrier: "Correios".into(), number: number.into() }
 }
 
+fn seen(number: &str) -> SeenShipment {
+    SeenShipment { number: number.into(), carrier: None, at: None }
+}
+
 fn jobs(order: &Order, seconds: i64) -> Vec<Job> {
     due(order, at(seconds))
 }
@@ -455,8 +459,8 @@ fn a_physical_order_calls_the_manager_who_ships_it_and_mails_no_code() {
 #[test]
 fn a_wrong_number_is_corrected_and_the_subscriber_is_told_the_right_one() {
     let correct = |order: &Order, corrects: &str, number: &str, sent: Option<i64>, seconds: i64| {
-        let (corrects, carrier, number) = (corrects.into(), "Correios".into(), number.into());
-        decide(order, Command::CorrectShipment { corrects, carrier, number, at: sent.map(at) }, at(seconds))
+        let (seen, carrier, number) = (seen(corrects), "Correios".into(), number.into());
+        decide(order, Command::CorrectShipment { seen, carrier, number, at: sent.map(at) }, at(seconds))
     };
     let shipped_mail = |order: &Order| order.mail(MailKind::Shipment).map(|mail| mail.state);
     let ready = provision(&to_ship(1), at(20));
@@ -484,6 +488,13 @@ fn a_wrong_number_is_corrected_and_the_subscriber_is_told_the_right_one() {
     // What comes late or twice changes nothing: not the correction, nor what was said at first.
     assert_eq!(correct(&right, "1", "2", None, 95), Err(Rejected::Done));
     assert_eq!(correct(&right, "1", "3", None, 95), Err(Rejected::OtherParcel));
+    for (carrier, left, agrees) in [("Correios", 90, true), (" Correios ", 90, true), ("DHL", 90, false), ("Correios", 91, false)]
+    {
+        let seen = SeenShipment { carrier: Some(carrier.to_owned()), at: Some(at(left)), ..seen(" 2 ") };
+        let command = Command::CorrectShipment { seen, carrier: "DHL".into(), number: "3".into(), at: None };
+        let outcome = decide(&right, command, at(95)).map(|_| ());
+        assert_eq!(outcome, if agrees { Ok(()) } else { Err(Rejected::OtherParcel) }, "{carrier} {left}");
+    }
     assert_eq!(decide(&right, Command::Ship(shipment("1")), at(95)), Err(Rejected::Shipped));
     // The day alone is nothing that a mail has to tell.
     let right = sent(&right, MailKind::Shipment, 96);

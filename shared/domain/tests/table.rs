@@ -230,7 +230,12 @@ fn commands(order: &Order) -> Vec<(&'static str, Command)> {
         what("not begun", over(fresh)),
         what("begun", over(begun)),
         plain(Command::Ship(Shipment { at: now(), carrier: "Correios".into(), number: "2".into() })),
-        plain(Command::CorrectShipment { corrects: "1".into(), carrier: "Correios".into(), number: "2".into(), at: None }),
+        plain(Command::CorrectShipment {
+            seen: SeenShipment { number: "1".into(), carrier: None, at: None },
+            carrier: "Correios".into(),
+            number: "2".into(),
+            at: None,
+        }),
         what("the name", recipient(Recipient { name: Some("Bea".into()), ..Recipient::default() })),
         what("the postal address", recipient(Recipient { address: Some(address("Porto")), ..Recipient::default() })),
         what(

@@ -149,13 +149,35 @@ fn a_partner_a_recipient_and_a_parcel_keep_what_somebody_else_saved() {
         // Space around a number that was copied is nobody's concern.
         desk.elsewhere(Method::POST, &at("shipment"), &json!({"carrier": " D ", "number": " 12 "})).await;
         assert_eq!(desk.site.read(&order).await["shipment"]["number"], "12");
-        desk.open_order(num(&order)).await;
-        desk.elsewhere(Method::POST, &at("shipment"), &json!({"carrier": "D", "number": "13", "corrects": "12"})).await;
+        let open = async || {
+            desk.site.settled(&order).await;
+            desk.open_order(num(&order)).await;
+        };
+        open().await;
+        desk.elsewhere(Method::POST, &at("shipment"), &json!({"carrier": "D", "number": "13", "corrects": {"number": "12"}}))
+            .await;
         browser.send("correct_shipment", &[("carrier", "Correos")]).await;
         browser.shows("Tracking number: “12” → “13”").await;
         browser.send("correct_shipment", &[]).await;
         browser.shows("The shipment was corrected.").await;
         let parcel = &desk.site.read(&order).await["shipment"];
         assert_eq!((&parcel["carrier"], &parcel["number"]), (&json!("Correos"), &json!("13")));
+        // Another carrier, and another day, are told as another number is: the same field, and one beside it.
+        open().await;
+        desk.elsewhere(Method::POST, &at("shipment"), &json!({"carrier": "GLS", "number": "13", "corrects": parcel})).await;
+        browser.send("correct_shipment", &[("carrier", "Hermes")]).await;
+        browser.shows("Somebody else changed it meanwhile: now it is “GLS”.").await;
+        open().await;
+        let left = desk.site.read(&order).await["createdAt"].clone();
+        let seen = &desk.site.read(&order).await["shipment"];
+        let earlier = json!({"carrier": "GLS", "number": "13", "shippedAt": left, "corrects": seen});
+        desk.elsewhere(Method::POST, &at("shipment"), &earlier).await;
+        browser.send("correct_shipment", &[("carrier", "GLS"), ("number", "14")]).await;
+        browser.shows("Somebody else saved a change since you opened this page").await;
+        browser.send("correct_shipment", &[]).await;
+        browser.shows("The shipment was corrected.").await;
+        let parcel = &desk.site.read(&order).await["shipment"];
+        let told = (&parcel["carrier"], &parcel["number"], &parcel["shippedAt"]);
+        assert_eq!(told, (&json!("GLS"), &json!("14"), &left));
     });
 }

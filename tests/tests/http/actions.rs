@@ -27,7 +27,7 @@ fn asked<'s>(site: &'s Site, order: &Value, action: &str) -> Call<'s> {
         "refund" => managing(site, order, "refund", &json!({"reason": "changed plans"})),
         "ship" => managing(site, order, "shipment", &json!({"carrier": "Correos", "number": "PX1"})),
         "correct_shipment" => {
-            managing(site, order, "shipment", &json!({"carrier": "Correos", "number": "PX2", "corrects": "PX1"}))
+            managing(site, order, "shipment", &json!({"carrier": "Correos", "number": "PX2", "corrects": {"number": "PX1"}}))
         }
         "edit_recipient" => site
             .call(Method::PATCH, format!("/v1/orders/{}/recipient", num(order)))

@@ -138,7 +138,7 @@ async fn a_wrong_number_of_a_parcel_is_corrected_once() {
     let order = site.until(&order, "ready", |order| order["cards"][0]["status"] == "ready").await;
     let say = async |body: Value| managing(&site, &order, "shipment", &body).send().await;
     let first = json!({"carrier": "Correos", "number": "PX1"});
-    let right = json!({"carrier": "Correos", "number": "PX2", "corrects": "PX1"});
+    let right = json!({"carrier": "Correos", "number": "PX2", "corrects": {"number": "PX1"}});
     not_possible(&say(right.clone()).await, "not_shipped");
     // A clock that is a little ahead does no harm.
     let mut ahead = first.clone();
@@ -163,7 +163,15 @@ async fn a_wrong_number_of_a_parcel_is_corrected_once() {
     site.settled(&order).await;
     // Twice is once; what comes late, and what was said at first, changes nothing.
     say(right).await.expect(200);
-    not_possible(&say(json!({"carrier": "Correos", "number": "PX3", "corrects": "PX1"})).await, "other_parcel");
+    let shipped_at = &shipped["shipment"]["shippedAt"];
+    for seen in [
+        json!({"number": "PX1"}),
+        json!({"number": "PX2", "carrier": "DHL", "shippedAt": shipped_at}),
+        json!({"number": "PX2", "carrier": "Correos", "shippedAt": "2020-01-01T00:00:00Z"}),
+    ] {
+        let late = json!({"carrier": "Correos", "number": "PX3", "corrects": seen});
+        say(late).await.problem(409, "version_conflict", Some("corrects"));
+    }
     not_possible(&say(first).await, "shipped");
     let read = site.get(format!("/v1/orders/{}", num(&order))).by(By::Partner).send().await.expect(200);
     assert_eq!((&read["shipment"]["number"], note(&read, "shipment_corrected")), (&json!("PX2"), "Correos PX2, was Correos PX1"));

@@ -40,6 +40,11 @@ pub fn fields(fields: &Fields<'_>, query: &Form) -> Markup {
     }
 }
 
+/// The day of a time of the API's, as date fields write it.
+pub fn day_of(time: &str) -> &str {
+    time.get(..10).unwrap_or_default()
+}
+
 /// Whether a text is a day as date fields write it, such as `2026-11-22`.
 pub fn is_day(text: &str) -> bool {
     text.len() == 10 && start(text).is_some()

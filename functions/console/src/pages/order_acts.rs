@@ -1,13 +1,13 @@
 //! What a manager can do with an order.
 
-use super::days::is_day;
+use super::days::{day_of, is_day};
 use super::order;
 use super::order_refund::{self, Outcome};
 use crate::Desk;
 use crate::api::Refusal;
 use crate::forms::{Attempt, Fields, before};
 use crate::frame::{order_path, sim_link};
-use crate::http::encoded;
+use crate::http::{encoded, set};
 use crate::model::{Action, Card, Order};
 use crate::words::void;
 use lambda_http::{Body, Response};
@@ -117,7 +117,8 @@ fn inputs(name: &str, fields: &Fields<'_>, order: &Order, action: &Action) -> Ma
                 @if let Some(shipment) = &order.shipment {
                     (fields.text("carrier", "Carrier").value(&shipment.carrier).required())
                     (fields.text("number", "Tracking number").value(&shipment.number).required())
-                    (fields.input("date", "shippedAt", "Shipped on").hint("as it was, if left empty"))
+                    (fields.input("date", "shippedAt", "Shipped on").value(day_of(&shipment.shipped_at)).hint("the day in UTC"))
+                    input type="hidden" name="basedOn" value=(shipment.shipped_at);
                 }
                 p.hint { "The subscriber is mailed another carrier or number." }
             }
@@ -184,11 +185,14 @@ async fn ask(desk: &Desk<'_>, num: &str, action: &str) -> Result<Response<Body>,
             }
             for name in ["carrier", "number"] {
                 form.put(&mut body, name);
+                form.put(&mut body, &before(name));
             }
-            if form.has("corrects.number") {
-                body.insert("corrects".to_owned(), form.raw("corrects.number").into());
+            if let Some(seen) = form.given("basedOn") {
+                set(&mut body, &before("shippedAt"), seen.into());
             }
-            if let Some(at) = shipped_at(desk, num, form.text("shippedAt")).await? {
+            if form.is_changed("shippedAt")
+                && let Some(at) = shipped_at(desk, num, form.text("shippedAt")).await?
+            {
                 body.insert("shippedAt".to_owned(), at.into());
             }
             let said = if action == "ship" { "Noted. The subscriber is told by mail." } else { "The shipment was corrected." };

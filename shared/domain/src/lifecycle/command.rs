@@ -1,6 +1,6 @@
 //! What can be done to an order.
 
-use super::Recipient;
+use super::{Recipient, SeenShipment};
 use crate::order::{Asked, MailKind, MailReport, Provider, ReturnReason, Shipment, VoidReason};
 use crate::{Closed, EmailAddress, Iccid, Money, NotRefundable, OverReason, RefundPolicy, Timestamp, Used};
 
@@ -99,8 +99,8 @@ pub enum Command {
     Ship(Shipment),
     /// What was said of the parcel is to be corrected.
     CorrectShipment {
-        /// The number that it has until then: whoever speaks of another one speaks of what is over.
-        corrects: String,
+        /// What is to be corrected: whoever speaks of another parcel speaks of what is over.
+        seen: SeenShipment,
         /// Who carries it.
         carrier: String,
         /// The carrier's number of it.
@@ -242,7 +242,7 @@ pub enum Rejected {
     Closed(Closed),
     /// The cards were sent.
     Shipped,
-    /// The parcel has another number than the one that is to be corrected.
+    /// The parcel is another than the one that is to be corrected.
     OtherParcel,
     /// The parcel would have left before there was an order for it.
     BeforeOrder,

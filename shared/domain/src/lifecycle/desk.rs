@@ -32,6 +32,26 @@ impl Recipient {
     }
 }
 
+/// What whoever corrects a shipment saw of it; what is absent is not compared.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SeenShipment {
+    /// The carrier's number of the parcel.
+    pub number: String,
+    /// Who carries it.
+    pub carrier: Option<String>,
+    /// When it left.
+    pub at: Option<Timestamp>,
+}
+
+impl SeenShipment {
+    /// Whether a shipment is as this says. Space around what a form sends is none of it.
+    fn is_of(&self, shipment: &Shipment) -> bool {
+        self.number.trim() == shipment.number.trim()
+            && self.carrier.as_ref().is_none_or(|carrier| carrier.trim() == shipment.carrier.trim())
+            && self.at.is_none_or(|at| at == shipment.at)
+    }
+}
+
 impl Order {
     /// Cards are sent once, when all of them work, and then there is no way back (order seed, "SIM-card orders").
     pub(super) fn ship(&mut self, mut shipment: Shipment, now: Timestamp) -> Result<(), Rejected> {
@@ -67,7 +87,7 @@ impl Order {
     /// Corrects what was said of the parcel. The subscriber, who may have a wrong number, is told the right one.
     pub(super) fn correct_shipment(
         &mut self,
-        corrects: &str,
+        seen: &SeenShipment,
         carrier: String,
         number: String,
         at: Option<Timestamp>,
@@ -78,7 +98,7 @@ impl Order {
         if right == there {
             return Err(Rejected::Done);
         }
-        if there.number != corrects {
+        if !seen.is_of(&there) {
             return Err(Rejected::OtherParcel);
         }
         if right.at < self.created_at {

@@ -139,10 +139,10 @@ async fn a_parcel(site: &Site) {
     let another = json!({"carrier": "Correos", "number": "RR123456799ES"});
     not_possible(managing(site, &order, "shipment", &another), "shipped").await;
     let mut other = another.clone();
-    other["corrects"] = "RR000000000ES".into();
-    not_possible(managing(site, &order, "shipment", &other), "other_parcel").await;
+    other["corrects"] = json!({"number": "RR000000000ES"});
+    managing(site, &order, "shipment", &other).send().await.problem(409, "version_conflict", Some("corrects"));
     let mut right = another;
-    right["corrects"] = parcel["number"].clone();
+    right["corrects"] = sent["shipment"].clone();
     let right = managing(site, &order, "shipment", &right).send().await.expect(200);
     assert!(happened(&right, "shipment_corrected") && right["shipment"]["number"] == "RR123456799ES", "{right}");
     let moved = json!({"postalAddress": {"lines": ["Calle Mayor 5"], "city": "Madrid", "country": "ES"}});
