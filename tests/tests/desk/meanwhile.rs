@@ -179,5 +179,15 @@ fn a_partner_a_recipient_and_a_parcel_keep_what_somebody_else_saved() {
         let parcel = &desk.site.read(&order).await["shipment"];
         let told = (&parcel["carrier"], &parcel["number"], &parcel["shippedAt"]);
         assert_eq!(told, (&json!("GLS"), &json!("14"), &left));
+
+        // The address is that to which the cards were sent; name and mail stay open.
+        desk.open_order(num(&order)).await;
+        browser.unfold("edit_recipient").await;
+        browser.shows("The cards were sent there, so that it stays as it is.").await;
+        assert!(!browser.has("#edit_recipient [name='postalAddress.city']").await);
+        browser.send("edit_recipient", &[("email", "third@example.com")]).await;
+        browser.shows("The recipient was changed.").await;
+        let to = &desk.site.read(&order).await["subscriber"];
+        assert_eq!((&to["email"], &to["postalAddress"]["city"]), (&json!("third@example.com"), &json!("Sevilla")));
     });
 }

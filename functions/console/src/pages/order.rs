@@ -157,7 +157,8 @@ pub fn fact(name: &str, value: impl Render) -> Markup {
     html! { div { dt { (name) } dd { (value) } } }
 }
 
-fn address(to: &Address) -> Markup {
+/// A postal address, as it stands on a parcel.
+pub fn address(to: &Address) -> Markup {
     html! {
         @for line in &to.lines { (line) br; }
         (text(to.postal_code.as_deref())) " " (to.city) br;

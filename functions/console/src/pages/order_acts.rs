@@ -148,8 +148,13 @@ fn inputs(name: &str, fields: &Fields<'_>, order: &Order, action: &Action) -> Ma
                 @let now = &order.subscriber;
                 (fields.text("name", "Name").value(&now.name).required())
                 (fields.input("email", "email", "Mail").value(&now.email).required())
-                @if order.form_factor == "physical" {
-                    (fields.address("postalAddress", &names, order.subscriber.postal_address.as_ref()))
+                @match &now.postal_address {
+                    Some(address) if order.shipment.is_some() => {
+                        p { "Postal address" br; (order::address(address)) }
+                        p.hint { "The cards were sent there, so that it stays as it is." }
+                    }
+                    Some(address) => (fields.address("postalAddress", &names, Some(address))),
+                    None => {}
                 }
             }
             "renew" => {
@@ -215,14 +220,19 @@ async fn ask(desk: &Desk<'_>, num: &str, action: &str) -> Result<Response<Body>,
             }
             for name in ["name", "email"] {
                 form.filled(name)?;
-                form.put(&mut body, name);
+                if form.is_changed(name) {
+                    form.put(&mut body, name);
+                }
                 form.put(&mut body, &before(name));
             }
-            form.put_address(&mut body, "postalAddress");
-            form.put_address(&mut body, "corrects.postalAddress");
-            if form.has("postalAddress.lines") && !body.contains_key("postalAddress") {
-                return Err(Refusal::about("postalAddress", "postalAddress is required."));
+            // What stays is not asked for: an address to which the cards were sent takes no change, and no word of one.
+            if Fields::address_names("postalAddress").iter().any(|part| form.is_changed(part)) {
+                form.put_address(&mut body, "postalAddress");
+                if !body.contains_key("postalAddress") {
+                    return Err(Refusal::about("postalAddress", "postalAddress is required."));
+                }
             }
+            form.put_address(&mut body, "corrects.postalAddress");
             ("PATCH /v1/orders/{orderNum}/recipient", "The recipient was changed.")
         }
         "retry" => ("POST /v1/orders/{orderNum}/retry", "It is tried again."),
