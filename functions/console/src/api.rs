@@ -174,6 +174,7 @@ impl Call<'_> {
                 Refusal { field: Some(field.to_owned()), ..refusal }
             }
             "not_possible" if reason == "partner_exists" => Refusal { field: Some("partnerId".to_owned()), ..refusal },
+            "not_possible" if reason == "plan_exists" => Refusal { field: Some("planId".to_owned()), ..refusal },
             // The key is the form's own.
             "idempotency_key_reused" => Refusal {
                 detail: "This form was sent before, with something else in it. Open the page again and fill it in anew."

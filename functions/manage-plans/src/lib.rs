@@ -48,6 +48,9 @@ impl App {
         let known = self.known(&plan).await?;
         plan.check(&known).map_err(|fault| Problem::invalid_field(fault.field, fault.why))?;
         if self.store.put_plan(&plan, by).await?.is_err() {
+            if plan.version == 1 {
+                return Err(Problem::not_possible("plan_exists", "There is a plan with this id already."));
+            }
             let latest = self.store.latest_version(&plan.plan_id).await?.unwrap_or(0);
             return Err(Problem::version_conflict(latest));
         }

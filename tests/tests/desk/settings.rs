@@ -72,6 +72,22 @@ fn a_balance_is_credited_and_a_plan_changed() {
         browser.shows("10.90 EUR").await;
         desk.open("/console/settings/plans/nordic-2gb-14d?version=1").await;
         browser.shows("9.90 EUR").await;
+        // An id that is taken is refused where it was typed.
+        desk.open("/console/settings/plans/new").await;
+        for (name, value) in [
+            ("planId", "nordic-2gb-14d"),
+            ("display", "Nordic again"),
+            ("price", "9.90"),
+            ("days", "14"),
+            ("apn", "internet"),
+            ("countries", "SE"),
+            ("profiles", "meridian 7 1.00"),
+        ] {
+            browser.fill("#plan", name, value).await;
+        }
+        browser.press("#plan button[type=submit]").await;
+        browser.shows("There is a plan with this id already.").await;
+        assert_eq!(browser.focus().await.0, "planId");
         desk.open("/console/settings/partners").await;
         browser.find("details.panel summary").await.click().await.unwrap();
         browser.fill("#new-partner", "partnerId", "new-travel").await;

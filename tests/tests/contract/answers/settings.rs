@@ -258,9 +258,11 @@ async fn plans(site: &Site) {
     assert_eq!((&first["version"], &first["versions"], put(&plan(0)).await.expect(201)), (&json!(1), &json!([1]), first.clone()));
     let mut dearer = plan(0);
     dearer["price"]["amount"] = 900.into();
-    put(&dearer).await.problem(409, "version_conflict", Some("basedOn"));
+    assert_eq!(put(&dearer).await.problem(409, "not_possible", None)["reason"], "plan_exists");
     dearer["basedOn"] = 1.into();
     let second = put(&dearer).await.expect(201);
+    dearer["price"]["amount"] = 1000.into();
+    put(&dearer).await.problem(409, "version_conflict", Some("basedOn"));
     assert_eq!(site.get("/v1/plans/iberia").by(By::Manager).send().await.expect(200), second);
     let before = site.get("/v1/plans/iberia?version=1").by(By::Manager).send().await.expect(200);
     assert_eq!((&before["price"]["amount"], &before["versions"]), (&json!(700), &json!([1, 2])));
