@@ -21,6 +21,8 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; st
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 /// The most characters of a reason for a refund, and of a note on a credit.
 const MOST_SAID: usize = 200;
+/// The parts of pages that keep themselves fresh, by their ids.
+const POLLING: [&str; 2] = ["badge", "now"];
 /// The largest form that is read, in bytes: an import's file is one.
 pub const MAX_FORM: usize = 4 * 1024 * 1024;
 
@@ -198,6 +200,12 @@ fn decoded(part: &str) -> String {
     percent_decode_str(part).decode_utf8_lossy().into_owned()
 }
 
+/// What of an address stands behind its host.
+fn path_of(url: &str) -> Option<&str> {
+    let below = url.split_once("://")?.1;
+    below.get(below.find('/')?..)?.split('#').next()
+}
+
 /// Percent-encodes what is put into a path or a query.
 pub fn encoded(text: &str) -> String {
     utf8_percent_encode(text, RESERVED).to_string()
@@ -236,6 +244,8 @@ pub struct Visit {
     pub loopback: bool,
     /// Whether htmx asks for a part of a page.
     pub partial: bool,
+    /// The page on which somebody asks for it, by its path and query; none where a page only keeps itself fresh.
+    pub asked_on: Option<String>,
     from_here: bool,
     cookies: Vec<(String, String)>,
 }
@@ -270,6 +280,9 @@ impl Visit {
             form: form(request).await,
             loopback,
             partial: header("hx-request") == Some("true"),
+            asked_on: header("hx-current-url")
+                .filter(|_| header("hx-trigger").is_none_or(|id| !POLLING.contains(&id)))
+                .map(|url| path_of(url).unwrap_or_default().to_owned()),
             from_here,
             cookies: cookies.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
             context,

@@ -150,20 +150,29 @@ impl App {
 
     /// Asks who it is, and comes back to the page that was asked for.
     fn to_sign_in(&self, visit: &Visit) -> Response<Body> {
-        if visit.partial {
-            return http::answer(StatusCode::NO_CONTENT, "text/plain; charset=utf-8", "");
+        let nothing = || http::answer(StatusCode::NO_CONTENT, "text/plain; charset=utf-8", "");
+        // Nobody is taken away from a page that only keeps itself fresh.
+        if visit.partial && visit.asked_on.is_none() {
+            return nothing();
         }
         if self.signer.is_none() {
             return pages::sign_in::closed();
         }
-        let path: Vec<&str> = visit.path.iter().map(String::as_str).collect();
         // A form leads back to its page, and says that nothing came of it.
-        let (back, ended) = match visit.method {
-            Method::POST if path != ["sign-out"] => (pages::of_form(&path, &visit.form), "&ended=true"),
-            Method::GET => (http::path(&visit.path, &visit.query), ""),
+        let (back, ended) = match (&visit.asked_on, &visit.method) {
+            (Some(page), _) => (page.clone(), "&ended=true"),
+            (None, &Method::POST) if visit.path != ["sign-out"] => (pages::of_form(visit), "&ended=true"),
+            (None, &Method::GET) => (http::path(&visit.path, &visit.query), ""),
             _ => ("/console/orders".to_owned(), ""),
         };
-        let mut response = redirect(&format!("/console/sign-in?back={}{ended}", http::encoded(&back)));
+        let to = format!("/console/sign-in?back={}{ended}", http::encoded(&back));
+        let mut response = if visit.partial { nothing() } else { redirect(&to) };
+        if visit.partial
+            && let Ok(to) = HeaderValue::from_str(&to)
+        {
+            // A redirect would bring the form into the place of what was asked for.
+            response.headers_mut().insert("hx-redirect", to);
+        }
         if visit.cookie(session::COOKIE).is_some() {
             response.headers_mut().append(SET_COOKIE, visit.set_cookie(session::COOKIE, "", 0));
         }

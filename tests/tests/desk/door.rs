@@ -290,6 +290,48 @@ fn a_key_that_ended_ends_its_session() {
 }
 
 #[test]
+fn what_is_asked_for_in_place_leads_to_the_door_once_the_session_ended() {
+    at_the_desk(async |desk| {
+        let browser = &desk.browser;
+        let leave = async || {
+            let forget = serde_json::json!({"name": "simdock-session", "url": desk.url("/console")});
+            browser.web.devtools("Network.deleteCookies", &forget).await.unwrap();
+        };
+        let mut draft = crate::api::draft("eu-5gb-30d");
+        (draft["payment"], draft["subscriber"]["email"]) = ("balance".into(), "door@example.com".into());
+        desk.site.settled(&desk.site.order(&draft).await).await;
+        desk.open("/console/sims?email=door%40example.com").await;
+        leave().await;
+        browser.find("details.qr summary").await.click().await.unwrap();
+        browser.press("details.qr button").await;
+        browser.shows("Your session had ended when you sent the form.").await;
+        desk.sign_in_with(&desk.site.stack.keys().manager_key).await;
+        assert!(browser.url().await.ends_with("/console/sims?email=door%40example.com"), "{}", browser.url().await);
+        desk.open("/console/orders/new").await;
+        leave().await;
+        browser.find("#create [name=partnerId]").await.click().await.unwrap();
+        browser.shows("Sign in with a manager’s key").await;
+        desk.sign_in_with(&desk.site.stack.keys().manager_key).await;
+        assert!(browser.url().await.ends_with("/console/orders/new"), "{}", browser.url().await);
+
+        // Whoever only reads a page is left there, and no other page than one of the console's is gone back to.
+        let site = &desk.site;
+        let asked = async |id: &str, from: &str| {
+            let call = site.get("/console/badge").header("hx-request", "true").header("hx-trigger", id);
+            let answer = call.header("hx-current-url", from).send().await;
+            assert_eq!(answer.status, 204);
+            answer.header("hx-redirect").map(ToOwned::to_owned)
+        };
+        for id in ["badge", "now"] {
+            assert_eq!(asked(id, &desk.url("/console/orders")).await, None);
+        }
+        let to = |back: &str| Some(format!("/console/sign-in?back={back}&ended=true"));
+        assert_eq!(asked("offer", &desk.url("/console/orders?status=4#x")).await, to("%2Fconsole%2Forders%3Fstatus%3D4"));
+        assert_eq!(asked("offer", "nonsense").await, to(""));
+    });
+}
+
+#[test]
 fn everything_works_without_a_script() {
     if !is_here() {
         return;

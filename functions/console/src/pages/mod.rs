@@ -25,7 +25,7 @@ use self::settings::{audit, keys, partners, plans};
 use crate::Desk;
 use crate::api::Refusal;
 use crate::forms::Attempt;
-use crate::http::{self, Form, redirect};
+use crate::http::{self, Form, Visit, redirect};
 use lambda_http::http::Method;
 use lambda_http::{Body, Response};
 use std::pin::Pin;
@@ -38,7 +38,7 @@ pub async fn answer(desk: &Desk<'_>, path: &[&str]) -> Result<Response<Body>, Re
     match desk.visit.method {
         Method::GET => match get(desk, path) {
             Some(page) => page.await,
-            None if post(desk, path).is_some() => Ok(redirect(&of_form(path, desk.form()))),
+            None if post(desk, path).is_some() => Ok(redirect(&of_form(desk.visit))),
             None => Err(Refusal::not_found()),
         },
         Method::POST => post(desk, path).ok_or_else(Refusal::not_found)?.await,
@@ -46,8 +46,11 @@ pub async fn answer(desk: &Desk<'_>, path: &[&str]) -> Result<Response<Body>, Re
     }
 }
 
-/// The address of the page on which the form stands that is sent to a path.
-pub fn of_form(path: &[&str], form: &Form) -> String {
+/// The address of the page on which the form stands that was sent.
+pub fn of_form(visit: &Visit) -> String {
+    let path: Vec<&str> = visit.path.iter().map(String::as_str).collect();
+    let form = &visit.form;
+    let path = path.as_slice();
     let page = match path {
         ["orders"] | ["settings", "plans"] => [path, &["new"]].concat(),
         ["settings", "keys", ..] => return keys::home(form.text("partnerId")),
