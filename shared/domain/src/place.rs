@@ -1,6 +1,7 @@
 use crate::{
-    AddOnError, Channel, Closed, EmailAddress, Entry, Event, FlowType, FormFactor, Gift, Iccid, Line, LineState, MAX_COUNT,
-    Money, Order, OrderNum, OrderType, PaymentMethod, Plan, PostalAddress, Subject, Subscriber, Subscription, Timestamp,
+    AddOnError, ChangeKind, Channel, Closed, EmailAddress, Entry, Event, FlowType, FormFactor, Gift, Iccid, Line, LineState,
+    MAX_COUNT, Money, Order, OrderNum, OrderType, PaymentMethod, Plan, PostalAddress, Subject, Subscriber, Subscription,
+    Timestamp,
 };
 
 /// How long an order waits for its payment, in seconds; as long as the shortest checkout session of a payment provider.
@@ -175,6 +176,13 @@ impl Order {
         now: Timestamp,
     ) -> Result<Self, PlaceError> {
         subscription.open().map_err(PlaceError::Closed)?;
+        // Its refund has not come as far as the subscription: what is bought until then would end with it, or undo it. A cancellation wants
+        // the same end.
+        let cancelling =
+            |(line, of): (usize, &Line)| of.state == LineState::Cancelling && main.subscription_id(line) == subscription.id;
+        if draft.change != SubscriptionChange::Cancellation && main.lines.iter().enumerate().any(cancelling) {
+            return Err(PlaceError::Closed(Closed::Changing(ChangeKind::Refund)));
+        }
         let mut subscriber = main.subscriber.clone();
         let (mut form_factor, mut only_add_ons) = (FormFactor::Esim, false);
         let nothing = Money { amount: 0, currency: plan.price.currency };

@@ -100,6 +100,22 @@ fn nothing_can_be_asked_of_a_subscription_that_ended_or_is_changing() {
 }
 
 #[test]
+fn nothing_can_be_bought_for_a_line_whose_refund_was_asked_for() {
+    let (main, first) = begun(&renewable(), at(0));
+    let cancel = |lines| Command::Cancel { lines, policy: RefundPolicy::UntilActivation, note: "changed plans".into() };
+    let cancelling = decide(&main, cancel(vec![(0, Used::default())]), at(50)).unwrap();
+    for what in EVERY_CHANGE {
+        let asked = change("change", what(), &first, &cancelling, &renewable(), at(60)).map(|order| order.kind);
+        let closed = PlaceError::Closed(Closed::Changing(ChangeKind::Refund));
+        let cancels = what() == SubscriptionChange::Cancellation;
+        assert_eq!(asked, if cancels { Ok(OrderType::CancelSubscription) } else { Err(closed) });
+        // Another line of the order goes on.
+        let second = Subscription { id: main.subscription_id(1), ..first.clone() };
+        assert!(change("change", what(), &second, &cancelling, &renewable(), at(60)).is_ok());
+    }
+}
+
+#[test]
 fn a_plan_goes_only_on_a_card_whose_profile_carries_it() {
     let (main, subscription) = begun(&renewable(), at(0));
     for what in [renewal(), more()] {

@@ -113,6 +113,30 @@ fn a_card_is_swapped_suspended_and_resumed() {
 }
 
 #[test]
+fn what_a_refund_would_take_back_is_not_offered_meanwhile() {
+    at_the_desk(async |desk| {
+        let mut draft = crate::api::draft("eu-5gb-30d");
+        draft["payment"] = "balance".into();
+        let order = desk.site.settled(&desk.site.order(&draft).await).await;
+        let line = order["cards"][0]["subscriptionId"].as_str().unwrap();
+        desk.site.local("pause", json!({"source": "provision", "paused": true})).await;
+        desk.site.refunding(&order, None).send().await.expect(202);
+        let why = "The line is being cancelled and paid back.";
+        desk.open_order(num(&order)).await;
+        let told = |actions: Vec<(String, Option<String>)>, names: &[&str]| {
+            for name in names {
+                let action = actions.iter().find(|(known, _)| known == name).unwrap_or_else(|| panic!("{name}: {actions:?}"));
+                assert_eq!(action.1.as_deref(), Some(why), "{name}");
+            }
+        };
+        told(desk.actions().await, &["Renew", "Top up", "Swap the SIM"]);
+        desk.open(&format!("/console/lines/{line}")).await;
+        told(desk.actions().await, &["Add plan", "Swap the SIM"]);
+        desk.site.local("pause", json!({"source": "provision", "paused": false})).await;
+    });
+}
+
+#[test]
 fn only_plans_that_the_partner_can_order_are_offered() {
     at_the_desk(async |desk| {
         let browser = &desk.browser;

@@ -353,8 +353,12 @@ async fn a_refund_that_a_swap_was_before_says_so_and_so_does_the_card() {
         let order = site.settled(&site.paid(&draft(plan)).await).await;
         let subscription = order["cards"][0]["subscriptionId"].as_str().unwrap();
         crate::acts::pause(&site, "provision", true).await;
+        // Ordered before the refund was asked for, and paid after it.
+        let swap = site.changing(subscription, "sim-swap", &json!({"payment": "card"})).send().await.expect(201);
         site.refunding(&order, None).send().await.expect(202);
-        let swap = site.changing(subscription, "sim-swap", &json!({"payment": "balance"})).send().await.expect(201);
+        let late = site.changing(subscription, "sim-swap", &json!({"payment": "balance"})).send().await;
+        assert_eq!(late.problem(409, "subscription_closed", None)["reason"], "refund");
+        assert_eq!(site.pay(&swap).await, "paid");
         crate::acts::pause(&site, "provision", false).await;
         let stays = site.until(&order, "back where it was", |order| order["status"] == 0).await;
         let entry = list(&stays, "history").iter().rfind(|entry| entry["event"] == "cancellation_overtaken").unwrap();

@@ -270,12 +270,14 @@ async fn a_swap(site: &Site) {
     site.renewing(&order, &named).send().await.expect(201);
 }
 
-/// A refund is asked for, and a swap comes first.
+/// A refund is asked for, and a swap that was ordered before is paid first.
 async fn a_swap_before_a_refund(site: &Site) {
     let (order, id) = delivered(site, PLAN).await;
     hold(site, "provision", true).await;
+    let swap = site.changing(&id, "sim-swap", &json!({"payment": "card"})).send().await.expect(201);
     site.refunding(&order, None).send().await.expect(202);
-    site.changing(&id, "sim-swap", &json!({"payment": "balance"})).send().await.expect(201);
+    closed(&site.changing(&id, "sim-swap", &json!({"payment": "balance"})).send().await, "refund");
+    assert_eq!(site.pay(&swap).await, "paid");
     hold(site, "provision", false).await;
     let stays = site.until(&order, "overtaken", |order| happened(order, "cancellation_overtaken")).await;
     assert_eq!(stays["cards"][0]["refundable"]["code"], "swap");
