@@ -108,9 +108,17 @@ fn a_partner_a_recipient_and_a_parcel_keep_what_somebody_else_saved() {
         let level = |amount: i64| json!({"alarmLevels": [{"amount": amount, "currency": "EUR"}]});
         desk.elsewhere(Method::PATCH, "/v1/partners/meanwhile", &level(7000)).await;
         browser.send("alarm", &[("alarmLevels[0].amount", "9"), ("alarmLevels[0].currency", "EUR")]).await;
-        browser.shows("Now there is an alarm below 70.00 EUR.").await;
+        browser.shows("There was no alarm (0.00 EUR) when you opened the page; now there is an alarm below 70.00 EUR.").await;
         browser.send("alarm", &[]).await;
         browser.shows("alarm below 9.00 EUR").await;
+        // What another currency has is not in question, and no alarm is told with its number.
+        let dollars = json!({"alarmLevels": [{"amount": 500, "currency": "USD"}]});
+        desk.elsewhere(Method::PATCH, "/v1/partners/meanwhile", &dollars).await;
+        desk.open("/console/settings/partners/meanwhile").await;
+        desk.elsewhere(Method::PATCH, "/v1/partners/meanwhile", &level(0)).await;
+        browser.send("alarm", &[("alarmLevels[0].amount", "8"), ("alarmLevels[0].currency", "EUR")]).await;
+        browser.shows("There was an alarm below 9.00 EUR when you opened the page; now there is no alarm (0.00 EUR).").await;
+        assert!(!browser.find("#alarm .beside").await.text().await.unwrap().contains("USD"));
         let pool = "/v1/inventory/meridian.7.esim";
         desk.open("/console/inventory/meridian.7.esim").await;
         desk.elsewhere(Method::PATCH, pool, &json!({"alarmLevel": 31})).await;

@@ -5,7 +5,7 @@ use crate::Desk;
 use crate::api::Refusal;
 use crate::forms::{Attempt, Fields, before};
 use crate::frame::{Section, pager};
-use crate::http::{encoded, set};
+use crate::http::encoded;
 use crate::model::{DayLevel, Import, Level, Page};
 use crate::words::{none, state, text, time, words};
 use futures_util::future::try_join;
@@ -119,7 +119,6 @@ fn table(batches: &[Import]) -> Markup {
 pub async fn pool(desk: &Desk<'_>, id: &str, attempt: Option<Attempt<'_>>) -> Result<Response<Body>, Refusal> {
     let level: Level = desk.api.call("GET /v1/inventory/{poolId}").path("poolId", id).send().await?;
     let fields = Fields::merging("alarm", attempt);
-    let known = if level.alarm_level == 0 { String::new() } else { level.alarm_level.to_string() };
     let content = html! {
         div.head {
             p.crumb { a href="/console/inventory" { "Inventory" } }
@@ -154,7 +153,7 @@ pub async fn pool(desk: &Desk<'_>, id: &str, attempt: Option<Attempt<'_>>) -> Re
                     details.act open {
                         summary { @if level.alarm_level == 0 { "Set an alarm level" } @else { "Alarm level" } }
                         (fields.form(desk, &format!("{}/alarm", path(id)), &html! {
-                            (fields.input("number", "alarmLevel", "Alarm level").value(&known).required()) p.hint { "Below it somebody is told. At 0 nobody is." }
+                            (fields.input("number", "alarmLevel", "Alarm level").value(&level.alarm_level.to_string()).required()) p.hint { "Below it somebody is told. At 0 nobody is." }
                         }, "Save"))
                     }
                     div.act { a href={ "/console/sims?poolId=" (encoded(id)) } { "Cards of this pool" } p.hint { "A card’s page sets it aside, and restores it." } }
@@ -225,11 +224,7 @@ async fn ask_alarm(desk: &Desk<'_>, id: &str) -> Result<Response<Body>, Refusal>
         return Ok(desk.unchanged(&path(id)));
     }
     form.put_number(&mut body, "alarmLevel");
-    // Where none was set, the field was empty.
-    if form.has(&before("alarmLevel")) {
-        let was = form.text(&before("alarmLevel"));
-        set(&mut body, &before("alarmLevel"), was.parse::<u64>().unwrap_or_default().into());
-    }
+    form.put_number(&mut body, &before("alarmLevel"));
     let _: Value = desk.api.call("PATCH /v1/inventory/{poolId}").path("poolId", id).json(body).send().await?;
     Ok(desk.done(&path(id), "Saved."))
 }

@@ -259,12 +259,16 @@ fn acts(desk: &Desk<'_>, partner: &Partner, attempt: Option<Attempt<'_>>, bookin
             details.act open[alarm.was_refused()] {
                 summary { "Alarm level" }
                 (alarm.form(desk, &format!("{path}/alarm"), &html! {
-                    @if alarm.was_refused_as("version_conflict") {
+                    @if alarm.was_refused_as("version_conflict") && let Some(typed) = alarm.typed(ALARM.1) {
+                        @let currency = typed.trim().to_uppercase();
+                        @let now = partner.balances.iter().find(|balance| balance.currency == currency).map_or(0, |balance| balance.alarm_level);
                         div.beside {
-                            "Now there is an alarm below"
-                            @for balance in partner.balances.iter().filter(|balance| balance.alarm_level > 0) { " " strong { (amount(balance.alarm_level, &balance.currency)) } }
-                            ". Saved again, what you typed goes over it."
+                            "There was " (level(stood(desk.form(), &currency), &currency)) " when you opened the page; now there is "
+                            strong { (level(now, &currency)) } ". Saved again, what you typed goes over it."
                         }
+                    }
+                    @for balance in &partner.balances {
+                        p.hint { "Now there is " (level(balance.alarm_level, &balance.currency)) "." }
                     }
                     // What the page shows of each currency; of one that it does not show, there is no level.
                     input type="hidden" name=(STOOD) value="0";
@@ -298,7 +302,7 @@ async fn ask(desk: &Desk<'_>, id: &str, action: &str) -> Result<Response<Body>, 
             let level = money(form, ALARM)?;
             body.insert("alarmLevels".to_owned(), json!([level]));
             if form.has(STOOD) {
-                let amount = form.text(&format!("{STOOD}.{}", level.currency)).parse().unwrap_or_default();
+                let amount = stood(form, level.currency.as_str());
                 set(&mut body, &before("alarmLevels"), json!([Money { amount, ..level }]));
             }
             "Saved."
@@ -344,6 +348,17 @@ async fn credit(desk: &Desk<'_>, id: &str) -> Result<Response<Body>, Refusal> {
     let call = desk.api.call("POST /v1/partners/{partnerId}/credits").path("partnerId", id);
     let booked: Booked = call.key(form).json(body).send().await?;
     Ok(desk.done(&home(id), &format!("{}. It is {} now.", said(moved, "was", &partner.display), booked.balance)))
+}
+
+/// The alarm level of a currency that stood on the page from which a form comes.
+fn stood(form: &Form, currency: &str) -> i64 {
+    form.text(&format!("{STOOD}.{currency}")).parse().unwrap_or_default()
+}
+
+/// An alarm level in words.
+fn level(level: i64, currency: &str) -> String {
+    let shown = amount(level, currency);
+    if level == 0 { format!("no alarm ({shown})") } else { format!("an alarm below {shown}") }
 }
 
 fn amount(amount: i64, currency: &str) -> String {
