@@ -109,6 +109,10 @@ fn edits(request: &Request) -> Result<Wish, Problem> {
         edits.push(SimEdit::Labels(Vec::new()));
     }
     if let Some(mut labels) = fields.texts("labels", MOST_LABELS, LONGEST_LABEL)? {
+        // Lists of labels are written with commas between.
+        if labels.iter().any(|label| label.contains(',')) {
+            return Err(Problem::invalid_field("labels", "must hold labels without a comma"));
+        }
         labels.sort();
         labels.dedup();
         edits.push(SimEdit::Labels(labels));

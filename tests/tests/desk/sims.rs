@@ -5,6 +5,7 @@ use crate::driver::By as Find;
 use crate::shop::{Desk, at_the_desk, by_post};
 use hyper::Method;
 use serde_json::{Value, json};
+use simdock_store::SimEdit;
 
 impl Desk {
     /// Two eSIMs of one order that nobody has seen the codes of.
@@ -241,6 +242,16 @@ fn who_saves_over_somebody_elses_note_sees_it_first() {
             (&saved["note"], &saved["labels"], &saved["rules"]),
             (&json!("Mine"), &json!(["spain", "vip"]), &theirs["rules"])
         );
+
+        // A label of before it could have no comma stays one while the note alone changes.
+        let store = desk.site.store().await;
+        let card = store.sims(&[iccid.parse().unwrap()]).await.unwrap().remove(0);
+        let labels = SimEdit::Labels(vec!["a,b".to_owned(), "c".to_owned()]);
+        store.edit_sim(&card, &[labels], "before").await.unwrap().unwrap();
+        desk.open(&format!("/console/sims/{iccid}")).await;
+        browser.send("edit", &[("note", "Ours")]).await;
+        browser.shows("Saved.").await;
+        assert_eq!((&read().await["note"], &read().await["labels"]), (&json!("Ours"), &json!(["a,b", "c"])));
     });
 }
 

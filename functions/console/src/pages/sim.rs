@@ -185,7 +185,10 @@ async fn ask(desk: &Desk<'_>, iccid: &str, action: &str) -> Result<Response<Body
                     format!("{long:?} is too long: a label has {MOST_LABEL} characters at most."),
                 ));
             }
-            body.insert("labels".to_owned(), labels.into());
+            // One of before there was this rule may have a comma in it, and stays whole as long as nobody changes the labels.
+            if form.is_changed("labels") {
+                body.insert("labels".to_owned(), labels.into());
+            }
             let limit = form.text("rules.suspendAtMonthMb");
             let limit =
                 limit.parse::<u64>().map_or_else(|_| if limit.is_empty() { Value::Null } else { limit.into() }, Value::from);

@@ -44,6 +44,7 @@ async fn what_managers_may_ask(site: &Site) {
         (json!({}), "missing_field", "note, labels or rules"),
         (json!({"label": "x"}), "unknown_field", "label"),
         (json!({"labels": vec!["x"; 11]}), "invalid_field", "labels"),
+        (json!({"labels": ["vip", "a,b"]}), "invalid_field", "labels"),
         (json!({"note": ""}), "invalid_field", "note"),
         (json!({"rules": {"suspendAtMonthMb": 0}}), "invalid_field", "rules.suspendAtMonthMb"),
     ] {
