@@ -25,6 +25,20 @@ fn a_key_is_shown_once_rotated_and_ended() {
         browser.web.find(By::XPath(row)).await.unwrap().click().await.unwrap();
         browser.shows("The key ends after the overlap.").await;
         browser.shows("Ending").await;
+        // At once it ends by a second step only.
+        let at_once = async || {
+            let row = "//tr[contains(., 'shop backend')]//button";
+            browser.web.find(By::XPath(row)).await.unwrap().click().await.unwrap();
+            browser.shows("Nothing was done yet.").await;
+            browser.shows("“shop backend”").await;
+        };
+        at_once().await;
+        browser.press("#end-key a.button").await;
+        assert_eq!(desk.site.get("/v1/orders").by(api::By::Key(&key)).send().await.status, 200);
+        at_once().await;
+        browser.picture("key-end-1280").await;
+        browser.press("#end-key button").await;
+        browser.shows("The key has ended.").await;
         desk.open("/console/settings/audit").await;
         browser.shows("other-travel").await;
     });

@@ -100,9 +100,10 @@ pub fn section(desk: &Desk<'_>, page: &Page<Key>, partner: &str, attempt: Option
 
 fn ending(desk: &Desk<'_>, key: &Key, partner: &str) -> Markup {
     html! {
-        form.row method="post" action={ "/console/settings/keys/" (encoded(&key.key_id)) "/end" } {
+        form.row method="post" action=(path_of(&key.key_id)) {
             input type="hidden" name="token" value=(desk.signed_in.token);
             input type="hidden" name="partnerId" value=(partner);
+            input type="hidden" name="name" value=[key.name.as_ref()];
             select name="days" aria-label={ "When " (key.key_id) " ends" } {
                 @for (days, label) in OVERLAPS { option value=(days) { (label) } }
             }
@@ -157,6 +158,9 @@ async fn ask_end(desk: &Desk<'_>, key_id: &str) -> Result<Response<Body>, Refusa
     let Some(days) = form.text("days").parse::<i64>().ok().filter(|days| (0..=LONGEST_OVERLAP).contains(days)) else {
         return Err(Refusal::about("days", format!("The overlap is 0 to {LONGEST_OVERLAP} days. The key is as it was.")));
     };
+    if days == 0 && form.text("step") != END {
+        return Ok(confirm(desk, key_id).await);
+    }
     let mut body = Map::new();
     if days > 0 {
         body.insert("endsAt".to_owned(), desk.now.plus_seconds(days * DAY).to_string().into());
@@ -168,6 +172,34 @@ async fn ask_end(desk: &Desk<'_>, key_id: &str) -> Result<Response<Body>, Refusa
         "The key has ended. Functions that know it go by it for up to a minute more."
     };
     Ok(desk.done(&home(partner), said))
+}
+
+/// Asks once more before a key ends at once, which nothing takes back.
+async fn confirm(desk: &Desk<'_>, key_id: &str) -> Response<Body> {
+    let form = desk.form();
+    let partner = form.text("partnerId");
+    let content = html! {
+        div.head { h1 { "End a key" } }
+        (Fields::new(END, None).form_with(desk, &path_of(key_id), &html! {
+            @for (name, value) in [("partnerId", partner), ("days", "0"), ("step", END)] { input type="hidden" name=(name) value=(value); }
+            div.beside role="note" tabindex="-1" {
+                p {
+                    strong { "Nothing was done yet. " } "Key " span.num { (key_id) }
+                    @if let Some(name) = form.given("name") { ", “" (name) "”," }
+                    " ends at once, and never works again. Whoever still uses it is refused."
+                }
+                p { "To let its user move, end it after an overlap." }
+            }
+        }, &html! {
+            button type="submit" { "End it now" }
+            a.button.plain href=(home(partner)) { "Do nothing" }
+        }))
+    };
+    desk.page(Section::Settings, "End a key", content).await
+}
+
+fn path_of(key_id: &str) -> String {
+    format!("/console/settings/keys/{}/end", encoded(key_id))
 }
 
 async fn back(desk: &Desk<'_>, attempt: Attempt<'_>) -> Result<Response<Body>, Refusal> {
