@@ -6,6 +6,7 @@ use crate::assets::Asset;
 use crate::forms::Attempt;
 use crate::http::{self, Form, Visit, encoded, page, redirect};
 use crate::model::Waiting;
+use crate::pages::of_form;
 use crate::session::SignedIn;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -116,6 +117,7 @@ pub fn failure(whose: Option<(&Visit, &SignedIn, Option<&Waiting>)>, refusal: &R
     let section = whose.map_or(Section::Orders, |(visit, ..)| Section::of(&visit.path));
     let (name, home) = section.entry();
     let asked = whose.filter(|(visit, ..)| visit.method == Method::GET && visit.query.iter().next().is_some());
+    let sent = whose.filter(|(visit, ..)| visit.method == Method::POST && refusal.status != 404);
     let content = html! {
         div.blank {
             h1 { (title) }
@@ -123,6 +125,7 @@ pub fn failure(whose: Option<(&Visit, &SignedIn, Option<&Waiting>)>, refusal: &R
             @if let Some((visit, ..)) = asked.filter(|_| refusal.is_about_input()) {
                 p { a.button href=(http::path(&visit.path, &Form::default())) { "The same page from its beginning" } }
             }
+            @if let Some((visit, ..)) = sent { p { a.button href=(of_form(visit)) { "Open the page again" } } }
             p { a.button.plain href=(home) { "To " (name) } }
         }
     };

@@ -332,6 +332,25 @@ fn what_is_asked_for_in_place_leads_to_the_door_once_the_session_ended() {
 }
 
 #[test]
+fn a_form_of_a_session_before_leads_back_to_its_page() {
+    at_the_desk(async |desk| {
+        let (cookie, _) = session(&desk.site).await;
+        for (form, page) in [
+            ("orders", "orders/new"),
+            ("orders/EP00000000000000FF/note", "orders/EP00000000000000FF"),
+            ("settings/keys/abc/end", "settings/keys"),
+        ] {
+            let call = desk.site.post(format!("/console/{form}")).header("cookie", &cookie);
+            let call = call.header("origin", desk.site.stack.base_url());
+            let answer = call.body("application/x-www-form-urlencoded", "token=old").send().await;
+            assert_eq!(answer.status, 403);
+            let button = format!("<a class=\"button\" href=\"/console/{page}\">Open the page again</a>");
+            assert!(answer.text().contains(&button), "{form}: {}", answer.text());
+        }
+    });
+}
+
+#[test]
 fn everything_works_without_a_script() {
     if !is_here() {
         return;
