@@ -155,6 +155,30 @@ fn what_is_long_or_many_fits_its_page() {
 }
 
 #[test]
+fn the_head_of_each_page_fits_the_smallest_phones() {
+    at_the_desk(async |desk| {
+        let browser = &desk.browser;
+        desk.site.order(&by_post()).await;
+        let fits = "const end = Math.max(...[...document.querySelectorAll('.bar nav li')].map(entry => entry.getBoundingClientRect().right));
+            const find = document.querySelector('#find'), style = getComputedStyle(find), text = document.createElement('canvas').getContext('2d');
+            text.font = style.font;
+            const room = find.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
+            return [innerWidth - end, room - text.measureText(find.placeholder).width];";
+        for width in [320, 360, 390] {
+            browser.width(width).await;
+            for path in ["orders", "settings/plans"] {
+                desk.open(&format!("/console/{path}")).await;
+                browser.find("a.badge").await;
+                let left: Vec<f64> = serde_json::from_value(browser.web.execute(fits).await.unwrap()).unwrap();
+                assert!(left.iter().all(|left| *left >= 0.0), "{path} at {width}: {left:?}");
+                browser.picture(&format!("head-{}-{width}", path.replace('/', "-"))).await;
+            }
+        }
+        browser.width(1280).await;
+    });
+}
+
+#[test]
 fn pages_are_small_and_quick() {
     at_the_desk(async |desk| {
         let cookie = desk.browser.web.cookie("simdock-session").await.unwrap();
