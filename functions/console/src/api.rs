@@ -240,7 +240,7 @@ impl Refusal {
 
     /// A day that is none.
     pub fn no_day(field: &str, text: &str) -> Self {
-        Self::about(field, format!("{text:?} is no day. Write it as 2026-11-22."))
+        Self::about(field, format!("“{text}” is no day. Write it as 2026-11-22."))
     }
 
     /// What is wrong with the field of this name, by the label that it has in its form; none if something else was refused. What the

@@ -115,7 +115,7 @@ impl Form {
         match (self.has(name), self.text(name)) {
             (false, _) => Ok(false),
             (true, "true") => Ok(true),
-            (true, other) => Err(Refusal::about(name, format!("{name} is a box to be ticked, and cannot be {other:?}."))),
+            (true, other) => Err(Refusal::about(name, format!("{name} is a box to be ticked, and cannot be “{other}”."))),
         }
     }
 

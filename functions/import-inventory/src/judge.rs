@@ -188,10 +188,10 @@ fn columns(headers: &StringRecord) -> Result<HashMap<Column, usize>, Problem> {
             header.chars().filter(|character| !matches!(character, ' ' | '_' | '-' | '+')).flat_map(char::to_lowercase).collect();
         let Some((_, column)) = NAMES.iter().find(|(name, _)| *name == plain) else {
             let header: String = header.chars().filter(|character| !character.is_control()).take(64).collect();
-            return Err(Problem::invalid_csv(format!("The header names a column {header:?} that is not known.")));
+            return Err(Problem::invalid_csv(format!("The header names a column “{header}” that is not known.")));
         };
         if columns.insert(*column, index).is_some() {
-            return Err(Problem::invalid_csv(format!("The header names the column {header:?} twice.")));
+            return Err(Problem::invalid_csv(format!("The header names the column “{header}” twice.")));
         }
     }
     if columns.contains_key(&Column::Iccid) {

@@ -74,7 +74,7 @@ impl App {
         let mut lines = Vec::with_capacity(iccids.len());
         for iccid in iccids {
             let line = line_of(&self.store, order, iccid).await?;
-            let unknown = || Problem::invalid_field("iccids", format!("names {iccid:?}, which is not a card of this order"));
+            let unknown = || Problem::invalid_field("iccids", format!("names “{iccid}”, which is not a card of this order"));
             lines.push(line.ok_or_else(unknown)?);
         }
         lines.sort_unstable();

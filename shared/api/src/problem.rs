@@ -114,13 +114,13 @@ impl Problem {
 
     /// There is no such plan for this partner.
     pub fn plan_not_found(plan_id: &str) -> Self {
-        let detail = format!("There is no plan {plan_id:?} that you can sell.");
+        let detail = format!("There is no plan “{plan_id}” that you can sell.");
         Self::new(StatusCode::NOT_FOUND, "plan_not_found", "Plan not found", detail).about("planId")
     }
 
     /// The plan has no such add-on.
     pub fn add_on_not_found(add_on_id: &str) -> Self {
-        let detail = format!("The plan has no add-on {add_on_id:?}.");
+        let detail = format!("The plan has no add-on “{add_on_id}”.");
         Self::new(StatusCode::NOT_FOUND, "add_on_not_found", "Add-on not found", detail).about("addOnIds")
     }
 
@@ -139,14 +139,14 @@ impl Problem {
 
     /// The plan is not one that is renewed.
     pub fn not_renewable(plan_id: &str) -> Self {
-        let detail = format!("{plan_id:?}, or the plan that it would follow, is sold once and not renewed. Top up instead.");
+        let detail = format!("“{plan_id}”, or the plan that it would follow, is sold once and not renewed. Top up instead.");
         Self::new(StatusCode::CONFLICT, "not_renewable", "Not renewable", detail).about("planId")
     }
 
     /// The card cannot carry the plan.
     pub fn profile_mismatch(plan_id: &str, card: &str) -> Self {
         let detail = format!(
-            "Plan {plan_id:?} does not run on this card's IMSI profile ({card}). Order a new line with it, which comes on a card that fits."
+            "Plan “{plan_id}” does not run on this card's IMSI profile ({card}). Order a new line with it, which comes on a card that fits."
         );
         Self::new(StatusCode::CONFLICT, "profile_mismatch", "IMSI profile does not match", detail).about("planId")
     }

@@ -11,7 +11,7 @@ use simdock_store::{Kept, Store};
 pub fn misfit(error: PlaceError, plan_id: &str) -> Problem {
     match error {
         PlaceError::Count => Problem::invalid_field("count", format!("must be a whole number from 1 to {MAX_COUNT}")),
-        PlaceError::FormFactor => Problem::invalid_field("formFactor", format!("is not one that plan {plan_id:?} is sold on")),
+        PlaceError::FormFactor => Problem::invalid_field("formFactor", format!("is not one that plan “{plan_id}” is sold on")),
         PlaceError::NoAddress => Problem::missing_field("postalAddress"),
         PlaceError::Wanted => Problem::invalid_field("iccids", "must name as many different cards as are ordered"),
         PlaceError::NotRenewable => Problem::not_renewable(plan_id),

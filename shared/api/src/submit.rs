@@ -200,7 +200,7 @@ pub fn iccids(fields: &mut Fields, name: &str) -> Result<Vec<Iccid>, Problem> {
     let texts = fields.texts(name, MAX_COUNT as usize, 20)?.unwrap_or_default();
     let iccid = |text: &String| {
         text.parse()
-            .map_err(|error| Problem::invalid_field(fields.path(name), format!("names {text:?}, which is no ICCID: {error}")))
+            .map_err(|error| Problem::invalid_field(fields.path(name), format!("names “{text}”, which is no ICCID: {error}")))
     };
     texts.iter().map(iccid).collect()
 }

@@ -96,7 +96,11 @@ impl Plan {
         few(self.profiles.len(), "profiles")?;
         for (place, ProfileCost { operator, imsi_profile, cost }) in self.profiles.iter().enumerate() {
             let field = |name: &str| format!("profiles[{place}].{name}");
-            hold(known.operators.contains(operator), field("operator"), "is not in the catalogue")?;
+            hold(
+                known.operators.contains(operator),
+                field("operator"),
+                format!("names “{operator}”, which is not in the catalogue"),
+            )?;
             let pool = PoolId::new(operator, imsi_profile, FormFactor::Esim);
             hold(pool.is_ok(), field("imsiProfile"), "must have 1 to 32 characters of a-z, 0-9, - and _")?;
             let same = |other: &ProfileCost| other.operator == *operator && other.imsi_profile == *imsi_profile;
@@ -146,7 +150,7 @@ fn once(list: &[String], field: &str, most: usize, wrong: impl Fn(&str) -> Optio
         let field = format!("{field}[{place}]");
         hold(!list[..place].contains(entry), field.as_str(), "stands in this list already")?;
         if let Some(why) = wrong(entry) {
-            return Err(PlanFault { field, why: format!("{why}: {entry:?}") });
+            return Err(PlanFault { field, why: format!("{why}: “{entry}”") });
         }
     }
     Ok(())

@@ -74,8 +74,8 @@ fn a_plan_keeps_what_somebody_else_saved() {
             ("price", "", "“Price” is required."),
             ("days", "0", "“Days” must be a whole number from 1 to 3650."),
             ("days", "99999999999", "“Days” must be a whole number from 1 to 3650."),
-            ("partners", "nobody-at-all", "is no partner: \"nobody-at-all\"."),
-            ("partners", "Nobody Ltd", "There is no partner with the id or the name \"Nobody Ltd\"."),
+            ("partners", "nobody-at-all", "is no partner: “nobody-at-all”."),
+            ("partners", "Nobody Ltd", "There is no partner with the id or the name “Nobody Ltd”."),
         ] {
             desk.open("/console/settings/plans/meanwhile").await;
             browser.find("details.panel summary").await.click().await.unwrap();

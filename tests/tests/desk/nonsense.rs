@@ -30,12 +30,12 @@ fn no_filter_is_misread() {
             ("orders?needsAttention=perhaps", "“Needs attention” can only be true"),
             ("orders?from=2026-11-23&to=2026-11-22", "“To” must not be before “From”"),
             ("settings/audit?from=2026-11-23&to=2026-11-22", "“To” must not be before “From”"),
-            ("orders?from=yesterday", "&quot;yesterday&quot; is no day"),
-            ("orders?to=2", "&quot;2&quot; is no day"),
-            ("orders?from=2026-02-30", "&quot;2026-02-30&quot; is no day"),
+            ("orders?from=yesterday", "“yesterday” is no day"),
+            ("orders?to=2", "“2” is no day"),
+            ("orders?from=2026-02-30", "“2026-02-30” is no day"),
             ("orders?iccid=12", "“ICCID” must be an ICCID"),
             ("orders?email=ana", "“Mail” is not a mail address"),
-            ("orders?partnerId=nobody", "There is no partner with the id or the name &quot;nobody&quot;."),
+            ("orders?partnerId=nobody", "There is no partner with the id or the name “nobody”."),
             (&format!("orders?partnerId={long}"), "“Partner” must have 1 to 64 characters"),
             ("orders?cursor=x", "Begin again with its first page."),
             ("sims?status=sleeping", "“Status” must be one of"),
@@ -45,7 +45,7 @@ fn no_filter_is_misread() {
             ("sims?hasRules=some", "“Rules” must be true or false"),
             ("sims?iccid=12", "“ICCID” must be an ICCID"),
             ("sims?email=ana", "“End user” is not a mail address"),
-            ("sims?partnerId=nobody", "There is no partner with the id or the name &quot;nobody&quot;."),
+            ("sims?partnerId=nobody", "There is no partner with the id or the name “nobody”."),
             ("sims?poolId=x", "“Pool” must be a pool"),
             ("sims?minDataLeftMb=-1", "“Data left, MB at least” must be a whole number"),
             ("sims?maxDaysLeft=1.5", "“Days left, at most” must be a whole number"),
@@ -55,7 +55,7 @@ fn no_filter_is_misread() {
             ("subscribers?email=ana%40example.com&cursor=x", "Begin again with its first page."),
             ("inventory?cursor=x", "Begin again with its first page."),
             ("inventory/meridian", "There is no such pool."),
-            ("settings/audit?from=x", "&quot;x&quot; is no day"),
+            ("settings/audit?from=x", "“x” is no day"),
             ("settings/audit?cursor=x", "Begin again with its first page."),
             ("settings/partners?cursor=x", "Begin again with its first page."),
             ("settings/partners/demo-travel?cursor=x", "Begin again with its first page."),
@@ -111,8 +111,8 @@ fn no_form_is_misread() {
         desk.open("/console/orders").await;
         let mut complaints = Vec::new();
         for (path, fields, said) in [
-            (&*format!("{post_at}/ship"), "carrier=DHL&number=1&shippedAt=2", "&quot;2&quot; is no day"),
-            (&format!("{post_at}/ship"), "carrier=DHL&number=1&shippedAt=2026", "&quot;2026&quot; is no day"),
+            (&*format!("{post_at}/ship"), "carrier=DHL&number=1&shippedAt=2", "“2” is no day"),
+            (&format!("{post_at}/ship"), "carrier=DHL&number=1&shippedAt=2026", "“2026” is no day"),
             (&format!("{post_at}/ship"), "carrier=DHL&number=1&shippedAt=2099-01-01", "“Shipped on” must not be in the future"),
             (&format!("{post_at}/ship"), "carrier=DHL&number=1&shippedAt=1999-01-01", "before the order was made"),
             (&format!("{post_at}/ship"), "carrier=DHL", "“Tracking number” is required"),
@@ -133,11 +133,7 @@ fn no_form_is_misread() {
             ("orders", &format!("{create}&planId=eu-5gb-30d&count=99999999999999999999"), "“Cards” must be a whole number"),
             ("orders", &format!("{create}&planId=eu-5gb-30d&count=1&sendEmail=no"), "“Send email” is a box to be ticked"),
             ("orders", &format!("{create}&planId=eu-5gb-30d&count=1&formFactor=paper"), "“Form factor” must be one of"),
-            (
-                "orders",
-                &format!("{create}&planId=eu-5gb-30d&count=1&iccids=12"),
-                "“Given cards” names &quot;12&quot;, which is no ICCID",
-            ),
+            ("orders", &format!("{create}&planId=eu-5gb-30d&count=1&iccids=12"), "“Given cards” names “12”, which is no ICCID"),
             (
                 "orders",
                 &format!("{create}&planId=eu-5gb-30d&count=1&partnerId=nobody").replace("partnerId=demo-travel&", ""),
@@ -146,7 +142,7 @@ fn no_form_is_misread() {
             (
                 "subscribers/line",
                 &format!("{create}&planId=nothing&lineName=X"),
-                "There is no plan &quot;nothing&quot; that this partner can sell.",
+                "There is no plan “nothing” that this partner can sell.",
             ),
             ("subscribers/line", &format!("{create}&planId=eu-5gb-30d&lineName="), "“Name” is required."),
             ("inventory/meridian.7.esim/alarm", "alarmLevel=many", "“Alarm level” must be a whole number"),
@@ -192,6 +188,11 @@ fn no_form_is_misread() {
             ),
             ("settings/plans/eu-5gb-30d", &format!("{plan}&refundPolicy.kind=none&pausesWhenSuspended=no"), "a box to be ticked"),
             ("settings/plans/eu-5gb-30d", &format!("{plan}&refundPolicy.kind=none&addOns=a|b"), "has not five parts"),
+            (
+                "settings/plans/eu-5gb-30d",
+                &format!("{}&refundPolicy.kind=none", plan.replace("meridian", "nobody%22")),
+                "“Profiles, entry 1, Operator” names “nobody&quot;”, which is not in the catalogue.",
+            ),
         ] {
             let page = desk.post(&format!("/console/{path}"), fields).await;
             if page.status != 422 || !page.text().contains(said) {

@@ -95,6 +95,8 @@ fn a_code_is_shown_in_its_row_and_no_other_is_disclosed() {
         let (order, [shown, other]) = desk.two_cards("codes@example.com").await;
         desk.open("/console/sims?email=codes%40example.com").await;
         assert!(!browser.text().await.contains("LPA:1$"));
+        // Its days are those in which it can be installed, and not its plan's.
+        browser.shows("to install it").await;
         let row = format!("//tr[contains(., '{shown}')]");
         browser.web.find(Find::XPath(&format!("{row}//summary"))).await.unwrap().click().await.unwrap();
         browser.web.find(Find::XPath(&format!("{row}//button"))).await.unwrap().click().await.unwrap();

@@ -2,6 +2,9 @@
 
 use crate::api::csv;
 use crate::shop::at_the_desk;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use simdock_domain::short_hash;
 
 #[test]
 fn a_file_is_judged_before_it_goes_in() {
@@ -67,6 +70,18 @@ fn a_file_goes_in_whatever_ends_its_lines_and_what_does_not_is_said() {
         let text = page.text();
         assert!(page.status == 422 && text.contains("not the file that was checked"), "{} {text}", page.status);
         assert!(text.contains("name=\"skipInvalid\" value=\"true\" checked"), "{text}");
+        // What was put in before is not told as if it came in now.
+        let file = csv(1230, 2);
+        let fields = format!("step=commit&checked={}&operator=meridian&imsiProfile=2&formFactor=esim", short_hash(&[&file]));
+        let fields = format!("{fields}&pasted={}", file.replace('\n', "%0A").replace('$', "%24"));
+        for said in ["2 cards went into stock.", "This file was put in before: 2 cards went into stock, and none of them twice."]
+        {
+            let done = desk.post("/console/inventory/import", &fields).await;
+            let flash = done.header("set-cookie").unwrap_or_else(|| panic!("{}", done.text()));
+            let flash = flash.strip_prefix("simdock-flash=").unwrap().split(';').next().unwrap();
+            assert_eq!(String::from_utf8(URL_SAFE_NO_PAD.decode(flash).unwrap()).unwrap(), said);
+            desk.site.advance("PT2S").await;
+        }
     });
 }
 

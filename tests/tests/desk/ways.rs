@@ -85,7 +85,7 @@ fn a_partner_beyond_those_offered_is_found_by_its_name() {
         assert!(page.status == 400 && page.text().contains("The id of acme is acme-travel."), "{}", page.text());
         for (path, fields) in [("orders", create), ("subscribers/line", create)] {
             let page = desk.post(&format!("/console/{path}"), &format!("{fields}&partnerId=Nobody+Ltd")).await;
-            let said = "There is no partner with the id or the name &quot;Nobody Ltd&quot;.";
+            let said = "There is no partner with the id or the name “Nobody Ltd”.";
             assert!(page.status == 422 && page.text().contains(said), "{path}: {}", page.text());
         }
     });
@@ -178,7 +178,7 @@ fn an_offer_says_whose_it_cannot_be() {
             assert_eq!(told().await, "", "nobody was asked for yet");
             browser.fill(&format!("#{form}"), "partnerId", "nobody-there").await;
             browser.fill(&format!("#{form}"), "payment", "card").await;
-            browser.shows("There is no partner with the id or the name \"nobody-there\".").await;
+            browser.shows("There is no partner with the id or the name “nobody-there”.").await;
             assert!(told().await.contains("nobody-there"), "at its field");
             let invalid = format!("#{form} [name=partnerId][aria-invalid=true]");
             assert!(browser.has(&invalid).await, "and for whoever does not see it");
@@ -189,7 +189,7 @@ fn an_offer_says_whose_it_cannot_be() {
             crate::api::eventually("the partner is there", good).await;
             // Without a script, a button asks.
             let sent = if page == "orders/new" { "orders" } else { "subscribers/line" };
-            for (typed, said) in [("", "“Partner” is required."), ("Nobody+Ltd", "the name &quot;Nobody Ltd&quot;.")] {
+            for (typed, said) in [("", "“Partner” is required."), ("Nobody+Ltd", "the name “Nobody Ltd”.")] {
                 let shown =
                     desk.post(&format!("/console/{sent}"), &format!("step=plans&payment=balance&partnerId={typed}")).await;
                 assert!(
@@ -357,7 +357,7 @@ fn what_is_wrong_stands_at_its_field_in_words() {
                 "settings/plans/eu-5gb-30d",
                 format!("{plan}&countries=ESP&profiles=meridian+7+4.10"),
                 "plan-countries",
-                "&quot;ESP&quot; is no country".into(),
+                "“ESP” is no country".into(),
             ),
             (
                 "settings/plans/eu-5gb-30d",

@@ -169,7 +169,13 @@ async fn ask(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
             let skip = if form.ticked("skipInvalid")? { "true" } else { "" };
             return match request(desk, file).query("skipInvalid", skip).send::<Import>().await {
                 Ok(import) => {
-                    let said = format!("{} went into stock.", count(import.accepted, "card", "cards"));
+                    let cards = count(import.accepted, "card", "cards");
+                    let before = import.created_at.is_some_and(|at| at < desk.now.to_string());
+                    let said = if before {
+                        format!("This file was put in before: {cards} went into stock, and none of them twice.")
+                    } else {
+                        format!("{cards} went into stock.")
+                    };
                     Ok(desk.done("/console/inventory", &said))
                 }
                 // What became of the lines since, or that some were not to be left out, is shown like the first verdict.

@@ -3,7 +3,7 @@
 use super::lines;
 use super::order::fact;
 use super::sim_code;
-use super::sims::labels;
+use super::sims::{days_left, labels};
 use crate::Desk;
 use crate::api::Refusal;
 use crate::forms::{Attempt, Fields, before};
@@ -136,7 +136,7 @@ fn facts(desk: &Desk<'_>, sim: &Sim, with_code: bool) -> Markup {
                 (fact("Company", text(sim.partner_id.as_deref())))
                 (fact("End user", html! { @match &sim.end_user { Some(email) => (subscriber_link(email)), None => (none()) } }))
                 (fact("Data left", html! { @match sim.data_left_mb { Some(mb) => { (mb) " MB" }, None => (none()) } }))
-                (fact("Days left", html! { @match sim.days_left { Some(days) => (days), None => (none()) } }))
+                (fact("Days left", days_left(sim)))
                 (fact("This month", html! { (sim.month_mb) " MB" }))
                 (fact("Number", text(sim.mobile_number.as_deref())))
                 (fact("Phone (EID)", text(sim.eid.as_deref())))
@@ -182,7 +182,7 @@ async fn ask(desk: &Desk<'_>, iccid: &str, action: &str) -> Result<Response<Body
             if let Some(long) = labels.iter().find(|label| label.chars().count() > MOST_LABEL) {
                 return Err(Refusal::about(
                     "labels",
-                    format!("{long:?} is too long: a label has {MOST_LABEL} characters at most."),
+                    format!("“{long}” is too long: a label has {MOST_LABEL} characters at most."),
                 ));
             }
             // One of before there was this rule may have a comma in it, and stays whole as long as nobody changes the labels.

@@ -239,7 +239,7 @@ fn cell(column: &str, sim: &Sim) -> Markup {
             "company" => (text(sim.partner_id.as_deref())),
             "user" => { @match &sim.end_user { Some(email) => (subscriber_link(email)), None => (none()) } }
             "left" => { @match sim.data_left_mb { Some(mb) => (mb), None if sim.days_left.is_some() => "unlimited", None => (none()) } }
-            "days" => { @match sim.days_left { Some(days) => (days), None => (none()) } }
+            "days" => (days_left(sim)),
             "month" => (sim.month_mb),
             "note" => (text(sim.note.as_deref())),
             "rules" => { @match sim.rules.suspend_at_month_mb { Some(mb) => { "suspend at " (mb) " MB a month" }, None => (none()) } }
@@ -249,6 +249,16 @@ fn cell(column: &str, sim: &Sim) -> Markup {
             "order" => { @match &sim.order_num { Some(num) => (order_link(num)), None => (none()) } }
             "before" => { @match &sim.activate_before { Some(at) => (Time(at)), None => (none()) } }
             _ => {}
+        }
+    }
+}
+
+/// The days that the running plan has left, or as long as none runs, that are left to install the card.
+pub fn days_left(sim: &Sim) -> Markup {
+    html! {
+        @match sim.days_left {
+            Some(days) => { (days) @if sim.status == "activation_ready" { span.sub { "to install it" } } }
+            None => (none()),
         }
     }
 }

@@ -51,7 +51,7 @@ pub fn is_id(typed: &str) -> bool {
 }
 
 fn nobody(typed: &str) -> Refusal {
-    Refusal::about(NAME, format!("There is no partner with the id or the name {typed:?}."))
+    Refusal::about(NAME, format!("There is no partner with the id or the name “{typed}”."))
 }
 
 /// That several partners have one name, with the id of each.
@@ -89,9 +89,9 @@ async fn unknown(desk: &Desk<'_>, id: &str) -> Result<Refusal, Refusal> {
     Ok(match &*named(desk, id).await? {
         [] => nobody(id),
         [Partner { partner_id, display, .. }] => {
-            Refusal::about(NAME, format!("There is no partner {id:?}. The id of {display} is {partner_id}."))
+            Refusal::about(NAME, format!("There is no partner “{id}”. The id of {display} is {partner_id}."))
         }
-        several => Refusal::about(NAME, format!("There is no partner {id:?}. {}", called(several))),
+        several => Refusal::about(NAME, format!("There is no partner “{id}”. {}", called(several))),
     })
 }
 

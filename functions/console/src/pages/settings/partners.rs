@@ -179,7 +179,7 @@ impl Booking {
         match form.text("way") {
             IN => {}
             OUT => moved.amount = -moved.amount,
-            other => return Err(Refusal::about("way", format!("{other:?} is neither of the two."))),
+            other => return Err(Refusal::about("way", format!("“{other}” is neither of the two."))),
         }
         Ok(moved)
     }

@@ -277,7 +277,7 @@ fn body(form: &Form) -> Result<Map<String, Value>, Refusal> {
     let currency = parse_currency(form, "currency")?;
     let money = |field: &str, text: &str| {
         form.filled(field)?;
-        let wrong = || Refusal::about(field, format!("{field}: {text:?} {}.", no_amount(currency)));
+        let wrong = || Refusal::about(field, format!("{field}: “{text}” {}.", no_amount(currency)));
         parse_amount(text, currency).ok_or_else(wrong)
     };
     let mut body = Map::new();
@@ -302,7 +302,7 @@ fn body(form: &Form) -> Result<Map<String, Value>, Refusal> {
     let countries = words_of(&countries);
     let is_code = |code: &&&str| code.len() == 2 && code.bytes().all(|byte| byte.is_ascii_alphabetic());
     if let Some(other) = countries.iter().find(|code| !is_code(code)) {
-        return Err(Refusal::about("countries", format!("{other:?} is no country. Write two letters for each, such as ES.")));
+        return Err(Refusal::about("countries", format!("“{other}” is no country. Write two letters for each, such as ES.")));
     }
     body.insert("countries".to_owned(), countries.into());
     let entitling = words_of(form.text("complimentaryWith"));
@@ -312,7 +312,7 @@ fn body(form: &Form) -> Result<Map<String, Value>, Refusal> {
     let mut profiles = Vec::new();
     for line in form.text("profiles").lines().filter(|line| !line.trim().is_empty()) {
         let [operator, profile, cost] = words_of(line)[..] else {
-            return Err(Refusal::about("profiles", format!("{line:?} is not an operator, a profile and a cost.")));
+            return Err(Refusal::about("profiles", format!("“{line}” is not an operator, a profile and a cost.")));
         };
         profiles.push(json!({"operator": operator, "imsiProfile": profile, "cost": money("profiles", cost)?.amount}));
     }
@@ -321,9 +321,9 @@ fn body(form: &Form) -> Result<Map<String, Value>, Refusal> {
     for line in form.text("addOns").lines().filter(|line| !line.trim().is_empty()) {
         let parts: Vec<&str> = line.split('|').map(str::trim).collect();
         let [id, display, kind, price, amount] = parts[..] else {
-            return Err(Refusal::about("addOns", format!("{line:?} has not five parts with | between.")));
+            return Err(Refusal::about("addOns", format!("“{line}” has not five parts with | between.")));
         };
-        let amount: u32 = amount.parse().map_err(|_| Refusal::about("addOns", format!("{amount:?} is no whole number.")))?;
+        let amount: u32 = amount.parse().map_err(|_| Refusal::about("addOns", format!("“{amount}” is no whole number.")))?;
         let price = money("addOns", price)?;
         add_ons.push(json!({"addOnId": id, "display": display, "kind": kind, "price": price, "amount": amount}));
     }
