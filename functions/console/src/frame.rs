@@ -250,6 +250,11 @@ pub fn pager(visit: &Visit, path: &str, next: Option<&String>) -> Markup {
     }
 }
 
+/// What to say of so many things on a page behind which a list goes on: one that is not full ends where enough was looked through.
+pub fn goes_on(found: usize, limit: &str) -> &'static str {
+    if found.to_string() == limit { " on this page, and more" } else { " so far, and there is more to look through" }
+}
+
 /// Where an order is.
 pub fn order_path(num: &str) -> String {
     format!("/console/orders/{}", encoded(num))
@@ -278,4 +283,15 @@ pub fn subscriber_link(email: &str) -> Markup {
 /// A cookie that keeps a choice for a year.
 pub fn keep(response: &mut Response<Body>, cookie: HeaderValue) {
     response.headers_mut().append(SET_COOKIE, cookie);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_that_is_not_full_promises_nothing() {
+        assert_eq!(goes_on(25, "25"), " on this page, and more");
+        assert_eq!(goes_on(3, "25"), " so far, and there is more to look through");
+    }
 }

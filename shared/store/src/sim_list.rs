@@ -5,6 +5,7 @@ use crate::write::{SendError, Twice, send};
 use crate::{
     InSession, LinePosition, ListQuery, Page, PositionError, Sim, SimReport, SimState, SimStatus, Store, StoreError, keys,
 };
+use aws_sdk_dynamodb::operation::scan::builders::ScanFluentBuilder;
 use simdock_domain::{EmailAddress, FormFactor, Iccid, Order, PlanRun, PoolId, SimType, Subscription, Timestamp};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -145,6 +146,40 @@ impl SimQuery {
             || self.month_mb.least.is_some_and(|least| least > 0)
     }
 
+    /// Has the table itself leave out what its items tell to be none that is asked for, so that most of the stock is neither sent nor
+    /// read where few cards are meant. What is left is looked at again.
+    fn screened(&self, scan: ScanFluentBuilder) -> ScanFluentBuilder {
+        let (mut scan, mut rules) = (scan, Vec::new());
+        if let Some(pool) = &self.pool {
+            rules.push("#pool = :pool");
+            scan = scan.expression_attribute_values(":pool", text(pool.to_string()));
+        }
+        // What is for sale is blank, if anybody can use it at all.
+        if self.status.is_some_and(|status| !matches!(status, SimStatus::Blank | SimStatus::NotAvailable)) {
+            rules.push("#state <> :stocked");
+            scan = scan.expression_attribute_values(":stocked", text("stocked"));
+        }
+        for (rule, asked) in [
+            ("(attribute_exists(#order) OR attribute_exists(#subscription))", self.is_of_sold()),
+            ("attribute_exists(#labels)", self.label.is_some()),
+            ("attribute_exists(#note)", self.note.is_some()),
+            ("attribute_exists(#rules)", self.has_rules == Some(true)),
+        ] {
+            if asked {
+                rules.push(rule);
+            }
+        }
+        if rules.is_empty() {
+            return scan;
+        }
+        let rules = rules.join(" AND ");
+        // Some of these are reserved words in expressions.
+        let names = ["pool", "state", "order", "subscription", "labels", "note", "rules"].map(|name| (format!("#{name}"), name));
+        let used = names.into_iter().filter(|(name, _)| rules.contains(name));
+        let scan = used.fold(scan, |scan, (name, attribute)| scan.expression_attribute_names(name, attribute));
+        scan.filter_expression(rules)
+    }
+
     /// Whether a card can be one that is asked for, as far as it tells by itself: nothing more is read about one that cannot.
     fn admits(&self, sim: &Sim) -> bool {
         let lower = |text: &str| text.to_lowercase();
@@ -216,14 +251,7 @@ impl Store {
                 .table_name(&self.tables.sims)
                 .limit(i32::try_from(wanted).unwrap_or(i32::MAX))
                 .set_exclusive_start_key(after.as_ref().map(keys::sim));
-            let scan = match &query.pool {
-                None => scan,
-                // `pool` is a reserved word in expressions.
-                Some(pool) => scan
-                    .filter_expression("#pool = :pool")
-                    .expression_attribute_names("#pool", "pool")
-                    .expression_attribute_values(":pool", text(pool.to_string())),
-            };
+            let scan = query.screened(scan);
             let answer = send(Twice::Harmless, || scan.clone().send()).await.map_err(SendError::unconditional)?;
             after = match answer.last_evaluated_key.as_ref().map(|key| text_of(key, "iccid")) {
                 None => None,
@@ -309,6 +337,34 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use aws_sdk_dynamodb::config::{BehaviorVersion, Config};
+
+    #[test]
+    fn the_table_leaves_out_what_its_items_tell() {
+        let client = aws_sdk_dynamodb::Client::from_conf(Config::builder().behavior_version(BehaviorVersion::latest()).build());
+        let sold = "(attribute_exists(#order) OR attribute_exists(#subscription))";
+        let of = |status| SimQuery { status: Some(status), ..SimQuery::default() };
+        for (query, rules) in [
+            (SimQuery::default(), None),
+            (of(SimStatus::Blank), None),
+            (of(SimStatus::NotAvailable), None),
+            (of(SimStatus::Suspended), Some("#state <> :stocked".to_owned())),
+            (SimQuery { label: Some("vip".to_owned()), ..SimQuery::default() }, Some("attribute_exists(#labels)".to_owned())),
+            (SimQuery { has_rules: Some(false), ..SimQuery::default() }, None),
+            (
+                SimQuery { month_mb: Bounds { least: Some(1), most: None }, ..of(SimStatus::Active) },
+                Some(format!("#state <> :stocked AND {sold}")),
+            ),
+        ] {
+            let scan = query.screened(client.scan());
+            assert_eq!(scan.get_filter_expression(), &rules, "{query:?}");
+            // Names and values that no rule uses are refused.
+            let names = scan.get_expression_attribute_names().clone().unwrap_or_default();
+            let expression = rules.unwrap_or_default();
+            assert!(names.keys().all(|name| expression.contains(name)), "{names:?}");
+            assert_eq!(names.len(), expression.matches('#').count());
+        }
+    }
 
     #[test]
     fn bounds_hold_both_ends_and_nothing_unknown() {

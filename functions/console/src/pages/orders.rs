@@ -7,7 +7,7 @@ use crate::Desk;
 use crate::api::{Call, Refusal};
 use crate::csv;
 use crate::forms::{Attempt, Fields};
-use crate::frame::{Section, order_link, pager, sim_link, subscriber_link};
+use crate::frame::{Section, goes_on, order_link, pager, sim_link, subscriber_link};
 use crate::http::Form;
 use crate::model::{Order, Page, Shipment};
 use crate::words::{Time, count, none, state, text, words};
@@ -177,7 +177,7 @@ fn summary(query: &Form, page: &Page<Order>) -> String {
     let place = match (page.next_cursor.is_some(), query.text("cursor").is_empty()) {
         (false, true) => "",
         (false, false) => ", the last ones",
-        (true, _) => " on this page, and more",
+        (true, _) => goes_on(page.items.len(), LIMIT),
     };
     let sorted = if is_by_partner(query) && page.items.len() > 1 { "; partner by partner" } else { "" };
     format!("{orders}{place}{sorted}")
@@ -193,6 +193,7 @@ fn empty(query: &Form, page: &Page<Order>) -> Markup {
             } @else if is_filtered(query) {
                 @match (query.given("q"), query.given("otherOrderId")) {
                     (Some(_), Some(id)) => { p { "No order has the own order id “" (id) "”." } p.hint { (TAKES) } },
+                    _ if query.given("cursor").is_some() => p { "No more orders are like that." },
                     _ => p { "No order is like that." },
                 }
                 @if goes_by_days(query) {

@@ -6,7 +6,7 @@ use crate::Desk;
 use crate::api::{Call, Refusal};
 use crate::csv;
 use crate::forms::{Attempt, Fields};
-use crate::frame::{Section, line_link, order_link, pager, sim_link, subscriber_link};
+use crate::frame::{Section, goes_on, line_link, order_link, pager, sim_link, subscriber_link};
 use crate::http::Form;
 use crate::model::{Level, Page, Plan, Sim};
 use crate::words::{Time, count, none, state, text, words};
@@ -121,7 +121,7 @@ pub async fn list(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
         @match &found {
             Ok(page) => {
                 div.tools {
-                    p.hint { (count(page.items.len(), "card", "cards")) @if page.next_cursor.is_some() { " on this page, and more" } }
+                    p.hint { (count(page.items.len(), "card", "cards")) @if page.next_cursor.is_some() { (goes_on(page.items.len(), LIMIT)) } }
                     (chooser(desk, "sims", COLUMNS))
                     (csv::link(&format!("/console/sims.csv?{}", query.with(&[("cursor", "")]))))
                 }
@@ -130,7 +130,7 @@ pub async fn list(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
                         @if page.next_cursor.is_some() {
                             p { "None among the cards that were looked through so far. There are more to look through." }
                         } @else if is_filtered(query) {
-                            p { "No card is like that." }
+                            p { @if query.given("cursor").is_some() { "No more cards are like that." } @else { "No card is like that." } }
                         } @else {
                             p { "There are no cards yet." }
                             p { a.button href="/console/inventory/import" { "Import the first" } }
