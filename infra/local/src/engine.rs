@@ -41,9 +41,9 @@ impl Engine {
         };
         let database = Database::new(&place).context("the data file cannot be opened")?;
         index_streams(&place).context("the data file's streams cannot be indexed")?;
-        // A commit then waits for the operating system, not for the disk: it survives the end of this process at any point, which
-        // is what is promised, though not a power failure.
-        database.disable_bulk_loading().context("the data file cannot be set up")?;
+        // Nothing then waits for the disk: a commit survives the end of this process at any point, which is what is promised, though
+        // not a power failure.
+        database.enable_bulk_loading().context("the data file cannot be set up")?;
         for table in tables {
             ensure_table(&database, table).context(format!("table {}", table.name))?;
         }
