@@ -252,7 +252,7 @@ pub fn pager(visit: &Visit, path: &str, next: Option<&String>) -> Markup {
 
 /// What to say of so many things on a page behind which a list goes on: one that is not full ends where enough was looked through.
 pub fn goes_on(found: usize, limit: &str) -> &'static str {
-    if found.to_string() == limit { " on this page, and more" } else { " so far, and there is more to look through" }
+    if found.to_string() == limit { " on this page, and more" } else { " on this page, and more to look through" }
 }
 
 /// Where an order is.
@@ -292,6 +292,6 @@ mod tests {
     #[test]
     fn a_page_that_is_not_full_promises_nothing() {
         assert_eq!(goes_on(25, "25"), " on this page, and more");
-        assert_eq!(goes_on(3, "25"), " so far, and there is more to look through");
+        assert_eq!(goes_on(3, "25"), " on this page, and more to look through");
     }
 }

@@ -56,6 +56,10 @@ fn orders_are_filtered_paged_and_exported() {
         desk.open("/console/orders?status=99").await;
         browser.shows("“Status” must be a status code").await;
 
+        // A last day alone does not lead back to the first order.
+        desk.open("/console/orders?to=2020-01-01").await;
+        browser.shows("the 31 days up to then are looked through; name the first day to go further back").await;
+
         // None is those shown at first.
         desk.open("/console/orders").await;
         browser

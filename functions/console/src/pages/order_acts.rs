@@ -117,7 +117,7 @@ fn inputs(name: &str, fields: &Fields<'_>, order: &Order, action: &Action) -> Ma
                 @if let Some(shipment) = &order.shipment {
                     (fields.text("carrier", "Carrier").value(&shipment.carrier).required())
                     (fields.text("number", "Tracking number").value(&shipment.number).required())
-                    (fields.input("date", "shippedAt", "Shipped on").value(day_of(&shipment.shipped_at)).hint("the day in UTC"))
+                    (fields.input("date", "shippedAt", "Shipped on").value(day_of(&shipment.shipped_at)).hint("the day in UTC").required())
                     input type="hidden" name="basedOn" value=(shipment.shipped_at);
                 }
                 p.hint { "The subscriber is mailed another carrier or number." }

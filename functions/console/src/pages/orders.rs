@@ -147,10 +147,14 @@ fn is_filtered(query: &Form) -> bool {
     days::are_asked_for(query) || FILTERS.iter().any(|name| !query.text(name).is_empty())
 }
 
-/// Whether no index leads to the orders but that of days, of which the API's list goes back 31 unless some are named.
-fn goes_by_days(query: &Form) -> bool {
-    !days::are_asked_for(query)
-        && ["partnerId", "email", "iccid", "needsAttention"].iter().all(|name| query.text(name).is_empty())
+/// The days that are looked through where no index leads to the orders but that of days, and no first one is named.
+fn days_by_default(query: &Form) -> Option<&'static str> {
+    let led = ["from", "partnerId", "email", "iccid", "needsAttention"].iter().any(|name| !query.text(name).is_empty());
+    match (led, query.given("to")) {
+        (true, _) => None,
+        (false, None) => Some("the last 31 days"),
+        (false, Some(_)) => Some("the 31 days up to then"),
+    }
 }
 
 /// Whether the index that leads to the orders sorts them by partner before their time.
@@ -173,7 +177,10 @@ fn by_time(query: &Form, heading: &str) -> Markup {
 
 fn summary(query: &Form, page: &Page<Order>) -> String {
     let orders = count(page.items.len(), "order", "orders");
-    let orders = if goes_by_days(query) { format!("{orders} of the last 31 days") } else { orders };
+    let orders = match days_by_default(query) {
+        Some(days) => format!("{orders} of {days}"),
+        None => orders,
+    };
     let place = match (page.next_cursor.is_some(), query.text("cursor").is_empty()) {
         (false, true) => "",
         (false, false) => ", the last ones",
@@ -196,8 +203,8 @@ fn empty(query: &Form, page: &Page<Order>) -> Markup {
                     _ if query.given("cursor").is_some() => p { "No more orders are like that." },
                     _ => p { "No order is like that." },
                 }
-                @if goes_by_days(query) {
-                    p.hint { "Without a partner, a mail or a card, the last 31 days are looked through; name days to go further back." }
+                @if let Some(days) = days_by_default(query) {
+                    p.hint { "Without a partner, a mail or a card, " (days) " are looked through; name the first day to go further back." }
                 }
             } @else {
                 p { "No orders in the last 31 days." }
