@@ -2,7 +2,7 @@
 
 use crate::driver::{By, Driver, Element};
 use serde_json::{Value, json};
-use std::net::TcpListener;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -41,10 +41,14 @@ pub fn is_here() -> bool {
 impl Browser {
     /// Starts Debian's Chromium without a window, with its driver; `scripts` says whether pages may run any.
     pub async fn start(scripts: bool) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut command = Command::new("chromedriver");
-        command.arg(format!("--port={port}")).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let driver = command.spawn().expect("chromedriver");
+        command.arg("--port=0").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut driver = command.spawn().expect("chromedriver");
+        // It takes a port that is free and says which: one that was free before may be somebody else's by now.
+        let said = BufReader::new(driver.stdout.as_mut().expect("what it says")).lines().map_while(Result::ok);
+        let mut ports =
+            said.filter_map(|line| line.rsplit_once(" started successfully on port ")?.1.trim_end_matches('.').parse().ok());
+        let port: u16 = ports.next().expect("chromedriver's port");
         let scripting = if scripts { 1 } else { 2 };
         let options = json!({
             "args": ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--window-size=1280,900",
