@@ -98,7 +98,9 @@ fn no_form_is_misread() {
     at_the_desk(async |desk| {
         let (order, line) = desk.line("nonsense@example.com").await;
         let post = desk.site.order(&by_post()).await;
-        let post = desk.site.until(&post, "ready", |order| order["cards"][0]["status"] == "ready").await;
+        // Its cards wait to be sent, and no mail about it does.
+        let waits = |order: &serde_json::Value| order["cards"][0]["status"] == "ready" && order["emails"][0]["status"] == "sent";
+        let post = desk.site.until(&post, "ready", waits).await;
         let key = desk.site.get("/v1/keys").by(crate::api::By::Manager).send().await.expect(200);
         let key = key["items"][0]["keyId"].as_str().unwrap().to_owned();
         let (order_at, post_at) = (format!("orders/{}", num(&order)), format!("orders/{}", num(&post)));
