@@ -1,5 +1,5 @@
 //! The modules of a QR code. The crate encodes and draws them; which of the eight masks they get is decided here: the crate's own
-//! decision asks for memory 20,000 times, and took longer than all the rest of a mail.
+//! decision asks for memory 10,000 times and more, and took longer than all the rest of a mail.
 
 use crate::MailError;
 use qrcode::bits::encode_auto;

@@ -29,7 +29,7 @@ pub fn qr_png(text: &str) -> Result<Vec<u8>, MailError> {
     draw(text).map(|image| image.png)
 }
 
-/// The same as a drawing (SVG 1.1), for where no mail program has to show it: some 3 KB, and none of its code compresses anything.
+/// The same as a drawing (SVG 1.1), for where no mail program has to show it: some 2 KB, and none of its code compresses anything.
 ///
 /// # Errors
 /// As [`qr_png`].
