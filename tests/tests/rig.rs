@@ -11,6 +11,9 @@ const SEEDS: [(u64, Size); 5] =
     [(11, SMALL), (545, SMALL), (1551, SMALL), (2_781_229_206, SMALL), (30, Size { shops: 200, customers: 1 })];
 /// Seeds that no run went through before.
 const FRESH: usize = 3;
+/// More of them, at most, if something that can happen did not under those above: how tasks interleave is no part of the plan, so that
+/// it may stay out under any seeds.
+const MORE: usize = 8;
 
 fn tell(report: &Report) {
     println!("{report}");
@@ -27,26 +30,28 @@ fn add<K: Ord + Clone>(sum: &mut BTreeMap<K, u64>, counts: &BTreeMap<K, u64>) {
 
 /// What never came up, and what did and is in no list.
 fn difference<K: Ord + Clone + fmt::Debug>(counts: &BTreeMap<K, u64>, kinds: &BTreeSet<K>) -> Vec<K> {
-    println!("{counts:?}");
     let seen: BTreeSet<K> = counts.keys().cloned().collect();
     kinds.symmetric_difference(&seen).cloned().collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_lost_and_nothing_happens_twice() {
-    let fresh = std::iter::repeat_with(|| (fastrand::u64(..1 << 32), SMALL)).take(FRESH);
+    let fresh = std::iter::repeat_with(|| (fastrand::u64(..1 << 32), SMALL)).take(FRESH + MORE);
     let (mut faults, mut acts) = (BTreeMap::new(), BTreeMap::new());
+    let mut missing = (Vec::new(), Vec::new());
     for (number, (seed, size)) in SEEDS.into_iter().chain(fresh).enumerate() {
         let report = run(seed, size, None).await;
         tell(&report);
         assert!(report.violations.is_empty(), "repeat it by: {}", report.again(None));
-        if number < SEEDS.len() {
-            add(&mut faults, &report.faults);
-            add(&mut acts, &report.acts);
+        add(&mut faults, &report.faults);
+        add(&mut acts, &report.acts);
+        missing = (difference(&faults, &kinds_of_faults()), difference(&acts, &kinds_of_acts()));
+        if number + 1 >= SEEDS.len() + FRESH && missing == Default::default() {
+            break;
         }
     }
-    let (faults, acts) = (difference(&faults, &kinds_of_faults()), difference(&acts, &kinds_of_acts()));
-    assert!(faults.is_empty() && acts.is_empty(), "these never came up, or are in no list: {faults:?} {acts:?}");
+    println!("{faults:?}\n{acts:?}");
+    assert_eq!(missing, Default::default(), "these never came up, or are in no list");
 }
 
 /// The small ones of the seeds above, which are clean without it, show a bug by the promise that it breaks.

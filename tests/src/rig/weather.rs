@@ -46,9 +46,9 @@ pub async fn sweeps(site: Arc<Site>, mut open: watch::Receiver<bool>) {
 pub async fn moods(site: Arc<Site>, mut open: watch::Receiver<bool>) {
     let mut rng = site.plan.dice("moods");
     while pause(&mut open, rng.u64(100..800)).await {
-        let (mode, times, what) = match rng.u8(..7) {
+        let (mode, times, what) = match rng.u8(..8) {
             1 => ("refuse", 1, "stripe refuses"),
-            2 => ("pending", 2, "stripe takes its time"),
+            2 | 4 => ("pending", 2, "stripe takes its time"),
             3 => ("cut", 1, "stripe breaks off"),
             _ => {
                 end_pending(&site).await;
