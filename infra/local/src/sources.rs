@@ -135,7 +135,7 @@ where
 }
 
 fn sqs_event(queue: &str, batch: &[Received]) -> Value {
-    let records: Vec<_> = batch
+    let records = batch
         .iter()
         .map(|message| {
             json!({
@@ -155,7 +155,7 @@ fn sqs_event(queue: &str, batch: &[Received]) -> Value {
             })
         })
         .collect();
-    json!({ "Records": records })
+    event(records)
 }
 
 /// The items that a batch response names; none if it is no batch response. An empty answer means that all is done.
@@ -237,7 +237,7 @@ impl StreamReader {
             let mut changes = Vec::new();
             for mut record in page.records {
                 if is_wanted(&mut record, &self.source.patterns)? {
-                    changes.push(change(record, &arn)?);
+                    changes.push(record);
                 }
             }
             if !self.hand_over(changes, &arn, &shard, gate).await? {
@@ -249,14 +249,13 @@ impl StreamReader {
     }
 
     /// Calls the function until every change is done or given up; false if the stack stopped first.
-    async fn hand_over(&self, changes: Vec<StreamChange>, arn: &str, shard: &str, gate: &mut Gate) -> Result<bool, StackError> {
-        let mut batches: VecDeque<(Vec<StreamChange>, u32)> = small_enough(changes).into_iter().map(|batch| (batch, 0)).collect();
+    async fn hand_over(&self, changes: Vec<Record>, arn: &str, shard: &str, gate: &mut Gate) -> Result<bool, StackError> {
+        let mut batches: VecDeque<(Vec<Record>, u32)> = small_enough(changes).into_iter().map(|batch| (batch, 0)).collect();
         while let Some((mut batch, failures)) = batches.pop_front() {
-            let records: Vec<_> = batch.iter().map(|change| &change.record).collect();
-            let outcome = self.function.call(json!({ "Records": records })).await;
+            let outcome = self.function.call(stream_event(&batch, arn)?).await;
             let failed_at = match outcome {
                 Ok(response) if self.source.partial_responses => match failed_items(&response) {
-                    Some(failed) => batch.iter().position(|change| failed.contains(&change.number)),
+                    Some(failed) => batch.iter().position(|change| failed.contains(&change.dynamodb.sequence_number)),
                     None => Some(0),
                 },
                 Ok(_) => None,
@@ -290,7 +289,7 @@ impl StreamReader {
     }
 
     /// Tells the failure queue where the changes are that nobody will see any more, as Lambda does: not what they say.
-    async fn give_up(&self, batch: &[StreamChange], calls: u32, arn: &str, shard: &str) -> Result<(), StackError> {
+    async fn give_up(&self, batch: &[Record], calls: u32, arn: &str, shard: &str) -> Result<(), StackError> {
         let (Some(first), Some(last)) = (batch.first(), batch.last()) else { return Ok(()) };
         tracing::error!(function = self.function.spec.package, changes = batch.len(), "changes given up");
         let Some(queue) = &self.source.on_failure else { return Ok(()) };
@@ -304,8 +303,8 @@ impl StreamReader {
             "version": "1.0",
             "DDBStreamBatchInfo": {
                 "shardId": shard,
-                "startSequenceNumber": first.number,
-                "endSequenceNumber": last.number,
+                "startSequenceNumber": first.dynamodb.sequence_number,
+                "endSequenceNumber": last.dynamodb.sequence_number,
                 "batchSize": batch.len(),
                 "streamArn": arn,
             },
@@ -332,33 +331,34 @@ fn is_wanted(record: &mut Record, patterns: &[Value]) -> Result<bool, StackError
     Ok(patterns.iter().any(|pattern| matches(pattern, &looked_at)))
 }
 
-struct StreamChange {
-    number: String,
-    size: usize,
-    record: Value,
+fn stream_event(batch: &[Record], arn: &str) -> Result<Value, StackError> {
+    let record = |change| {
+        let mut record = serde_json::to_value(change).context("stream record")?;
+        record["eventSourceARN"] = arn.into();
+        record["awsRegion"] = REGION.into();
+        Ok(record)
+    };
+    Ok(event(batch.iter().map(record).collect::<Result<_, StackError>>()?))
 }
 
-fn change(record: Record, arn: &str) -> Result<StreamChange, StackError> {
-    let number = record.dynamodb.sequence_number.clone();
-    let size = usize::try_from(record.dynamodb.size_bytes).unwrap_or(0);
-    let mut record = serde_json::to_value(record).context("stream record")?;
-    record["eventSourceARN"] = arn.into();
-    record["awsRegion"] = REGION.into();
-    Ok(StreamChange { number, size, record })
+/// What queues and streams hand over; `json!` would copy the records.
+fn event(records: Vec<Value>) -> Value {
+    Value::from_iter([("Records", records)])
 }
 
 /// Cuts a batch so that every event fits into an invocation.
-fn small_enough(changes: Vec<StreamChange>) -> Vec<Vec<StreamChange>> {
-    let mut batches: Vec<Vec<StreamChange>> = Vec::new();
+fn small_enough(changes: Vec<Record>) -> Vec<Vec<Record>> {
+    let mut batches: Vec<Vec<Record>> = Vec::new();
     let mut room = 0;
     for change in changes {
+        let size = usize::try_from(change.dynamodb.size_bytes).unwrap_or(0);
         match batches.last_mut() {
-            Some(batch) if change.size <= room => {
-                room -= change.size;
+            Some(batch) if size <= room => {
+                room -= size;
                 batch.push(change);
             }
             _ => {
-                room = LARGEST_STREAM_BATCH.saturating_sub(change.size);
+                room = LARGEST_STREAM_BATCH.saturating_sub(size);
                 batches.push(vec![change]);
             }
         }

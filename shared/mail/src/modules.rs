@@ -51,10 +51,9 @@ impl Modules {
 
     /// How hard it is to read: section 7.8.3 of ISO/IEC 18004.
     fn penalty(&self) -> usize {
-        let column = |column| self.colors.iter().skip(column).step_by(self.width).copied();
-        let columns: Vec<Color> = (0..self.width).flat_map(column).collect();
-        let along: usize = self.rows().chain(columns.chunks(self.width)).map(along).sum();
-        let is_block = |(upper, lower): (&[Color], &[Color])| upper[0] == upper[1] && upper == lower;
+        let is_dark = |x: usize, y: usize| self.colors[y * self.width + x] == Color::Dark;
+        let along = along(self.width, self.width, is_dark) + along(self.width, self.width, |y, x| is_dark(x, y));
+        let is_block = |(upper, lower): (&[Color], &[Color])| [upper[1], lower[0], lower[1]] == [upper[0]; 3];
         let rows: Vec<&[Color]> = self.rows().collect();
         let blocks = rows.windows(2).flat_map(|pair| pair[0].windows(2).zip(pair[1].windows(2))).filter(|pair| is_block(*pair));
         let dark = self.colors.iter().filter(|color| **color == Color::Dark).count();
@@ -83,11 +82,32 @@ fn unmasked(text: &str) -> Result<Canvas, MailError> {
     encoded().map_err(|_: qrcode::types::QrError| MailError::QrCode)
 }
 
-/// The penalty of a row or a column: for five and more modules of one color, and for what looks like a finder pattern.
-fn along(line: &[Color]) -> usize {
-    let runs = line.chunk_by(|a, b| a == b).map(<[Color]>::len).filter(|run| *run >= 5).map(|run| run - 2);
-    let finders = line.windows(11).filter(|window| FINDERS.iter().any(|finder| window == finder));
-    runs.sum::<usize>() + 40 * finders.count()
+/// The penalty of `lines` of so many modules: for five and more of one color one after the other, and for what looks like a finder
+/// pattern. Each module's color is a bit, so that up to 64 lines are judged at once.
+fn along(lines: usize, length: usize, is_dark: impl Fn(usize, usize) -> bool) -> usize {
+    let of_some = |first: usize| {
+        let some = first..lines.min(first + 64);
+        let word = |place| some.clone().fold(0_u64, |word, line| word << 1 | u64::from(is_dark(line, place)));
+        let words: Vec<u64> = (0..length).map(word).collect();
+        let alike: Vec<u64> = words.windows(2).map(|pair| !(pair[0] ^ pair[1])).collect();
+        let fives = alike.windows(4).map(|four| four.iter().fold(all(some.len()), |five, alike| five & alike));
+        // A run of five counts 3, and each module more counts 1.
+        let (runs, _) = fives.fold((0, 0), |(sum, before), five| (sum + five.count_ones() + 2 * (five & !before).count_ones(), five));
+        let finders = words.windows(11).flat_map(|window| FINDERS.map(|finder| looks_like(finder, window, all(some.len()))));
+        runs + 40 * finders.map(u64::count_ones).sum::<u32>()
+    };
+    (0..lines).step_by(64).map(of_some).sum::<u32>() as usize
+}
+
+/// The lines, out of `lines`, whose modules have these colors.
+fn looks_like(colors: [Color; 11], words: &[u64], lines: u64) -> u64 {
+    let fits = |(color, word): (Color, &u64)| if color == Color::Dark { *word } else { !*word };
+    colors.into_iter().zip(words).map(fits).fold(lines, |lines, fits| lines & fits)
+}
+
+/// So many ones.
+fn all(lines: usize) -> u64 {
+    u64::MAX >> (64 - lines)
 }
 
 #[cfg(test)]
@@ -110,8 +130,14 @@ mod tests {
             ("....#.###.#", 40),
             ("....#.###.#....", 80),
             ("#.###.#...#", 0),
+            ("##.###.#.....", 43),
+            (".#....#.###.##", 40),
+            (".#...#....#.", 0),
         ] {
-            assert_eq!(along(&line(modules)), penalty, "{modules}");
+            let line = line(modules);
+            let is_dark = |_, place: usize| line[place] == Color::Dark;
+            assert_eq!(along(1, line.len(), is_dark), penalty, "{modules}");
+            assert_eq!(along(130, line.len(), is_dark), 130 * penalty, "{modules}");
         }
     }
 

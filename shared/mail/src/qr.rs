@@ -35,8 +35,8 @@ pub fn qr_png(text: &str) -> Result<Vec<u8>, MailError> {
 /// As [`qr_png`].
 pub fn qr_svg(text: &str) -> Result<String, MailError> {
     let code = Modules::of(text)?;
-    let modules = code.width + 2 * QUIET_ZONE;
-    let pixels = modules * MIN_PIXELS.div_ceil(modules);
+    let (modules, scale) = size(&code);
+    let pixels = modules * scale;
     // A line through the middle of each run of dark modules, from where the one before ended.
     let mut lines = String::new();
     for (y, row) in code.rows().enumerate() {
@@ -54,10 +54,15 @@ pub fn qr_svg(text: &str) -> Result<String, MailError> {
     ))
 }
 
+/// How many modules an image is wide with its quiet zone, and how many pixels each of them is.
+fn size(code: &Modules) -> (usize, usize) {
+    let modules = code.width + 2 * QUIET_ZONE;
+    (modules, MIN_PIXELS.div_ceil(modules))
+}
+
 pub(crate) fn draw(text: &str) -> Result<QrImage, MailError> {
     let code = Modules::of(text)?;
-    let modules = code.width + 2 * QUIET_ZONE;
-    let scale = MIN_PIXELS.div_ceil(modules);
+    let (modules, scale) = size(&code);
     let pixels = modules * scale;
 
     let row_bytes = pixels.div_ceil(8);

@@ -1,6 +1,7 @@
 //! `cargo run --release -p simdock-bench`: measures, prints a table, and writes `target/bench.json`. With `--check` it fails if a
 //! figure is not what it is held to.
 
+use mimalloc::MiMalloc;
 use serde_json::json;
 use simdock_bench::shop::{ASKED, PLAN};
 use simdock_bench::{actions, binaries, claims, cost, growth, local, pure, report};
@@ -12,6 +13,10 @@ use std::time::Instant;
 const BUYERS: u32 = 1_000;
 /// How many cards there are where there are too few.
 const SCARCE: u32 = 500;
+
+/// That of the local stack, so that its engine by itself has it too.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
