@@ -90,19 +90,25 @@ fn along(lines: usize, length: usize, is_dark: impl Fn(usize, usize) -> bool) ->
         let word = |place| some.clone().fold(0_u64, |word, line| word << 1 | u64::from(is_dark(line, place)));
         let words: Vec<u64> = (0..length).map(word).collect();
         let alike: Vec<u64> = words.windows(2).map(|pair| !(pair[0] ^ pair[1])).collect();
-        let fives = alike.windows(4).map(|four| four.iter().fold(all(some.len()), |five, alike| five & alike));
+        let fives: Vec<u64> =
+            alike.windows(4).map(|four| four.iter().fold(all(some.len()), |five, alike| five & alike)).collect();
+        let begins = std::iter::once(&0).chain(&fives).zip(&fives).map(|(before, five)| five & !before);
         // A run of five counts 3, and each module more counts 1.
-        let (runs, _) = fives.fold((0, 0), |(sum, before), five| (sum + five.count_ones() + 2 * (five & !before).count_ones(), five));
+        let runs = ones(fives.iter().copied()) + 2 * ones(begins);
         let finders = words.windows(11).flat_map(|window| FINDERS.map(|finder| looks_like(finder, window, all(some.len()))));
-        runs + 40 * finders.map(u64::count_ones).sum::<u32>()
+        runs + 40 * ones(finders)
     };
-    (0..lines).step_by(64).map(of_some).sum::<u32>() as usize
+    (0..lines).step_by(64).map(of_some).sum()
 }
 
 /// The lines, out of `lines`, whose modules have these colors.
 fn looks_like(colors: [Color; 11], words: &[u64], lines: u64) -> u64 {
     let fits = |(color, word): (Color, &u64)| if color == Color::Dark { *word } else { !*word };
     colors.into_iter().zip(words).map(fits).fold(lines, |lines, fits| lines & fits)
+}
+
+fn ones(words: impl Iterator<Item = u64>) -> usize {
+    words.map(|word| word.count_ones() as usize).sum()
 }
 
 /// So many ones.
