@@ -1,10 +1,10 @@
 //! What can be done with an order or a subscription now, and if not, why. Decided as the actions' own routes decide, with a request
 //! that nobody makes; nothing is written.
 
-use crate::gifts::gifts_of;
+use crate::gifts::Gifts;
 use crate::refused::{Cancellation, kept, not_delivered, not_installed, refused, subscription_of_line, want_service};
 use crate::{ChangeRequest, Problem, visible_to};
-use futures_util::future::{join, try_join};
+use futures_util::future::try_join;
 use serde::Serialize;
 use simdock_domain::{
     Command, FormFactor, MailKind, Order, Recipient, Rejected, SeenShipment, ServiceAsker, Shipment, Subscription,
@@ -71,8 +71,8 @@ pub async fn subscription_actions(
     let now = store.clock().now();
     let main = async { visible_to(principal, store.order(&subscription.main_order).await?) };
     // On the heap, since each holds several requests under way.
-    let (main, gifts) = join(Box::pin(main), Box::pin(gifts_of(store, principal, subscription))).await;
-    let main = main?;
+    let (main, gifts) = try_join(Box::pin(main), Box::pin(Gifts::of(store, subscription))).await?;
+    let gifts = gifts.left(principal, subscription, &main);
     let change = ChangeRequest::supposed(principal, subscription, main);
     let plan = change.current_plan(store).await?;
     let changing = |action, what| view(action, change.check(what, &plan, now));

@@ -394,6 +394,13 @@ impl Order {
     pub fn subscription_id(&self, line: usize) -> String {
         format!("SU{}", short_hash(&["subscription", self.num.as_str(), &line.to_string()]))
     }
+
+    /// Whether the card of a subscription that the order began is being given back: its refund was asked for, and may not have come
+    /// as far as the subscription.
+    pub fn takes_back(&self, subscription: &str) -> bool {
+        let mut lines = self.lines.iter().enumerate();
+        lines.any(|(line, of)| of.state == LineState::Cancelling && self.subscription_id(line) == subscription)
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]

@@ -176,11 +176,8 @@ impl Order {
         now: Timestamp,
     ) -> Result<Self, PlaceError> {
         subscription.open().map_err(PlaceError::Closed)?;
-        // Its refund has not come as far as the subscription: what is bought until then would end with it, or undo it. A cancellation wants
-        // the same end.
-        let cancelling =
-            |(line, of): (usize, &Line)| of.state == LineState::Cancelling && main.subscription_id(line) == subscription.id;
-        if draft.change != SubscriptionChange::Cancellation && main.lines.iter().enumerate().any(cancelling) {
+        // What is bought until then would end with it, or undo it. A cancellation wants the same end.
+        if draft.change != SubscriptionChange::Cancellation && main.takes_back(&subscription.id) {
             return Err(PlaceError::Closed(Closed::Changing(ChangeKind::Refund)));
         }
         let mut subscriber = main.subscriber.clone();

@@ -53,6 +53,20 @@ async fn a_gift_is_delivered_like_any_order_and_costs_nothing() {
 }
 
 #[tokio::test]
+async fn who_gives_a_card_back_keeps_no_gift_for_it() {
+    let site = Site::start().await;
+    let order = delivered(&site, &by_balance(PLAN)).await;
+    let subscription = subscription_of(&order);
+    site.local("pause", json!({"source": "provision", "paused": true})).await;
+    site.refunding(&order, None).send().await.expect(202);
+    let late = site.ordering(&gift(&subscription)).send().await;
+    assert_eq!(late.problem(409, "not_eligible", None)["reason"], "no_eligible_plan");
+    site.local("pause", json!({"source": "provision", "paused": false})).await;
+    audit(&site).await;
+    site.stop().await;
+}
+
+#[tokio::test]
 async fn an_eligible_plan_entitles_once() {
     let site = Site::start().await;
     let (first, second) = (eligible(&site).await, eligible(&site).await);
