@@ -225,7 +225,7 @@ impl From<Finding> for Violation {
             Rule::Catalogue | Rule::Carrier | Rule::Plans | Rule::Change | Rule::Renewal => Promise::Subscriptions,
             Rule::Ledger | Rule::Balance => Promise::Ledger,
             Rule::Gift => Promise::Gifts,
-            Rule::Work | Rule::Overdue | Rule::DueAt | Rule::Attributes => Promise::Rest,
+            Rule::Work | Rule::Overdue | Rule::DueAt | Rule::Attributes | Rule::Altered => Promise::Rest,
         };
         Self { promise, found: finding.to_string() }
     }

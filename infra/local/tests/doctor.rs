@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what is not there fails the test")]
 
-use aws_sdk_dynamodb::types::AttributeValue::{N, S};
+use aws_sdk_dynamodb::types::AttributeValue::{self, N, S};
 use http_body_util::Full;
 use hyper::Request;
 use hyper::body::Bytes;
@@ -427,6 +427,74 @@ async fn what_a_person_has_to_look_at_is_left_alone_and_what_is_left_is_told() {
     assert_eq!(marks().await, before);
     let still = store.sim(&card).await.unwrap().unwrap();
     assert_eq!((still.slot, still.order_num), (Some(0), None));
+    stack.stop().await;
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_somebody_wrote_into_the_tables_is_not_followed() {
+    let folder = folder("altered");
+    let paused = ["relay", "sweep"].map(str::to_owned).to_vec();
+    let stack = Stack::start(Options { paused, ..Options::default() }).await.unwrap();
+    let store = Store::new(&stack.config()).await.unwrap();
+    let engine = aws_sdk_dynamodb::Client::new(&stack.config().sdk(Service::DynamoDb).unwrap());
+    let order_of = async |num: &OrderNum| {
+        let get = engine.get_item().table_name("simdock-local-orders").key("orderNum", S(num.to_string()));
+        get.send().await.unwrap().item.unwrap()
+    };
+    let set = |num: &OrderNum, expression: &str, value: AttributeValue| {
+        let set = engine.update_item().table_name("simdock-local-orders").key("orderNum", S(num.to_string()));
+        set.update_expression(expression).expression_attribute_values(":v", value).send()
+    };
+    // One is to be mailed to somebody else, one to be cancelled, one never to expire.
+    let (mailed, cancelled) = (paid(&store, "mailed").await, paid(&store, "cancelled").await);
+    let unpaid = placed(&store, "unpaid").await.num;
+    set(&mailed, "SET su.e = :v REMOVE dueAt", S("eve@evil.test".to_owned())).await.unwrap();
+    set(&cancelled, "SET li[0].s = :v REMOVE pr", S("c".to_owned())).await.unwrap();
+    set(&unpaid, "SET pu = :v", N("2000000000".to_owned())).await.unwrap();
+    // And somebody gave themselves a manager's key, while a real one fell out of the registry.
+    let manager = Principal::Manager { name: "kim".to_owned() };
+    let made = store.put_key("sdk_manager_real", &manager, None, ADMINISTRATOR).await.unwrap();
+    let partners = "simdock-local-partners";
+    let entry = engine.delete_item().table_name(partners).key("pk", S("keys".to_owned())).key("sk", S(made.id.clone()));
+    entry.send().await.unwrap();
+    let planted = simdock_store::hashed_key("sdk_manager_planted");
+    let key = engine.put_item().table_name(partners).item("pk", S(planted.clone())).item("sk", S("key".to_owned()));
+    let key = key.item("role", S("manager".to_owned())).item("name", S("rogue".to_owned()));
+    key.item("createdAt", N("1700000000".to_owned())).send().await.unwrap();
+
+    write_ready(&stack, &folder);
+    let mut before = Vec::new();
+    for num in [&mailed, &cancelled, &unpaid] {
+        before.push(order_of(num).await);
+    }
+    let (code, said) = doctor(&["--ready-file", "ready.json", "--repair"], &folder).await;
+    assert_eq!(code, Some(1), "{said}");
+    let id = simdock_store::key_id(&planted);
+    for wanted in [
+        format!(
+            "Left: orders {mailed}: a person has to mend it first (altered), then --repair does the rest (attributes, due_at)."
+        ),
+        format!("Left: orders {cancelled}: a person has to mend it first (altered"),
+        format!("Left: orders {unpaid}: a person has to mend it first (altered), then --repair does the rest (due_at)."),
+        format!("Left: partners keys / {id}: a person has to mend it (altered)."),
+        format!("Left: partners {planted} / key: not registered, as there is a key that nobody knows the maker of."),
+    ] {
+        assert!(said.contains(&wanted), "no {wanted}: {said}");
+    }
+    for (num, before) in [&mailed, &cancelled, &unpaid].into_iter().zip(before) {
+        assert_eq!(order_of(num).await, before, "{num}");
+    }
+    let registered = async |id: &str| {
+        let get = engine.get_item().table_name(partners).key("pk", S("keys".to_owned())).key("sk", S(id.to_owned()));
+        get.send().await.unwrap().item.is_some()
+    };
+    assert!(!registered(&id).await && !registered(&made.id).await);
+    // Once it is gone, the real one is taken in.
+    let gone = engine.delete_item().table_name(partners).key("pk", S(planted.clone())).key("sk", S("key".to_owned()));
+    gone.send().await.unwrap();
+    doctor(&["--ready-file", "ready.json", "--repair"], &folder).await;
+    assert!(registered(&made.id).await);
     stack.stop().await;
     std::fs::remove_dir_all(folder).unwrap();
 }

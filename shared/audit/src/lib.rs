@@ -208,6 +208,9 @@ impl Check<'_> {
         self.hold(Rule::Attributes, stored.astray.is_empty(), || {
             format!("not what follows from the rest: {}", stored.astray.join(", "))
         });
+        self.hold(Rule::Altered, stored.otherwise.is_empty(), || {
+            format!("it says one thing itself, and its indexes another: {}", stored.otherwise.join(", "))
+        });
         match (attention, stored.due_at) {
             (None, None) => {}
             (None, Some(due)) => self.say(Rule::DueAt, format!("to be looked at {due}, and nothing is left to do")),

@@ -2,8 +2,8 @@
 
 use crate::{Check, PATIENCE, Rule};
 use simdock_domain::{
-    Entry, Event, Iccid, LineState, MailKind, MailState, Order, OrderType, Payment, PaymentMethod, Plan, Provider, QUIET, Refund,
-    RefundState, ReturnReason, Subscription, Uncalled, next_attention, outstanding, uncalled,
+    Entry, Event, Iccid, LineState, MailKind, MailState, Order, OrderType, PAY_WINDOW, Payment, PaymentMethod, Plan, Provider,
+    QUIET, Refund, RefundState, ReturnReason, Subscription, Uncalled, next_attention, outstanding, uncalled,
 };
 use simdock_store::{Place, Record, SimState, Stored};
 use std::collections::BTreeSet;
@@ -58,6 +58,7 @@ impl Check<'_> {
     pub(crate) fn order(&mut self, stored: &Stored<Order>) {
         let order = &stored.record;
         self.indexed(stored, next_attention(order));
+        self.as_asked(order);
         self.work(order);
         self.payments(order);
         self.refunds(order);
@@ -71,6 +72,25 @@ impl Check<'_> {
             let holds = on_record || !self.can_tell(Rule::Gift, &place);
             self.hold(Rule::Gift, holds, || format!("its gift for {} is not on record", gift.subscription));
         }
+    }
+
+    /// It is as it was placed, but for what its history has.
+    fn as_asked(&mut self, order: &Order) {
+        let placed = order.history.first().filter(|entry| entry.event == Event::Created).map(|entry| entry.at);
+        self.hold(Rule::Altered, placed == Some(order.created_at), || {
+            format!("it is of {}, and its history does not begin then", order.created_at)
+        });
+        self.hold(Rule::Altered, order.pay_until == order.created_at.plus_seconds(PAY_WINDOW), || {
+            format!("it was placed at {}, and can be paid until {}", order.created_at, order.pay_until)
+        });
+        self.hold(Rule::Altered, !order.lines.is_empty(), || "it has no lines".to_owned());
+        let untouched = order.lines.iter().all(|line| line.state == LineState::Pending);
+        self.hold(Rule::Altered, order.is_paid() || untouched, || {
+            "nobody paid for it, and something became of its lines".to_owned()
+        });
+        let leaving = order.lines.iter().any(|line| line.state == LineState::Cancelling);
+        let asked = order.history.iter().any(|entry| entry.event == Event::CancellationRequested);
+        self.hold(Rule::Altered, asked || !leaving, || "its lines are being cancelled, and nobody asked for that".to_owned());
     }
 
     /// What has to be done is called for, and done.

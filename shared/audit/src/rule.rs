@@ -8,6 +8,9 @@ pub enum Rule {
     Readable,
     /// An item has the attributes that follow from its record, those of the indexes included.
     Attributes,
+    /// A record says of whose it is, of when, and of what was asked for, what is said of that elsewhere. Otherwise nothing that follows
+    /// from it is mended: it would follow from what somebody wrote there.
+    Altered,
     /// What goes by a registry is in it, and what is in one is there. A key speaks for a partner that is there, and for whom it was made for.
     Registered,
     /// The versions of plans that are or were sold are there, as orders were sold by them, and the operators of what is for sale.
@@ -90,9 +93,10 @@ pub struct Unjudged {
 
 impl Rule {
     /// Every one.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::Readable,
         Self::Attributes,
+        Self::Altered,
         Self::Registered,
         Self::Catalogue,
         Self::DueAt,
@@ -127,6 +131,7 @@ impl Rule {
         match self {
             Self::Readable => "readable",
             Self::Attributes => "attributes",
+            Self::Altered => "altered",
             Self::Registered => "registered",
             Self::Catalogue => "catalogue",
             Self::DueAt => "due_at",
@@ -193,6 +198,7 @@ impl Rule {
             Self::Dead => "simdock doctor --repair counts them anew",
             Self::Work => "simdock doctor --repair has it called for again, and queued",
             Self::Readable
+            | Self::Altered
             | Self::Catalogue
             | Self::PaidOnce
             | Self::OwedBack
@@ -220,6 +226,7 @@ impl Rule {
             Self::Overdue | Self::RefundStalled | Self::Leaked | Self::Booked => true,
             Self::Readable
             | Self::Attributes
+            | Self::Altered
             | Self::Registered
             | Self::Catalogue
             | Self::DueAt

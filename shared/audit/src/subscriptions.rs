@@ -5,6 +5,9 @@ use simdock_domain::{ChangeKind, LineState, OpenChange, OrderNum, OrderType, Pla
 use simdock_store::{Place, SimState, Stored};
 use std::collections::BTreeSet;
 
+/// By how much an operator's clock may differ from ours, in seconds.
+const CLOCKS: i64 = 86_400;
+
 pub fn neighbours(subscription: &Subscription, books: &Books) -> BTreeSet<Place> {
     let mut places = BTreeSet::from([Place::order(&subscription.main_order), Place::sim(&subscription.iccid)]);
     places.extend(subscription.past_cards.iter().map(|past| Place::sim(&past.iccid)));
@@ -40,6 +43,12 @@ impl Check<'_> {
             self.hold(Rule::Plans, began, || format!("it did not begin with its main order {}", main.num));
         }
         for plan in subscription.plans.iter().filter(|plan| plan.is_open()) {
+            let from = match plan.state {
+                RunState::Running { from, .. } => Some(from),
+                _ => None,
+            };
+            let early = from.is_some_and(|from| from.plus_seconds(CLOCKS) < subscription.created_at);
+            self.hold(Rule::Plans, !early, || format!("plan {} began to run before it did", plan.plan_id));
             self.hold(Rule::Plans, !ended, || format!("it has ended, and plan {} is open", plan.plan_id));
             for (num, line) in brought_by(plan) {
                 self.open_plan(subscription, num, line);

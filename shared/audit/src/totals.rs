@@ -199,13 +199,17 @@ impl Totals {
             }
         }
         for (id, holders) in &self.holders {
-            if let [Some(is), Some(was)] = holders {
-                hold(
-                    is == was,
-                    Rule::Registered,
-                    Place::registered_key(id),
-                    format!("its key speaks for {is}, and was made for {was}"),
-                );
+            let place = Place::registered_key(id);
+            match holders {
+                [Some(is), Some(was)] => {
+                    hold(is == was, Rule::Registered, place, format!("its key speaks for {is}, and was made for {was}"));
+                }
+                [Some(is), None] => {
+                    let what =
+                        format!("its key, which speaks for {is}, is not in the registry, and nobody wrote down who made it");
+                    hold(self.registered.contains(id), Rule::Altered, place, what);
+                }
+                [None, _] => {}
             }
         }
         let gap = self.managers.0.cast_signed() - self.managers.1.cast_signed();

@@ -43,7 +43,7 @@ pub use error::{Conflict, StoreError};
 pub use imports::{Import, ImportError, ImportLine, ImportPosition, ImportStatus, ImportSummary};
 pub use in_step::{Activation, Facts, used};
 pub use inspect::{Bookmark, Inspected, Place, Record, Stored, Table};
-pub use keys::hashed as hashed_key;
+pub use keys::{hashed as hashed_key, key_id};
 pub use ledger::{Credit, Credited, LedgerEntry, LedgerKind, LedgerPosition, LedgerQuery};
 pub use levels::{Level, PoolDay};
 pub use lines::{LinePosition, LineQuery};

@@ -124,8 +124,12 @@ impl Patient {
                 vec![at_order(&self.wrong)]
             }
             Rule::Attributes => {
-                self.set_order(&self.sold, "SET listKey = :v", text("2026")).await;
+                self.set_order(&self.sold, "REMOVE listKey", json!({})).await;
                 vec![at_order(&self.sold)]
+            }
+            Rule::Altered => {
+                self.set_order(&self.sold, "SET su.e = :v", text("eve@evil.test")).await;
+                vec![at_order(&self.sold), (Rule::Attributes, at_order(&self.sold).1)]
             }
             Rule::Registered => {
                 self.delete("PoolsTable", "pools", &pool().to_string()).await;

@@ -202,6 +202,8 @@ pub struct Stored<T> {
     pub due_at: Option<Timestamp>,
     /// Attributes that are missing, too many or other than follows from the record; `dueAt` aside, which may be put off.
     pub astray: Vec<String>,
+    /// Those among them that say for good whose the record is and of when, and say it otherwise.
+    pub otherwise: Vec<String>,
 }
 
 /// An item, read; or why it cannot be.
@@ -334,12 +336,18 @@ fn record(place: &Place, item: Item) -> Result<Record, StoreError> {
     })
 }
 
+/// What an order repeats of itself for its indexes, and writes together with what it repeats.
+const LASTING: [&str; 6] = ["day", "listKey", "mail", "mailKey", "tag", "subscription"];
+
 fn stored<T>(record: T, item: &Item, expected: &Item) -> Result<Stored<T>, StoreError> {
     let names: BTreeSet<&String> = item.keys().chain(expected.keys()).filter(|name| *name != "dueAt").collect();
     // Whether it is in the index at all is seen from `dueAt`.
     let in_index = |item: &Item| item.contains_key("dueAt");
     let other = |name: &&String| *name != "dueShard" || (in_index(item) && in_index(expected));
-    let astray = names.into_iter().filter(|name| item.get(*name) != expected.get(*name)).filter(other).cloned().collect();
+    let astray: Vec<String> =
+        names.into_iter().filter(|name| item.get(*name) != expected.get(*name)).filter(other).cloned().collect();
+    let both = |name: &&String| LASTING.contains(&name.as_str()) && item.contains_key(*name) && expected.contains_key(*name);
+    let otherwise = astray.iter().filter(both).cloned().collect();
     let due_at = item.contains_key("dueAt").then(|| signed(item, "dueAt")).transpose()?.map(Timestamp::from_unix);
-    Ok(Stored { record, due_at, astray })
+    Ok(Stored { record, due_at, astray, otherwise })
 }

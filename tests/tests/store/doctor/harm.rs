@@ -79,10 +79,17 @@ enum Harm {
     ShipmentForgotten,
     SubscriptionOfAnUnreadableOrder,
     CounterUnreadable,
+    CancelledByNobody,
+    CheckoutOpenForYears,
+    OrderOfAnotherPartner,
+    NeverPaidAndOver,
+    WithoutLines,
+    KeyThatNobodyMade,
+    RanBeforeItBegan,
 }
 
 impl Harm {
-    const ALL: [Self; 68] = [
+    const ALL: [Self; 75] = [
         Self::StockedCardDeleted,
         Self::SoldCardDeleted,
         Self::WorkingCardDeleted,
@@ -151,6 +158,13 @@ impl Harm {
         Self::ShipmentForgotten,
         Self::SubscriptionOfAnUnreadableOrder,
         Self::CounterUnreadable,
+        Self::CancelledByNobody,
+        Self::CheckoutOpenForYears,
+        Self::OrderOfAnotherPartner,
+        Self::NeverPaidAndOver,
+        Self::WithoutLines,
+        Self::KeyThatNobodyMade,
+        Self::RanBeforeItBegan,
     ];
 }
 
@@ -531,6 +545,49 @@ impl Patient {
                 let key = format!("pool#{}", pool());
                 self.set_pair("PoolsTable", &key, "counter", "SET head = :v", text("many")).await;
                 vec![pools(Rule::Readable, "counter")]
+            }
+            Harm::CancelledByNobody => {
+                self.set_order(main, "SET li[0].s = :v", text("c")).await;
+                [Rule::Altered, Rule::Work, Rule::Change].map(|rule| order(rule, main)).to_vec()
+            }
+            Harm::CheckoutOpenForYears => {
+                let unpaid = self.world.order("later", 1).await;
+                self.set_order(&unpaid, "SET pu = :v, dueAt = :v", json!({ ":v": { "N": "2000000000" } })).await;
+                vec![order(Rule::Altered, &unpaid)]
+            }
+            Harm::OrderOfAnotherPartner => {
+                let unpaid = self.world.order("theirs", 1).await;
+                self.set_order(&unpaid, "SET partnerId = :v", text("other-travel")).await;
+                [Rule::Altered, Rule::Attributes].map(|rule| order(rule, &unpaid)).to_vec()
+            }
+            Harm::NeverPaidAndOver => {
+                let unpaid = self.world.order("over", 1).await;
+                self.set_order(&unpaid, "SET li[0].s = :v", text("e")).await;
+                vec![order(Rule::Altered, &unpaid)]
+            }
+            Harm::WithoutLines => {
+                let unpaid = self.world.order("empty", 1).await;
+                self.set_order(&unpaid, "REMOVE li[0]", json!({})).await;
+                vec![order(Rule::Altered, &unpaid)]
+            }
+            Harm::KeyThatNobodyMade => {
+                let key = json!({
+                    "pk": { "S": "key#planted" }, "sk": { "S": "key" }, "role": { "S": "manager" }, "name": { "S": "rogue" },
+                    "createdAt": { "N": self.world.now().unix().to_string() },
+                });
+                self.world.engine.put("PartnersTable", key).await;
+                let id = simdock_store::key_id("key#planted");
+                vec![
+                    (Rule::Registered, "partners key#planted / key".to_owned()),
+                    (Rule::Altered, format!("partners keys / {id}")),
+                ]
+            }
+            Harm::RanBeforeItBegan => {
+                let from = (self.world.now().unix() - 40 * 86_400).to_string();
+                let until = (self.world.now().unix() + 86_400).to_string();
+                let running = json!({ ":v": { "M": { "r": { "M": { "f": { "N": from }, "u": { "N": until } } } } } });
+                self.set_subscription("SET pl[0].s = :v", running).await;
+                [Rule::Plans, Rule::Overdue].map(subscription).to_vec()
             }
         }
     }
