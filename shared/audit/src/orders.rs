@@ -185,6 +185,7 @@ impl Check<'_> {
             });
         }
         self.given_back(order);
+        self.given_once(order);
         // What somebody gave back at the provider counts for lines as well as it can.
         if refunds.iter().all(|refund| refund.reason != ReturnReason::Elsewhere) {
             for (index, line) in order.lines.iter().enumerate() {
@@ -229,6 +230,24 @@ impl Check<'_> {
             self.hold(Rule::OwedBack, noted && named, || {
                 let missing = if noted { "has no id of its provider" } else { "is not in the history" };
                 format!("{} was given back as {}, which {missing}", refund.amount, order.refund_id(index))
+            });
+        }
+    }
+
+    /// What is to be given back was not given back before, unless that was refused or came back.
+    fn given_once(&mut self, order: &Order) {
+        let waits = |refund: &&Refund| matches!(refund.state, RefundState::Due(_) | RefundState::Requested(_));
+        for refund in order.refunds.iter().filter(waits) {
+            let (sum, given) = (refund.amount.to_string(), RefundState::Succeeded);
+            let out = order.refunds.iter().filter(|other| other.state == given && other.amount == refund.amount).count();
+            let times = |event: Event, is_it: &dyn Fn(&str) -> bool| {
+                let noted = |entry: &&Entry| entry.event == event && entry.note.as_deref().is_some_and(is_it);
+                order.history.iter().filter(noted).count()
+            };
+            let gone = times(Event::Refunded, &|note| note == sum);
+            let refused = times(Event::RefundFailed, &|note| note.strip_prefix(&sum).is_some_and(|rest| rest.starts_with(':')));
+            self.hold(Rule::OwedBack, gone <= out + refused, || {
+                format!("{sum} is to be given back, and the history has it as given back")
             });
         }
     }

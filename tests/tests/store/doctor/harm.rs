@@ -86,10 +86,11 @@ enum Harm {
     WithoutLines,
     KeyThatNobodyMade,
     RanBeforeItBegan,
+    RefundAskedForAgain,
 }
 
 impl Harm {
-    const ALL: [Self; 75] = [
+    const ALL: [Self; 76] = [
         Self::StockedCardDeleted,
         Self::SoldCardDeleted,
         Self::WorkingCardDeleted,
@@ -165,6 +166,7 @@ impl Harm {
         Self::WithoutLines,
         Self::KeyThatNobodyMade,
         Self::RanBeforeItBegan,
+        Self::RefundAskedForAgain,
     ];
 }
 
@@ -581,6 +583,12 @@ impl Patient {
                     (Rule::Registered, "partners key#planted / key".to_owned()),
                     (Rule::Altered, format!("partners keys / {id}")),
                 ]
+            }
+            Harm::RefundAskedForAgain => {
+                let amount = wrong.refunds[0].amount.to_string();
+                let given = json!({ "M": { "t": { "N": "1" }, "e": { "S": "rs" }, "n": { "S": amount } } });
+                self.set_order(wrong, "SET hi = list_append(hi, :v)", json!({ ":v": { "L": [given] } })).await;
+                vec![order(Rule::OwedBack, wrong)]
             }
             Harm::RanBeforeItBegan => {
                 let from = (self.world.now().unix() - 40 * 86_400).to_string();
