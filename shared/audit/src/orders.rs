@@ -54,6 +54,12 @@ fn cost(order: &Order, plan: &Plan) -> Option<i64> {
     })
 }
 
+/// How often an order's history has an event with such a note; none is an empty one.
+fn times(order: &Order, event: Event, is_it: impl Fn(&str) -> bool) -> usize {
+    let such = |entry: &&Entry| entry.event == event && is_it(entry.note.as_deref().unwrap_or_default());
+    order.history.iter().filter(such).count()
+}
+
 impl Check<'_> {
     pub(crate) fn order(&mut self, stored: &Stored<Order>) {
         let order = &stored.record;
@@ -218,11 +224,8 @@ impl Check<'_> {
             let same = order.refunds[..=index].iter();
             let same = same.filter(|other| other.state == RefundState::Succeeded && other.amount == refund.amount).count();
             // Behind the sum may stand how it was given back.
-            let noted = |entry: &&Entry| {
-                let note = entry.note.as_deref().and_then(|note| note.strip_prefix(&sum));
-                entry.event == Event::Refunded && note.is_some_and(|rest| rest.is_empty() || rest.starts_with(','))
-            };
-            let noted = order.history.iter().filter(noted).count() >= same;
+            let of_it = |note: &str| note.strip_prefix(&sum).is_some_and(|rest| rest.is_empty() || rest.starts_with(','));
+            let noted = times(order, Event::Refunded, of_it) >= same;
             let named = match order.payments.get(refund.payment).map(|payment| payment.provider) {
                 Some(Provider::Stripe | Provider::Standard) => refund.provider_id.is_some(),
                 Some(Provider::Balance | Provider::Free) | None => true,
@@ -240,12 +243,9 @@ impl Check<'_> {
         for refund in order.refunds.iter().filter(waits) {
             let (sum, given) = (refund.amount.to_string(), RefundState::Succeeded);
             let out = order.refunds.iter().filter(|other| other.state == given && other.amount == refund.amount).count();
-            let times = |event: Event, is_it: &dyn Fn(&str) -> bool| {
-                let noted = |entry: &&Entry| entry.event == event && entry.note.as_deref().is_some_and(is_it);
-                order.history.iter().filter(noted).count()
-            };
-            let gone = times(Event::Refunded, &|note| note == sum);
-            let refused = times(Event::RefundFailed, &|note| note.strip_prefix(&sum).is_some_and(|rest| rest.starts_with(':')));
+            let gone = times(order, Event::Refunded, |note| note == sum);
+            let came_back = |note: &str| note.strip_prefix(&sum).is_some_and(|rest| rest.starts_with(':'));
+            let refused = times(order, Event::RefundFailed, came_back);
             self.hold(Rule::OwedBack, gone <= out + refused, || {
                 format!("{sum} is to be given back, and the history has it as given back")
             });
@@ -384,14 +384,11 @@ impl Check<'_> {
     /// A mail to the subscriber goes out once for each time that it is called for.
     fn mails(&mut self, order: &Order) {
         for kind in [MailKind::Confirmation, MailKind::Qr, MailKind::Shipment] {
-            let of = |event, note: Option<&str>| {
-                let same = |entry: &&Entry| entry.event == event && (note.is_none() || entry.note.as_deref() == note);
-                order.history.iter().filter(same).count()
-            };
-            let name = Some(kind.name());
-            let corrected = if kind == MailKind::Shipment { of(Event::ShipmentCorrected, None) } else { 0 };
-            let called_for = 1 + of(Event::MailRequested, name) + of(Event::Retried, None) + corrected;
-            let sent = of(Event::MailSent, name);
+            let of_kind = |event| times(order, event, |note| note == kind.name());
+            let all = |event| times(order, event, |_| true);
+            let corrected = if kind == MailKind::Shipment { all(Event::ShipmentCorrected) } else { 0 };
+            let called_for = 1 + of_kind(Event::MailRequested) + all(Event::Retried) + corrected;
+            let sent = of_kind(Event::MailSent);
             self.hold(Rule::Mailed, sent <= called_for, || {
                 format!("its {} mail went out {sent} times, and was called for {called_for} times at most", kind.name())
             });

@@ -43,11 +43,8 @@ impl Check<'_> {
             self.hold(Rule::Plans, began, || format!("it did not begin with its main order {}", main.num));
         }
         for plan in subscription.plans.iter().filter(|plan| plan.is_open()) {
-            let from = match plan.state {
-                RunState::Running { from, .. } => Some(from),
-                _ => None,
-            };
-            let early = from.is_some_and(|from| from.plus_seconds(CLOCKS) < subscription.created_at);
+            let early =
+                matches!(plan.state, RunState::Running { from, .. } if from.plus_seconds(CLOCKS) < subscription.created_at);
             self.hold(Rule::Plans, !early, || format!("plan {} began to run before it did", plan.plan_id));
             self.hold(Rule::Plans, !ended, || format!("it has ended, and plan {} is open", plan.plan_id));
             for (num, line) in brought_by(plan) {
