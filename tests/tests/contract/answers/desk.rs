@@ -141,6 +141,8 @@ async fn a_parcel(site: &Site) {
     let mut other = another.clone();
     other["corrects"] = json!({"number": "RR000000000ES"});
     managing(site, &order, "shipment", &other).send().await.problem(409, "version_conflict", Some("corrects"));
+    // Nothing of it is corrected while its mail is on the way.
+    site.until(&order, "told of", mailed).await;
     let mut right = another;
     right["corrects"] = sent["shipment"].clone();
     let right = managing(site, &order, "shipment", &right).send().await.expect(200);
