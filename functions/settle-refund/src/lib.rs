@@ -75,7 +75,7 @@ impl App {
             let command = Command::RefundSucceeded { refund: index, provider_id: None };
             let Ok(next) = decide(&order, command, now) else { return Ok(()) };
             let amount = next.refunds[index].amount;
-            if self.store.refund_to_balance(&next, &next.refund_id(index), amount, now).await?.is_ok() {
+            if self.store.refund_to_balance(&next, &next.refund_id(index), amount).await?.is_ok() {
                 tracing::info!(%amount, "given back to the balance");
                 return Ok(());
             }

@@ -2,11 +2,11 @@
 
 use crate::audit::Act;
 use crate::item::{Item, from_item, number, text, text_of, to_item};
-use crate::stock::built;
+use crate::stock::{built, put_new};
 use crate::transaction::Transaction;
 use crate::write::TransactError;
 use crate::{Page, PositionError, Store, StoreError, keys};
-use aws_sdk_dynamodb::types::{Put, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{TransactWriteItem, Update};
 use serde::{Deserialize, Serialize};
 use simdock_domain::{Action, Timestamp};
 use std::cmp::Reverse;
@@ -192,9 +192,7 @@ impl Store {
         let (stored, mut write) = self.key_put(key, principal, label, by)?;
         let mut made = keys::key_request(request);
         made.insert("keyId".to_owned(), text(&stored.id));
-        let made = Put::builder().table_name(&self.tables.partners).set_item(Some(made));
-        let made = made.condition_expression("attribute_not_exists(pk)");
-        write.push(TransactWriteItem::builder().put(built(made.build())?).build());
+        write.push(put_new(&self.tables.partners, made)?);
         if write.commit().await?.is_ok() {
             return Ok(KeyMade::Now(stored));
         }
@@ -225,10 +223,8 @@ impl Store {
         let id = keys::key_id(&pk);
         let mut item = to_item(&key)?;
         item.extend(keys::api_key(&pk));
-        let put = Put::builder().table_name(&self.tables.partners).set_item(Some(item));
-        let put = put.condition_expression("attribute_not_exists(pk)");
         let mut write = self.transaction();
-        write.push(TransactWriteItem::builder().put(built(put.build())?).build());
+        write.push(put_new(&self.tables.partners, item)?);
         self.register(&mut write, &pk, &key)?;
         write.push(self.audit_put(&Act { by, action: Action::KeyCreated, target: &id, details: Some(key.holder()) })?);
         Ok((StoredKey { id, key }, write))
@@ -249,9 +245,7 @@ impl Store {
     fn register(&self, write: &mut Transaction<'_>, pk: &str, key: &Key) -> Result<(), StoreError> {
         let mut entry = keys::key_entry(&keys::key_id(pk));
         entry.insert("key".to_owned(), text(pk));
-        let entry = Put::builder().table_name(&self.tables.partners).set_item(Some(entry));
-        let entry = entry.condition_expression("attribute_not_exists(pk)");
-        write.push(TransactWriteItem::builder().put(built(entry.build())?).build());
+        write.push(put_new(&self.tables.partners, entry)?);
         if key.principal.is_manager() && key.ends_at.is_none() {
             let count = Update::builder().table_name(&self.tables.partners).set_key(Some(keys::managers()));
             let count = count.update_expression("ADD lasting :one").expression_attribute_values(":one", number(1));

@@ -2,10 +2,10 @@
 //! partition, in which entries stand by time.
 
 use crate::item::{Item, text, text_of};
-use crate::stock::built;
+use crate::stock::put_new;
 use crate::write::{SendError, Twice, send};
 use crate::{Page, PositionError, Store, StoreError, keys};
-use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
+use aws_sdk_dynamodb::types::TransactWriteItem;
 use futures_util::future::try_join_all;
 use simdock_domain::{Action, Timestamp};
 use std::fmt;
@@ -97,9 +97,7 @@ impl Store {
         if let Some(details) = &act.details {
             entry.insert("details".to_owned(), text(details));
         }
-        let put = Put::builder().table_name(&self.tables.partners).set_item(Some(entry));
-        let put = put.condition_expression("attribute_not_exists(pk)");
-        Ok(TransactWriteItem::builder().put(built(put.build())?).build())
+        put_new(&self.tables.partners, entry)
     }
 
     /// A page of the audit log, newest first. A page that is short of what was asked for, or empty, may still have a next one.

@@ -6,7 +6,7 @@ use crate::audit::Act;
 use crate::codes::Taken;
 use crate::item::{Item, from_item, number, text, text_of, to_item};
 use crate::sims::Sim;
-use crate::stock::{NEW_CARDS_PER_TRANSACTION, NewCard, Slotted, built};
+use crate::stock::{NEW_CARDS_PER_TRANSACTION, NewCard, Slotted, built, put_new};
 use crate::together::at_most;
 use crate::write::{SendError, TransactError, Twice, send};
 use crate::{Page, PositionError, Store, StoreError, keys};
@@ -301,10 +301,8 @@ impl Store {
         };
         let mut verdict = to_item(&verdict)?;
         verdict.extend(keys::import(id));
-        let verdict = Put::builder().table_name(&self.tables.pools).set_item(Some(verdict));
-        let verdict = verdict.condition_expression("attribute_not_exists(pk)");
         let items = vec![
-            TransactWriteItem::builder().put(built(verdict.build())?).build(),
+            put_new(&self.tables.pools, verdict)?,
             self.put_pool_item(keys::running_import(id))?,
             self.audit_put(&Act {
                 by,

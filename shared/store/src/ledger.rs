@@ -4,10 +4,10 @@
 use crate::audit::Act;
 use crate::item::{Item, number, text, text_of};
 use crate::partners::{currency, signed};
-use crate::stock::built;
+use crate::stock::{built, put_new};
 use crate::write::{SendError, TransactError, Twice, send};
 use crate::{ADMINISTRATOR, Conflict, Page, PositionError, Store, StoreError, keys};
-use aws_sdk_dynamodb::types::{Put, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{TransactWriteItem, Update};
 use simdock_domain::{Action, Currency, Money, Order, OrderNum, Timestamp};
 use std::fmt;
 use std::str::FromStr;
@@ -80,7 +80,8 @@ pub struct LedgerQuery {
 /// A place behind an entry. As text it is what a client hands back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LedgerPosition {
-    at: Timestamp,
+    /// The time as the table has it.
+    at: String,
     reference: String,
 }
 
@@ -134,7 +135,8 @@ impl FromStr for LedgerPosition {
 
     fn from_str(text: &str) -> Result<Self, PositionError> {
         let (at, reference) = text.split_once('#').filter(|(_, reference)| !reference.is_empty()).ok_or(PositionError)?;
-        Ok(Self { at: at.parse().map_err(|_| PositionError)?, reference: reference.to_owned() })
+        whole_second(at).ok_or(PositionError)?;
+        Ok(Self { at: at.to_owned(), reference: reference.to_owned() })
     }
 }
 
@@ -159,16 +161,14 @@ impl Store {
         } else {
             balance
         };
-        let entry = LedgerEntry {
-            note: note.map(str::to_owned),
-            by: Some(by.to_owned()),
-            ..LedgerEntry::new(reference, self.clock.now(), amount)
-        };
+        let mut entry = self.ledger_item(partner_id, reference, amount);
+        entry.insert("by".to_owned(), text(by));
+        entry.extend(note.map(|note| ("note".to_owned(), text(note))));
         let details = Some(note.map_or_else(|| amount.to_string(), |note| format!("{amount}: {note}")));
         let act = Act { by, action: Action::BalanceCredited, target: partner_id, details };
         let items = vec![
             TransactWriteItem::builder().update(built(balance.build())?).build(),
-            self.ledger_put(partner_id, &entry)?,
+            put_new(&self.tables.partners, entry)?,
             self.audit_put(&act)?,
         ];
         match self.transact(items).await {
@@ -189,7 +189,6 @@ impl Store {
         next: &Order,
         refund_id: &str,
         amount: Money,
-        now: Timestamp,
     ) -> Result<Result<(), Conflict>, StoreError> {
         let balance = Update::builder()
             .table_name(&self.tables.partners)
@@ -199,22 +198,23 @@ impl Store {
         let mut write = self.transaction();
         write.order(next)?;
         write.push(TransactWriteItem::builder().update(built(balance.build())?).build());
-        let entry = LedgerEntry::new(format!("{}#{refund_id}", next.num), now, amount);
-        write.push(self.ledger_put(&next.partner_id, &entry)?);
+        write.push(self.ledger_put(&next.partner_id, &format!("{}#{refund_id}", next.num), amount)?);
         write.commit().await
     }
 
-    /// The ledger's entry of money that moves, for a transaction: once per reference.
-    pub(crate) fn ledger_put(&self, partner_id: &str, entry: &LedgerEntry) -> Result<TransactWriteItem, StoreError> {
-        let mut item = keys::ledger_entry(partner_id, &entry.reference);
-        item.insert("at".to_owned(), number(entry.at.unix()));
-        item.insert("amount".to_owned(), number(entry.amount.amount));
-        item.insert("currency".to_owned(), text(entry.amount.currency.as_str()));
-        for (name, value) in [("note", &entry.note), ("by", &entry.by)] {
-            item.extend(value.as_ref().map(|value| (name.to_owned(), text(value))));
-        }
-        let put = Put::builder().table_name(&self.tables.partners).set_item(Some(item));
-        Ok(TransactWriteItem::builder().put(built(put.condition_expression("attribute_not_exists(pk)").build())?).build())
+    /// The write of what an order moves, for the transaction that moves it: once per reference.
+    pub(crate) fn ledger_put(&self, partner_id: &str, reference: &str, amount: Money) -> Result<TransactWriteItem, StoreError> {
+        put_new(&self.tables.partners, self.ledger_item(partner_id, reference, amount))
+    }
+
+    /// What moves now. Its time is exact, so that what moves within one second stays in sequence.
+    fn ledger_item(&self, partner_id: &str, reference: &str, amount: Money) -> Item {
+        let (now, micros) = self.clock.now_exactly();
+        let mut item = keys::ledger_entry(partner_id, reference);
+        item.insert("at".to_owned(), number(format!("{}.{micros:06}", now.unix())));
+        item.insert("amount".to_owned(), number(amount.amount));
+        item.insert("currency".to_owned(), text(amount.currency.as_str()));
+        item
     }
 
     /// Everything that moved on a partner's balances, by reference.
@@ -230,7 +230,7 @@ impl Store {
         let mut after = query.after.clone();
         let mut start = after.as_ref().map(|after| {
             let mut key = keys::ledger_entry(&query.partner_id, &after.reference);
-            key.insert("at".to_owned(), number(after.at.unix()));
+            key.insert("at".to_owned(), number(&after.at));
             key
         });
         let read = if query.currency.is_none() { i32::try_from(query.limit + 1).unwrap_or(READ) } else { READ };
@@ -252,10 +252,10 @@ impl Store {
                     if items.len() == query.limit {
                         return Ok(Page { items, next: after });
                     }
-                    after = Some(LedgerPosition { at: entry.at, reference: entry.reference.clone() });
+                    after = Some(behind(&item)?);
                     items.push(entry);
                 } else if items.len() < query.limit {
-                    after = Some(LedgerPosition { at: entry.at, reference: entry.reference });
+                    after = Some(behind(&item)?);
                 }
             }
             start = answer.last_evaluated_key;
@@ -267,11 +267,27 @@ impl Store {
     }
 }
 
+/// The whole second of an entry's time. Earlier versions wrote no more than that.
+fn whole_second(at: &str) -> Option<Timestamp> {
+    let (seconds, fraction) = at.split_once('.').unwrap_or((at, "0"));
+    let digits = |text: &str, most| (1..=most).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+    (digits(seconds, 12) && digits(fraction, 6)).then(|| seconds.parse().ok().map(Timestamp::from_unix))?
+}
+
+fn time_of(item: &Item) -> Result<&str, StoreError> {
+    let at = item.get("at").and_then(|at| at.as_n().ok());
+    at.map(String::as_str).ok_or_else(|| StoreError::Broken("attribute at is not a number".to_owned()))
+}
+
+fn behind(item: &Item) -> Result<LedgerPosition, StoreError> {
+    Ok(LedgerPosition { at: time_of(item)?.to_owned(), reference: text_of(item, "sk")?.to_owned() })
+}
+
 fn entry_of(item: &Item) -> Result<LedgerEntry, StoreError> {
     let optional = |name: &str| item.contains_key(name).then(|| text_of(item, name).map(str::to_owned)).transpose();
     Ok(LedgerEntry {
         reference: text_of(item, "sk")?.to_owned(),
-        at: Timestamp::from_unix(signed(item, "at")?),
+        at: whole_second(time_of(item)?).ok_or_else(|| StoreError::Broken("attribute at is no time".to_owned()))?,
         amount: Money { amount: signed(item, "amount")?, currency: currency(item)? },
         note: optional("note")?,
         by: optional("by")?,

@@ -2,7 +2,7 @@
 
 use crate::audit::Act;
 use crate::item::{Item, from_item, number, number_of, text, text_of, to_item};
-use crate::stock::built;
+use crate::stock::{built, put_new};
 use crate::together::at_most;
 use crate::transaction::Transaction;
 use crate::write::{SendError, Twice, send};
@@ -151,12 +151,10 @@ impl Store {
         let id = &partner.partner_id;
         let mut item = to_item(partner)?;
         item.extend(keys::partner(id));
-        let put = Put::builder().table_name(&self.tables.partners).set_item(Some(item));
-        let put = put.condition_expression("attribute_not_exists(pk)");
         let entry = Put::builder().table_name(&self.tables.partners).set_item(Some(keys::partner_entry(id)));
         let details = Some(format!("{}, {} gifts", partner.display, partner.gift_quota));
         let mut write = self.transaction();
-        write.push(TransactWriteItem::builder().put(built(put.build())?).build());
+        write.push(put_new(&self.tables.partners, item)?);
         write.push(TransactWriteItem::builder().put(built(entry.build())?).build());
         write.push(self.audit_put(&Act { by, action: Action::PartnerCreated, target: id, details })?);
         Ok(write)

@@ -1,11 +1,11 @@
 //! Paying: a payment meets an order, tickets are drawn, and one transaction makes the order paid and each card sold.
 
 use crate::item::{number, number_of, text, text_of};
-use crate::stock::{Draw, Ticket, built};
+use crate::stock::{Draw, Ticket, built, put_new};
 use crate::write::{SendError, TransactError, Twice, send};
-use crate::{LedgerEntry, Sim, SimState, Store, StoreError, keys};
+use crate::{Sim, SimState, Store, StoreError, keys};
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::types::{Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update};
 use futures_util::future::join;
 use simdock_domain::{
     Cards, ChangeKind, Command, Gift, Iccid, Intake, Money, OpenChange, Order, OrderNum, OrderType, Plan, PoolId, Provider,
@@ -342,7 +342,7 @@ impl Store {
         }
         let balance_at = sale.len();
         if receipt.provider == Provider::Balance {
-            for item in self.debit(&next, receipt.received, now)? {
+            for item in self.debit(&next, receipt.received)? {
                 sale.push(item);
             }
         }
@@ -367,9 +367,7 @@ impl Store {
     fn give(&self, order: &Order, gift: &Gift) -> Result<Vec<TransactWriteItem>, StoreError> {
         let mut record = keys::gift(&order.partner_id, &gift.subscription);
         record.insert("orderNum".to_owned(), text(order.num.as_str()));
-        let put = Put::builder().table_name(&self.tables.partners).set_item(Some(record));
-        let put = put.condition_expression("attribute_not_exists(pk)");
-        let mut items = vec![TransactWriteItem::builder().put(built(put.build())?).build()];
+        let mut items = vec![put_new(&self.tables.partners, record)?];
         if !gift.by_manager {
             let quota = Update::builder()
                 .table_name(&self.tables.partners)
@@ -454,7 +452,7 @@ impl Store {
         Ok(false)
     }
 
-    fn debit(&self, order: &Order, price: Money, now: Timestamp) -> Result<[TransactWriteItem; 2], StoreError> {
+    fn debit(&self, order: &Order, price: Money) -> Result<[TransactWriteItem; 2], StoreError> {
         let balance = Update::builder()
             .table_name(&self.tables.partners)
             .set_key(Some(keys::balance(&order.partner_id, price.currency)))
@@ -464,7 +462,7 @@ impl Store {
         let taken = Money { amount: -price.amount, ..price };
         Ok([
             TransactWriteItem::builder().update(built(balance.build())?).build(),
-            self.ledger_put(&order.partner_id, &LedgerEntry::new(format!("{}#payment", order.num), now, taken))?,
+            self.ledger_put(&order.partner_id, &format!("{}#payment", order.num), taken)?,
         ])
     }
 

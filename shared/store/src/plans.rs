@@ -1,6 +1,6 @@
 use crate::audit::Act;
 use crate::item::{Item, from_item, number, number_of, text_of, to_item};
-use crate::stock::built;
+use crate::stock::{built, put_new};
 use crate::together::at_most;
 use crate::write::{SendError, TransactError, Twice, send};
 use crate::{Conflict, Store, StoreError, keys};
@@ -92,17 +92,18 @@ impl Store {
         let mut entry = keys::plan_entry(&plan.plan_id);
         entry.insert("version".to_owned(), number(plan.version));
         let table = &self.tables.plans;
-        let version = Put::builder().table_name(table).set_item(Some(item)).condition_expression("attribute_not_exists(pk)");
-        let latest = Put::builder().table_name(table).set_item(Some(entry));
         let latest = match plan.version {
             0 => return Ok(Err(Conflict)),
-            1 => latest.condition_expression("attribute_not_exists(pk)"),
-            next => latest.condition_expression("version = :before").expression_attribute_values(":before", number(next - 1)),
+            1 => put_new(table, entry)?,
+            next => {
+                let put = Put::builder().table_name(table).set_item(Some(entry)).condition_expression("version = :before");
+                let put = put.expression_attribute_values(":before", number(next - 1));
+                TransactWriteItem::builder().put(built(put.build())?).build()
+            }
         };
-        let put = |put: Put| TransactWriteItem::builder().put(put).build();
         let details = Some(format!("version {}, {}", plan.version, plan.price));
         let act = Act { by, action: Action::PlanPut, target: &plan.plan_id, details };
-        let items = vec![put(built(version.build())?), put(built(latest.build())?), self.audit_put(&act)?];
+        let items = vec![put_new(table, item)?, latest, self.audit_put(&act)?];
         match self.transact(items).await {
             Ok(()) => Ok(Ok(())),
             Err(TransactError::Failed(error)) => Err(error),

@@ -517,3 +517,9 @@ pub(crate) fn pool_of(entry: &Item) -> Result<PoolId, StoreError> {
 pub fn built<T>(result: Result<T, aws_sdk_dynamodb::error::BuildError>) -> Result<T, StoreError> {
     result.map_err(|error| StoreError::Broken(error.to_string()))
 }
+
+/// Writes an item where none is.
+pub(crate) fn put_new(table: &str, item: Item) -> Result<TransactWriteItem, StoreError> {
+    let put = Put::builder().table_name(table).set_item(Some(item)).condition_expression("attribute_not_exists(pk)");
+    Ok(TransactWriteItem::builder().put(built(put.build())?).build())
+}

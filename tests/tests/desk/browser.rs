@@ -159,7 +159,7 @@ impl Browser {
         self.find(css).await.click().await.unwrap();
         let begun = Instant::now();
         // The page before is gone once its root is.
-        while page.name().await.is_ok() {
+        while !page.gone().await {
             assert!(begun.elapsed() < PATIENCE, "pressing {css} leads nowhere");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }

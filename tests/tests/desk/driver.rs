@@ -8,10 +8,13 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 /// The name under which the standard has an element's id.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
+
+/// How the driver's error begins when an element is no more on the page.
+const STALE: &str = "\"stale element reference\"";
 
 /// What the driver says went wrong.
 pub type Answer<T> = Result<T, String>;
@@ -25,10 +28,12 @@ struct Session {
     url: String,
 }
 
-/// An element of the page that was open when it was found.
+/// An element of the page, by where it stands.
 pub struct Element {
     driver: Driver,
-    id: String,
+    /// The selector that found it, as the standard has one.
+    wanted: Value,
+    id: Mutex<String>,
 }
 
 /// How an element is looked for.
@@ -84,8 +89,14 @@ impl Driver {
             By::Css(value) => ("css selector", value),
             By::XPath(value) => ("xpath", value),
         };
-        let found = self.post("element", &json!({"using": using, "value": value})).await?;
-        Ok(Element { driver: self.clone(), id: string(found[ELEMENT].clone()) })
+        let wanted = json!({"using": using, "value": value});
+        let id = self.look_for(&wanted).await?;
+        Ok(Element { driver: self.clone(), wanted, id: Mutex::new(id) })
+    }
+
+    async fn look_for(&self, wanted: &Value) -> Answer<String> {
+        let found = self.post("element", wanted).await?;
+        Ok(string(found[ELEMENT].clone()))
     }
 
     /// Runs a script in the page, past its policy.
@@ -110,12 +121,33 @@ impl Driver {
 }
 
 impl Element {
+    /// Asks for something at the element. Live parts of a page are replaced at any moment: then at what stands there now.
+    async fn ask(&self, method: Method, what: &str, body: &Value) -> Answer<Value> {
+        loop {
+            let id = self.id.lock().unwrap().clone();
+            let url = format!("{}/element/{id}/{what}", self.driver.0.url);
+            match ask(&self.driver.0.client, method.clone(), &url, body).await {
+                Err(error) if error.starts_with(STALE) => {
+                    let next = self.driver.look_for(&self.wanted).await?;
+                    *self.id.lock().unwrap() = next;
+                }
+                answer => return answer,
+            }
+        }
+    }
+
     async fn post(&self, what: &str, body: &Value) -> Answer<Value> {
-        self.driver.post(&format!("element/{}/{what}", self.id), body).await
+        self.ask(Method::POST, what, body).await
     }
 
     async fn get(&self, what: &str) -> Answer<Value> {
-        self.driver.get(&format!("element/{}/{what}", self.id)).await
+        self.ask(Method::GET, what, &Value::Null).await
+    }
+
+    /// Whether the page has it no more, even if another stands in its place.
+    pub async fn gone(&self) -> bool {
+        let id = self.id.lock().unwrap().clone();
+        self.driver.get(&format!("element/{id}/name")).await.is_err()
     }
 
     pub async fn click(&self) -> Answer<Value> {

@@ -127,12 +127,8 @@ async fn partners_are_changed_where_something_is_different_and_the_log_says_by_w
     let [balance] = account.balances[..] else { panic!("{account:?}") };
     assert_eq!((balance.amount, balance.alarm_level, balance.is_low()), (eur(499), 500, true));
     let by: Vec<_> = log(&world).await.into_iter().filter(|(by, ..)| by != ADMINISTRATOR).collect();
-    let mut expected = vec![("Kim", "balance_credited"), ("Ben", "partner_changed"), ("Mia", "partner_created")];
-    let mut found: Vec<(&str, &str)> = by.iter().map(|(by, action, _)| (by.as_str(), action.as_str())).collect();
-    // What happened within one second has no sequence.
-    found.sort_unstable();
-    expected.sort_unstable();
-    assert_eq!(found, expected);
+    let found: Vec<(&str, &str)> = by.iter().map(|(by, action, _)| (by.as_str(), action.as_str())).collect();
+    assert_eq!(found, [("Kim", "balance_credited"), ("Ben", "partner_changed"), ("Mia", "partner_created")]);
 }
 
 #[tokio::test]
@@ -153,11 +149,14 @@ async fn a_correction_takes_what_there_is_and_no_more() {
 async fn a_ledger_is_paged_by_time_and_by_currency() {
     let world = World::new().await;
     let yen = |amount| Money { amount, currency: "JPY".parse().unwrap() };
+    // Two of them within one second, whose references say the opposite.
     for number in 0..7 {
         let amount = if number % 3 == 0 { yen(number + 1) } else { eur(number + 1) };
         let reference = format!("credit#{}", 9 - number);
         world.store.credit(&Credit::new(PARTNER, amount, &reference)).await.unwrap();
-        world.wait(60);
+        if number != 4 {
+            world.wait(60);
+        }
     }
     let read = async |currency: Option<&str>, limit| {
         let currency = currency.map(|code| code.parse().unwrap());

@@ -63,7 +63,7 @@ async fn settle(store: &Store, num: &OrderNum) {
             let command = Command::RefundSucceeded { refund, provider_id: None };
             let Ok(next) = decide(&order, command, store.clock().now()) else { break };
             let (id, amount) = (next.refund_id(refund), next.refunds[refund].amount);
-            let _ = eventually(async || store.refund_to_balance(&next, &id, amount, store.clock().now()).await).await;
+            let _ = eventually(async || store.refund_to_balance(&next, &id, amount).await).await;
         }
     }
 }
