@@ -238,7 +238,7 @@ pub struct Subject {
     /// The subscription.
     #[serde(rename = "s")]
     pub subscription: String,
-    /// The card that carried it when the order was made.
+    /// The card that carries it: when the order was made, and once it is paid, when that was.
     #[serde(rename = "i")]
     pub iccid: Iccid,
     /// The order that began the subscription.

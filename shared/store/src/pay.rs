@@ -308,12 +308,17 @@ impl Store {
         receipt: &Receipt,
         now: Timestamp,
     ) -> Result<Sold, StoreError> {
+        let mut order = order.clone();
+        if let (Some(subject), Some(subscription)) = (&mut order.subject, &delivery.subscription) {
+            // The line may have swapped its card since the order was made.
+            subject.iccid = subscription.iccid.clone();
+        }
         let iccids = delivery.cards.iter().map(|card| card.iccid.clone()).collect();
         let mut commands = vec![received(receipt, Cards::Drawn(iccids))];
         if delivery.works_at_once {
             commands.push(Command::Provisioned((0..order.lines.len()).collect()));
         }
-        let next = match decide_all(order, commands, now) {
+        let next = match decide_all(&order, commands, now) {
             Ok(next) => next,
             Err(Rejected::Done) => return Ok(Sold::Known),
             Err(_) => return Ok(Sold::Again(Vec::new())),

@@ -186,10 +186,10 @@ fn told(order: &Order) -> String {
     format!("{:?}: {}", order.kind, history.join("; "))
 }
 
-/// A card that is active here is active at the sandbox operator, for the same order.
+/// A card that is active here is active at the sandbox operator, for the same order; one that was stopped here, was stopped there.
 fn works(sim: &Value, operator: &Value, events: &BTreeMap<String, String>) -> Held {
-    let (iccid, order) = (text(sim, "iccid"), text(sim, "order"));
-    if !text(sim, "pool").starts_with("sandbox.") || text(sim, "state") != "active" {
+    let (iccid, order, state) = (text(sim, "iccid"), text(sim, "order"), text(sim, "state"));
+    if !text(sim, "pool").starts_with("sandbox.") || !["active", "retired"].contains(&state) {
         return Ok(());
     }
     let ours = |list: &str| {
@@ -198,7 +198,8 @@ fn works(sim: &Value, operator: &Value, events: &BTreeMap<String, String>) -> He
     };
     let there = (ours("activated"), ours("revoked"));
     let history = || events.get(order).map(String::as_str).unwrap_or_default();
-    same!(there, (1, 0), "how often {iccid} was activated and revoked for {order} ({})", history());
+    let stopped = usize::from(state == "retired");
+    same!(there, (1, stopped), "how often {iccid}, {state}, was activated and revoked for {order} ({})", history());
     Ok(())
 }
 

@@ -719,6 +719,30 @@ async fn a_swap_that_has_a_price_is_paid_first_and_paid_back_when_it_comes_to_no
 }
 
 #[tokio::test]
+async fn a_swap_that_is_paid_after_another_one_stops_the_card_that_is_there_then() {
+    let site = Site::start().await;
+    let (_, subscription, first) = line(&site, "sandbox-5gb-30d").await;
+    let asking = || changing(&site, &subscription, "sim-swap", &json!({"payment": "card"}));
+    let two = [asking().send().await.expect(201), asking().send().await.expect(201)];
+    let mut before = first;
+    for asked in two {
+        assert_eq!(site.pay(&asked).await, "paid");
+        let swap = site.settled(&asked).await;
+        assert!(site.mail(&swap, "qr").await.contains(&before), "the mail names the card that is replaced");
+        assert_eq!(tell(&site, card(&swap), json!({"type": "installed", "eid": OTHER_EID})).await, "recorded");
+        sim_is(&site, &before, SimState::Retired).await;
+        let stopped = |order: &Value| list(order, "history").iter().any(|entry| entry["event"] == "retired");
+        let swap = site.until(&swap, "retired", stopped).await;
+        assert_eq!((note(&swap, "retired"), done(&site, "revoked", &before).await.len()), (before.as_str(), 1));
+        before = card(&swap).to_owned();
+    }
+    assert_eq!(read(&site, &subscription).await["iccid"], json!(before));
+    drained(&site).await;
+    audit(&site).await.nothing_missing();
+    site.stop().await;
+}
+
+#[tokio::test]
 async fn a_swap_to_a_card_in_the_post_needs_an_address_and_a_manager() {
     let site = Site::start().await;
     let (_, subscription, old) = line(&site, PLAN).await;
