@@ -155,7 +155,13 @@ impl App {
         swept: &mut Swept,
     ) -> Result<Option<OverdueCursor>, StoreError> {
         let page = self.store.overdue(shard, self.store.clock().now(), after).await?;
-        let orders = self.store.orders(&page.items).await?;
+        let mut orders = Vec::with_capacity(page.items.len());
+        for read in self.store.each_order(&page.items).await? {
+            match read {
+                Ok(order) => orders.push(order),
+                Err((num, error)) => swept.fail(&num, &error),
+            }
+        }
         for (order, looked) in orders.iter().zip(join_all(orders.iter().map(|order| self.order(order))).await) {
             match looked {
                 Ok(Looked::Voided) => swept.voided += 1,

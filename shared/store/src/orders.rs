@@ -1,4 +1,4 @@
-use crate::item::{Item, from_item, number, text, to_item};
+use crate::item::{Item, from_item, number, text, text_of, to_item};
 use crate::stock::built;
 use crate::together::at_most;
 use crate::write::{SENDS, SendError, Twice, over_version, pause, send};
@@ -71,8 +71,17 @@ impl Store {
 
     /// Reads orders, consistently and in no particular order; ones that do not exist are left out.
     pub async fn orders(&self, nums: &[OrderNum]) -> Result<Vec<Order>, StoreError> {
+        self.each_order(nums).await?.into_iter().map(|read| read.map_err(|(_, error)| error)).collect()
+    }
+
+    /// As [`Self::orders`], where an order that cannot be read keeps nobody from the others: its number, and why.
+    pub async fn each_order(&self, nums: &[OrderNum]) -> Result<Vec<Result<Order, (String, StoreError)>>, StoreError> {
         let keys: Vec<Item> = nums.iter().map(keys::order).collect();
-        self.batch_get_all(&self.tables.orders, &keys).await?.into_iter().map(from_item).collect()
+        let read = |item: Item| {
+            let num = text_of(&item, "orderNum").unwrap_or_default().to_owned();
+            from_item(item).map_err(|error| (num, error))
+        };
+        Ok(self.batch_get_all(&self.tables.orders, &keys).await?.into_iter().map(read).collect())
     }
 
     /// Decides on an order until the decision could be written: reads, decides, and writes under the condition that nobody

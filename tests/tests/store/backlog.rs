@@ -95,3 +95,24 @@ async fn a_backlog_is_worked_off_in_bounded_sweeps_that_carry_on_where_the_last_
     })
     .await;
 }
+
+#[tokio::test]
+async fn an_order_that_cannot_be_read_keeps_no_other_from_being_swept() {
+    let world = World::new().await;
+    let order = world.order("one", 1).await;
+    copies(&world, &order, BATCH).await;
+    let mut broken = world.engine.item("OrdersTable", json!({"orderNum": {"S": order.num.as_str()}})).await;
+    broken["hi"] = json!({"S": "of a later version"});
+    for (name, shard) in [("due first", 0), ("due too", 1)] {
+        let num = OrderNum::derive("backlog", "broken", name);
+        (broken["orderNum"], broken["dueShard"]) = (json!({"S": num.as_str()}), json!({"N": shard.to_string()}));
+        broken["dueAt"] = json!({"N": "1"});
+        world.engine.put("OrdersTable", broken.clone()).await;
+    }
+    world.wait(3600);
+    let sweep = App::new(&config(world.engine.url(), &world.engine, world.clock())).await.unwrap();
+    let said = sweep.handle(event(SCHEDULE)).await.unwrap_err().to_string();
+    assert_eq!(said, "2 things are left to the next sweep");
+    let items = world.engine.scan("OrdersTable").await;
+    assert_eq!(items.iter().filter(|item| item.get("vo").is_some()).count(), BATCH + 1, "all that can be read");
+}
