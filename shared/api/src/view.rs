@@ -524,7 +524,9 @@ fn gave_back(order: &Order, note: &str) -> &'static str {
 
 fn attention(attention: Attention) -> AttentionView {
     let detail = match attention {
-        Attention::ProvisioningFailed => "What was ordered could not be provisioned.",
+        Attention::ProvisioningFailed => {
+            "What was ordered could not be provisioned: retry it or tell the subscriber, then write a note."
+        }
         Attention::MoneyOwed => "Money is owed back.",
         Attention::RefundFailed => "The payment provider will not give money back: somebody has to.",
         Attention::CancellationRefused => {

@@ -189,6 +189,8 @@ fn a_card_that_failed_for_good_is_owed_and_a_manager_is_told() {
     assert_eq!(order.owed(), [eur(1450)]);
     assert!(order.mail(MailKind::Manager).is_some());
     assert!(order.attention().contains(&Attention::ProvisioningFailed));
+    let noted = decide(&order, Command::Note("told the subscriber".into()), at(30)).unwrap();
+    assert!(!noted.attention().contains(&Attention::ProvisioningFailed), "somebody has seen to it");
     assert_eq!(decide(&order, failed, at(12)), Err(Rejected::Done));
 
     let order = decide(&order, Command::Provisioned(vec![1]), at(12)).unwrap();

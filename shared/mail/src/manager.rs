@@ -82,13 +82,13 @@ fn to_do(order: &Order) -> Vec<String> {
                 let failed = cards(order, |state| state == LineState::Failed);
                 to_do.extend(failed.iter().map(|iccid| match order.kind {
                     OrderType::ActivateSubscription => {
-                        format!("Card {iccid} could not be activated: retry the order, or let its money go back.")
+                        format!("Card {iccid} could not be activated: retry the order, or let its money go back, then write a note.")
                     }
                     OrderType::SwapSim => {
-                        format!("Card {iccid} could not be activated, so the old one stays: order the swap anew, or let its money go back.")
+                        format!("Card {iccid} could not be activated, so the old one stays: order the swap anew, or let its money go back, then write a note.")
                     }
                     OrderType::TopUpSubscription | OrderType::Renewal | OrderType::CancelSubscription => {
-                        format!("The operator refused what was ordered for card {iccid}: order it anew, or let its money go back.")
+                        format!("The operator refused what was ordered for card {iccid}: order it anew, or let its money go back, then write a note.")
                     }
                 }));
             }

@@ -516,7 +516,7 @@ fn the_managers_mail_says_first_what_to_do_then_what_happened() {
     let message = parse(&mail);
     assert_eq!(message.subject(), Some("Order EP0123456789ABCDEF needs attention"));
     let iccid = orders::iccid(0);
-    let to_do = format!("Card {iccid} could not be activated: retry the order, or let its money go back.");
+    let to_do = format!("Card {iccid} could not be activated: retry the order, or let its money go back, then write a note.");
     let happened = format!("22 November 2026, 10:30 UTC: provisioning failed: {iccid}: unknown profile");
     assert_eq!(
         text(&message),

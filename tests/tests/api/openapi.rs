@@ -296,11 +296,11 @@ impl Contract {
             let holds = match (word.as_str(), value) {
                 ("type", Value::Null) => schema["nullable"] == true,
                 ("type", value) => is_of_type(value, wanted.as_str().expect("a type")),
-                (_, Value::Null) | ("nullable", _) => true,
                 ("enum", value) => {
                     walk.seen.insert(value_of(&pointer, value));
                     wanted.as_array().is_some_and(|values| values.contains(value))
                 }
+                (_, Value::Null) | ("nullable", _) => true,
                 ("pattern", Value::String(text)) => {
                     Regex::new(wanted.as_str().expect("a pattern")).expect("a regular expression").is_match(text)
                 }

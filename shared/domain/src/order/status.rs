@@ -196,7 +196,8 @@ impl Order {
         if self.is_to_ship() {
             all.push(Attention::ToShip);
         }
-        if self.lines.iter().any(|line| line.state == LineState::Failed) {
+        let failed = self.lines.iter().any(|line| line.state == LineState::Failed);
+        if failed && self.unanswered(Event::ProvisioningFailed).next().is_some() {
             all.push(Attention::ProvisioningFailed);
         }
         if self.refunds.iter().any(|refund| self.is_owed(refund)) {
