@@ -54,6 +54,7 @@ impl Functions {
             | "PATCH /v1/orders/{orderNum}/recipient"
             | "POST /v1/orders/{orderNum}/emails"
             | "POST /v1/orders/{orderNum}/retry"
+            | "POST /v1/orders/{orderNum}/refunds"
             | "POST /v1/orders/{orderNum}/notes" => answer!(simdock_manage_order),
             "PATCH /v1/sims/{iccid}" | "POST /v1/sims/{iccid}/archive" | "POST /v1/sims/{iccid}/restore" => {
                 answer!(simdock_manage_sim)

@@ -153,6 +153,7 @@ pub struct Payment {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Refund {
+    pub refund_id: String,
     pub amount: Money,
     pub reason: String,
     pub status: String,

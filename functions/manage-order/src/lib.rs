@@ -1,4 +1,5 @@
-//! What managers do to an order: send its cards, correct its recipient, send a mail again, try again what was given up, write a note.
+//! What managers do to an order: send its cards, correct its recipient, send a mail again, try again what was given up, note that money
+//! was given back by hand, write a note.
 
 use lambda_http::http::StatusCode;
 use lambda_http::{Body, Request, Response};
@@ -57,6 +58,7 @@ impl App {
             }
             "POST /v1/orders/{orderNum}/emails" => email(&mut fields, asked(request, name, &canonical)?)?,
             "POST /v1/orders/{orderNum}/retry" => (Command::Retry, Phone::Any),
+            "POST /v1/orders/{orderNum}/refunds" => (given_back(&mut fields)?, Phone::Any),
             "POST /v1/orders/{orderNum}/notes" => (Command::Note(fields.text("note", 150)?), Phone::Any),
             _ => return Err(Problem::not_found("resource")),
         };
@@ -129,6 +131,12 @@ fn shipment(fields: &mut Fields, now: Timestamp) -> Result<Command, Problem> {
 fn shipped_at(fields: &mut Fields) -> Result<Option<Timestamp>, Problem> {
     let text = fields.optional_text("shippedAt", 32)?;
     text.map(|text| text.parse().map_err(|error| Problem::invalid_field(fields.path("shippedAt"), error))).transpose()
+}
+
+fn given_back(fields: &mut Fields) -> Result<Command, Problem> {
+    let refund_id = fields.text("refundId", 32)?;
+    // Copied from somewhere, it comes with space around it.
+    Ok(Command::RefundedByHand { refund_id, reference: fields.text("reference", 64)?.trim().to_owned() })
 }
 
 fn recipient(fields: &mut Fields) -> Result<Command, Problem> {

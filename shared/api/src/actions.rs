@@ -7,7 +7,7 @@ use crate::{ChangeRequest, Problem, visible_to};
 use futures_util::future::try_join;
 use serde::Serialize;
 use simdock_domain::{
-    Command, FormFactor, MailKind, Order, Recipient, Rejected, SeenShipment, ServiceAsker, Shipment, Subscription,
+    Command, FormFactor, MailKind, Order, Recipient, RefundState, Rejected, SeenShipment, ServiceAsker, Shipment, Subscription,
     SubscriptionChange, Timestamp, decide,
 };
 use simdock_store::{Archiving, Principal, SimReport, Store};
@@ -55,6 +55,7 @@ pub async fn order_actions(store: &Store, principal: &Principal, order: &Order) 
         mail("resend_confirmation", MailKind::Confirmation)?,
         mail("resend_shipment", MailKind::Shipment)?,
         command("retry", Command::Retry)?,
+        command("settle_refund", settlement(order))?,
         renew,
         top_up,
         swap_sim,
@@ -195,6 +196,15 @@ fn correction(order: &Order) -> Command {
     let number = order.shipment.as_ref().map(|shipment| shipment.number.clone()).unwrap_or_default();
     let seen = SeenShipment { number, carrier: None, at: None };
     Command::CorrectShipment { seen, carrier: String::new(), number: String::new(), at: None }
+}
+
+/// A note that the first refund that was refused was given back by hand.
+fn settlement(order: &Order) -> Command {
+    let failed = order.refunds.iter().position(|refund| refund.state == RefundState::Failed && order.is_owed(refund));
+    Command::RefundedByHand {
+        refund_id: failed.map_or_else(String::new, |index| order.refund_id(index)),
+        reference: String::new(),
+    }
 }
 
 fn carried_out(order: &Order, command: &Command, now: Timestamp) -> Result<(), Problem> {

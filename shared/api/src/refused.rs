@@ -74,6 +74,10 @@ pub fn refused(rejected: Rejected, command: &Command, order: &Order) -> Problem 
                     }
                 },
             ),
+            Command::RefundedByHand { .. } => Problem::not_possible(
+                "nothing_to_settle",
+                "There is no such refund that the payment provider refused. What it may still give back is not given by hand.",
+            ),
             _ => Problem::not_possible(
                 "nothing_to_retry",
                 "Nothing was given up or put off. A card whose money is on its way back is ordered anew.",

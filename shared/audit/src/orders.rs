@@ -206,13 +206,21 @@ impl Check<'_> {
                 });
             }
         }
-        for refund in refunds.iter().filter(|refund| order.is_owed(refund)) {
+        for (index, refund) in order.refunds.iter().enumerate().filter(|(_, refund)| order.is_owed(refund)) {
             let waits = match refund.state {
                 RefundState::Due(_) | RefundState::Requested(_) => true,
                 RefundState::Succeeded | RefundState::Failed | RefundState::Withdrawn => false,
             };
             let stalled = waits && refund.at.plus_seconds(crate::STALLED) <= self.now;
-            self.hold(Rule::RefundStalled, !stalled, || format!("{} is owed since {}", refund.amount, refund.at));
+            self.hold(Rule::RefundStalled, !stalled, || {
+                let taken = match (refund.state, &refund.provider_id) {
+                    (RefundState::Requested(_), Some(id)) => {
+                        format!("; the provider took it on as {id} and has not said how it ended")
+                    }
+                    _ => String::new(),
+                };
+                format!("{} of {} is owed since {}{taken}", refund.amount, order.refund_id(index), refund.at)
+            });
         }
     }
 

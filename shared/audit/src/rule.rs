@@ -185,7 +185,9 @@ impl Rule {
                 "simdock doctor --repair does what is due and puts the rest into its index; look at the sweep and the dead letters"
             }
             Self::Leaked => "simdock doctor --repair puts it back on sale, as two sweeps do",
-            Self::RefundStalled => "see the order's history, then POST /v1/orders/{orderNum}/retry",
+            Self::RefundStalled => {
+                "see the order's history, then POST /v1/orders/{orderNum}/retry; of what the provider took on, have it send the events again"
+            }
             Self::Booked => "have the payment provider send the payment's event again",
             Self::Code => {
                 "simdock register, or simdock doctor --repair, puts codes on record; of two cards with one code a person archives the \

@@ -84,6 +84,7 @@ pub fn decide(order: &Order, command: Command, now: Timestamp) -> Result<Order, 
         Command::RefundedElsewhere { payment_id, provider_id, amount } => {
             refunds::given_back_elsewhere(order, &mut next, &payment_id, provider_id, amount, now)?;
         }
+        Command::RefundedByHand { refund_id, reference } => refunds::given_back_by_hand(&mut next, &refund_id, reference, now)?,
         Command::Disputed { payment_id, reason } => refunds::disputed(order, &mut next, &payment_id, &reason, now)?,
         Command::ClaimMail(kind) => mails::claim(order, &mut next, kind, now)?,
         Command::MailSent(kind) => next.mail_is_out(kind, kind.name().to_owned(), now)?,

@@ -735,6 +735,44 @@ fn what_somebody_gives_back_by_hand_settles_what_is_due_even_while_it_is_asked_f
 }
 
 #[test]
+fn what_the_provider_refused_is_given_back_by_hand_once() {
+    let order = owing();
+    let id = order.refund_id(0);
+    let at_the_provider = by_hand("re_part", 500);
+    let by_hand = |reference: &str| Command::RefundedByHand { refund_id: id.clone(), reference: reference.into() };
+    let refused = |order: &Order, now| {
+        let asked = decide(order, Command::AskRefund { refund: 0 }, at(now)).unwrap();
+        let why = Command::RefundRefused { refund: 0, provider_id: None, reason: "account closed".into() };
+        [asked.clone(), decide(&asked, why, at(now + 1)).unwrap()]
+    };
+    let [asked, failed] = refused(&order, 30);
+    for under_way in [&order, &asked] {
+        assert_eq!(decide(under_way, by_hand("SEPA 1"), at(40)), Err(Rejected::NotAllowed), "the provider may give it yet");
+    }
+    let other = Command::RefundedByHand { refund_id: "RF0".into(), reference: "SEPA 1".into() };
+    assert_eq!(decide(&failed, other, at(40)), Err(Rejected::NotAllowed));
+    let given = decide_by("Mia", &failed, by_hand("SEPA 1"), at(40)).unwrap();
+    assert_eq!((given.refunds.len(), given.refunds[0].state, given.owed()), (1, RefundState::Succeeded, vec![]));
+    let told = given.history.last().unwrap();
+    assert_eq!(
+        (told.event, told.note.as_deref(), told.manager.as_deref()),
+        (Event::Refunded, Some("14.50 EUR, by hand: SEPA 1"), Some("Mia"))
+    );
+    assert!(!given.attention().contains(&Attention::MoneyOwed) && !given.attention().contains(&Attention::RefundFailed));
+    assert_eq!(decide(&given, by_hand("SEPA 1"), at(50)), Err(Rejected::Done));
+    assert_eq!(decide(&given, by_hand("SEPA 2"), at(50)), Err(Rejected::NotAllowed));
+    assert_eq!(decide(&given, Command::Retry, at(50)), Err(Rejected::NotAllowed), "nobody is asked any more");
+    // Of what was given back in part at the provider, the rest.
+    let part = decide(&failed, at_the_provider, at(39)).unwrap();
+    let rest = decide(&part, by_hand("SEPA 1"), at(40)).unwrap();
+    assert_eq!((part.owed(), rest.refunds[0].amount, rest.owed()), (vec![eur(950)], eur(950), vec![]));
+    // Should the provider have given it all the same, both are on record, and somebody hears of it.
+    let twice = decide(&given, Command::RefundSucceeded { refund: 0, provider_id: Some("re_late".into()) }, at(60)).unwrap();
+    assert_eq!(twice.refunds.iter().filter(|refund| refund.state == RefundState::Succeeded).count(), 2);
+    assert!(mails(&twice, 70).contains(&MailKind::Manager));
+}
+
+#[test]
 fn what_somebody_gives_back_by_hand_in_another_currency_settles_nothing_and_comes_up_for_a_manager() {
     let order = owing();
     // As much by its digits as the line is owed, and more than came in.

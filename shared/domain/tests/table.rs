@@ -56,6 +56,7 @@ commands! {
     Command::RefundDelayed { .. } => "RefundDelayed", "the provider could not be asked";
     Command::RefundRefused { .. } => "RefundRefused", "the provider will not give money back";
     Command::RefundedElsewhere { .. } => "RefundedElsewhere", "money was given back at the provider by hand";
+    Command::RefundedByHand { .. } => "RefundedByHand", "a manager gave money back by other means";
     Command::Disputed { .. } => "Disputed", "the payer disputes a payment";
     Command::ClaimMail(_) => "ClaimMail", "somebody begins to send a mail";
     Command::MailSent(_) => "MailSent", "the mail system took a mail";
@@ -252,6 +253,7 @@ fn commands(order: &Order) -> Vec<(&'static str, Command)> {
         plain(Command::RefundDelayed { refund }),
         plain(Command::RefundRefused { refund, provider_id: None, reason: "account closed".into() }),
         plain(Command::RefundedElsewhere { payment_id: payment_id.clone(), provider_id: "re_8".into(), amount: eur(1) }),
+        plain(Command::RefundedByHand { refund_id: order.refund_id(refund), reference: "SEPA 4711".into() }),
         plain(Command::Disputed { payment_id, reason: "fraudulent".into() }),
         plain(Command::ClaimMail(kind)),
         plain(Command::MailSent(kind)),

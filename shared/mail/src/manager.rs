@@ -106,7 +106,7 @@ fn to_do(order: &Order) -> Vec<String> {
                 to_do.extend(failed.map(|refund| {
                     let payment = order.payments.get(refund.payment).map_or("a payment", |payment| payment.id.as_str());
                     format!(
-                        "{} of payment {payment} could not be given back: retry the order, or give it back by other means.",
+                        "{} of payment {payment} could not be given back: retry the order, or give it back by other means and note that on the order.",
                         refund.amount
                     )
                 }));

@@ -7,7 +7,7 @@ mod settings;
 mod subscriptions;
 
 use crate::api::openapi::Contract;
-use crate::api::{Answer, By, Site, csv, draft, list, stripe_event, unique};
+use crate::api::{Answer, By, Site, csv, draft, eventually, list, num, stripe_event, unique};
 use crate::between::{Between, Way};
 use futures_util::FutureExt;
 use futures_util::future::{LocalBoxFuture, join_all};
@@ -394,6 +394,11 @@ async fn what_the_provider_says(site: &Site) {
     let elsewhere = told("refund.created", refund("re_2", 500, "succeeded", json!({}))).await;
     assert_eq!(elsewhere["refunds"][1]["reason"], "elsewhere");
     assert!(happened(&elsewhere, "refunded"));
+    eventually("counted", async || (attention(site).await["codes"]["refund_failed"] == 1).then_some(())).await;
+    let by_hand = json!({"refundId": failed["refunds"][0]["refundId"], "reference": "SEPA 4711"});
+    let path = format!("/v1/orders/{}/refunds", num(&order));
+    let settled = site.post(path).by(By::Manager).json(&by_hand).send().await.expect(200);
+    assert_eq!((&settled["refunds"][0]["amount"]["amount"], &settled["owed"]), (&json!(950), &json!([])));
     let disputed = json!({"id": "dp_1", "object": "dispute", "reason": "fraudulent", "metadata": {}});
     assert!(happened(&told("charge.dispute.created", disputed).await, "disputed"));
     hold(site, "settle-refund", false).await;

@@ -38,6 +38,7 @@ const FUNCTIONS: &[(&str, &str)] = &[
     ("editRecipient", "manage-order"),
     ("sendEmail", "manage-order"),
     ("retryOrder", "manage-order"),
+    ("settleRefund", "manage-order"),
     ("noteOrder", "manage-order"),
     ("editSim", "manage-sim"),
     ("archiveSim", "manage-sim"),

@@ -91,6 +91,27 @@ fn cards_are_refunded_and_what_cannot_be_says_why() {
 }
 
 #[test]
+fn money_that_was_given_back_by_hand_is_noted() {
+    at_the_desk(async |desk| {
+        let browser = &desk.browser;
+        desk.site.local("stripe", json!({"mode": "refuse", "times": 1})).await;
+        let order = desk.site.settled(&desk.site.paid(&crate::api::draft("eu-5gb-30d")).await).await;
+        desk.site.refunding(&order, None).send().await.expect(202);
+        let refused = |order: &serde_json::Value| order["refunds"][0]["status"] == "failed";
+        let order = desk.site.until(&order, "refused", refused).await;
+        desk.site.settled(&order).await;
+        desk.open_order(num(&order)).await;
+        browser.send("settle_refund", &[("reference", "SEPA 4711")]).await;
+        browser.shows("The refund counts as given back.").await;
+        browser.shows("14.50 EUR, by hand: SEPA 4711").await;
+        let order = desk.site.get(format!("/v1/orders/{}", num(&order))).by(By::Manager).send().await.expect(200);
+        assert_eq!((&order["refunds"][0]["status"], &order["owed"]), (&json!("succeeded"), &json!([])));
+        let settled = desk.actions().await.into_iter().find(|(name, _)| name == "Money was given back by hand").unwrap();
+        assert!(settled.1.is_some_and(|reason| reason.starts_with("There is no such refund that")));
+    });
+}
+
+#[test]
 fn codes_are_shown_on_demand_and_mailed_again() {
     at_the_desk(async |desk| {
         let browser = &desk.browser;

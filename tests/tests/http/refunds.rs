@@ -1,5 +1,6 @@
 //! Money that goes back: asked of the payment provider or credited to the balance, and only once.
 
+use crate::acts::drained;
 use crate::api::{By, PARTNER, Site, draft, eventually, list, num, unique};
 use crate::webhooks;
 use futures_util::future::join_all;
@@ -319,8 +320,19 @@ async fn a_provider_that_refuses_leaves_the_money_owed() {
     assert_eq!(webhooks::standard(&site, &webhooks::standard_event(&order)).await, "paid");
     let order = site.settled(&order).await;
     site.refunding(&order, None).send().await.expect(202);
-    until(&site, &order, &["failed"]).await;
+    let failed = until(&site, &order, &["failed"]).await;
     managers_know(&site, &order, "somebody has to make it there").await;
+    let path = format!("/v1/orders/{}/refunds", num(&order));
+    let by_hand = |reference: &str| json!({"refundId": failed["refunds"][0]["refundId"], "reference": reference});
+    for _ in 0..2 {
+        let given = site.post(&path).by(By::Manager).json(&by_hand(" SEPA 4711 ")).send().await.expect(200);
+        assert_eq!((&given["refunds"][0]["status"], &given["owed"]), (&json!("succeeded"), &json!([])));
+        assert_eq!((&given["refunds"][0]["providerRefundId"], attention(&given)), (&json!("SEPA 4711"), vec![]));
+        assert_eq!(note(&given, "refunded"), "14.50 EUR, by hand: SEPA 4711");
+    }
+    let other = site.post(&path).by(By::Manager).json(&by_hand("SEPA 4712")).send().await;
+    assert_eq!(other.problem(409, "not_possible", None)["reason"], "nothing_to_settle");
+    drained(&site).await;
     site.stop().await;
 }
 

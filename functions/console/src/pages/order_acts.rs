@@ -15,10 +15,11 @@ use maud::{Markup, html};
 use serde_json::{Map, Value};
 
 /// The actions that the page offers, by the API's names, in the order in which they stand there.
-const ACTIONS: [(&str, &str); 12] = [
+const ACTIONS: [(&str, &str); 13] = [
     ("ship", "Ship"),
     ("correct_shipment", "Correct the shipment"),
     ("retry", "Try again"),
+    ("settle_refund", "Money was given back by hand"),
     ("refund", "Refund cards"),
     ("resend_qr", "Send the QR code again"),
     ("resend_confirmation", "Send the confirmation again"),
@@ -163,6 +164,15 @@ fn inputs(name: &str, fields: &Fields<'_>, order: &Order, action: &Action) -> Ma
                 }
                 (fields.choice("payment", "Payment", payments()))
             }
+            "settle_refund" => {
+                @let refused = order.refunds.iter().filter(|refund| refund.status == "failed" && refund.reason != "elsewhere");
+                (fields.choice("refundId", "Refund", refused.map(|refund| {
+                    let of = refund.iccid.as_ref().map_or_else(String::new, |iccid| format!(" for card {iccid}"));
+                    (refund.refund_id.clone(), format!("{}{of}", refund.amount))
+                })))
+                (fields.text("reference", "Reference").required().hint("such as the bank transfer’s; the partner reads it"))
+                p.hint { "For what the payment provider refused and somebody gave back by other means: it is not asked for again." }
+            }
             "note" => (fields.text("note", "Note").required().width("long")),
             _ => p.hint { "What was given up or put off is tried again now." },
         }
@@ -236,6 +246,11 @@ async fn ask(desk: &Desk<'_>, num: &str, action: &str) -> Result<Response<Body>,
             ("PATCH /v1/orders/{orderNum}/recipient", "The recipient was changed.")
         }
         "retry" => ("POST /v1/orders/{orderNum}/retry", "It is tried again."),
+        "settle_refund" => {
+            form.put(&mut body, "refundId");
+            form.put(&mut body, "reference");
+            ("POST /v1/orders/{orderNum}/refunds", "The refund counts as given back.")
+        }
         "note" => {
             form.put(&mut body, "note");
             ("POST /v1/orders/{orderNum}/notes", "The note was kept.")

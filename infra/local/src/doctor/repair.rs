@@ -72,7 +72,9 @@ pub async fn repair(config: &Config, report: &Report) -> Result<Repaired, StackE
             Rule::Registered => {
                 unregistered.insert(place);
             }
-            Rule::RefundStalled => left.push(format!("{place}: {what}. POST /v1/orders/{}/retry asks for it again", place.key())),
+            Rule::RefundStalled => {
+                left.push(format!("{place}: {what}. What mends it: {}", rule.mend()));
+            }
             Rule::Booked => left.push(format!("{place}: {what}. Its provider has to send the payment's event again")),
             // These are for a person.
             Rule::Readable

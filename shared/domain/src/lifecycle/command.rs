@@ -167,6 +167,13 @@ pub enum Command {
         /// How much.
         amount: Money,
     },
+    /// A manager gave back by other means what the provider had refused to.
+    RefundedByHand {
+        /// The refund, by its id.
+        refund_id: String,
+        /// By what it can be found again, such as a bank transfer's number.
+        reference: String,
+    },
     /// The payer disputes a payment.
     Disputed {
         /// The provider's id of the payment.

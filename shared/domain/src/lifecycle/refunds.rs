@@ -143,6 +143,29 @@ pub(super) fn given_back_elsewhere(
     Ok(())
 }
 
+pub(super) fn given_back_by_hand(next: &mut Order, refund_id: &str, reference: String, now: Timestamp) -> Result<(), Rejected> {
+    let index = (0..next.refunds.len()).find(|index| next.refund_id(*index) == refund_id).ok_or(Rejected::NotAllowed)?;
+    let refund = &next.refunds[index];
+    match refund.state {
+        RefundState::Failed if next.is_owed(refund) => {}
+        RefundState::Succeeded if refund.provider_id.as_ref() == Some(&reference) => return Err(Rejected::Done),
+        // What the provider may still give back, or has given, is not given once more.
+        RefundState::Due(_)
+        | RefundState::Requested(_)
+        | RefundState::Succeeded
+        | RefundState::Failed
+        | RefundState::Withdrawn => return Err(Rejected::NotAllowed),
+    }
+    // Somebody may have given a part back at the provider.
+    let left = next.not_given_back(refund.payment);
+    let refund = &mut next.refunds[index];
+    refund.amount.amount = refund.amount.amount.min(left);
+    let note = format!("{}, by hand: {reference}", refund.amount);
+    (refund.state, refund.provider_id) = (RefundState::Succeeded, Some(reference));
+    next.note(now, Event::Refunded, Some(note));
+    Ok(())
+}
+
 pub(super) fn disputed(order: &Order, next: &mut Order, payment_id: &str, reason: &str, now: Timestamp) -> Result<(), Rejected> {
     if !order.payments.iter().any(|payment| payment.id == payment_id) {
         return Err(Rejected::NotAllowed);

@@ -58,6 +58,12 @@ async fn what_managers_may_ask(site: &Site) {
         ),
         ("emails", json!({"kind": "confirmation"}), Some((json!({}), "kind")), Some((json!({"kind": "manager"}), "kind"))),
         ("retry", json!({}), None, None),
+        (
+            "refunds",
+            json!({"refundId": "RF7W2K9M4QX3TY8ZC1", "reference": "SEPA 4711"}),
+            Some((json!({"refundId": "RF7W2K9M4QX3TY8ZC1"}), "reference")),
+            Some((json!({"refundId": "R".repeat(33), "reference": "SEPA 4711"}), "refundId")),
+        ),
         ("notes", json!({"note": "Called back"}), Some((json!({}), "note")), Some((json!({"note": long}), "note"))),
     ] {
         let call = || managing(site, &order, action, &body);
@@ -84,6 +90,8 @@ async fn what_managers_may_ask(site: &Site) {
     not_possible(managing(site, &order, "shipment", &parcel(("number", json!("1")))), "nothing_to_ship").await;
     not_possible(managing(site, &order, "emails", &json!({"kind": "qr"})), "no_such_email").await;
     not_possible(managing(site, &order, "retry", &json!({})), "nothing_to_retry").await;
+    let by_hand = json!({"refundId": "RF7W2K9M4QX3TY8ZC1", "reference": "SEPA 4711"});
+    not_possible(managing(site, &order, "refunds", &by_hand), "nothing_to_settle").await;
     let address = json!({"postalAddress": {"lines": ["Calle Mayor 5"], "city": "Madrid", "country": "ES"}});
     not_possible(managing(site, &order, "recipient", &address), "not_shipped").await;
 }

@@ -42,6 +42,7 @@ const REFUSED: &[(&str, Outcome)] = &[
     ("manage-order-recipient-bad-email", (400, "invalid_field", "email")),
     ("manage-order-recipient-empty", (400, "missing_field", "name, email or postalAddress")),
     ("manage-order-recipient-unknown-field", (400, "unknown_field", "phone")),
+    ("manage-order-refund-not-refused", (409, "not_possible", "")),
     ("manage-order-retry-unknown-field", (400, "unknown_field", "iccid")),
     ("manage-order-shipment-ahead-of-time", (400, "invalid_field", "shippedAt")),
     ("manage-order-shipment-missing-number", (400, "missing_field", "number")),
