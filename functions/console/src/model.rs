@@ -335,6 +335,7 @@ pub struct Line {
 pub struct PlanRun {
     pub order_num: String,
     pub plan_id: String,
+    pub plan_version: u32,
     pub flow_type: u8,
     pub status: String,
     pub reason: Option<String>,

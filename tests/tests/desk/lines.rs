@@ -74,6 +74,37 @@ fn a_plan_that_does_not_fit_leads_to_a_new_line() {
 }
 
 #[test]
+fn add_ons_cost_what_they_did_when_the_plan_was_sold() {
+    at_the_desk(async |desk| {
+        let browser = &desk.browser;
+        let put = async |based_on: u32, price: i64| {
+            let plan = json!({
+                "basedOn": based_on, "display": "With more", "price": {"amount": 700, "currency": "EUR"}, "dataMb": 1024, "days": 7,
+                "flowType": 0, "countries": ["ES"], "refundPolicy": {"kind": "none"}, "formFactors": ["esim"], "apn": "internet",
+                "profiles": [{"operator": "sandbox", "imsiProfile": "1", "cost": 1}],
+                "addOns": [{"addOnId": "more", "display": "1 GB more", "kind": "data", "amount": 1024,
+                    "price": {"amount": price, "currency": "EUR"}}],
+            });
+            let put = desk.site.call(Method::PUT, "/v1/plans/with-more").by(By::Manager).json(&plan);
+            put.send().await.expect(201);
+        };
+        put(0, 300).await;
+        let mut draft = crate::api::draft("with-more");
+        draft["payment"] = "balance".into();
+        let order = desk.site.settled(&desk.site.order(&draft).await).await;
+        put(1, 900).await;
+        desk.site.advance("PT61S").await;
+        desk.open(&format!("/console/lines/{}", order["cards"][0]["subscriptionId"].as_str().unwrap())).await;
+        browser.unfold("add-ons").await;
+        browser.shows("1 GB more · 3.00 EUR").await;
+        browser.find("#add-ons [value=more]").await.click().await.unwrap();
+        browser.press("#add-ons button[type=submit]").await;
+        browser.shows("The top-up was made and paid.").await;
+        browser.shows("3.00 EUR").await;
+    });
+}
+
+#[test]
 fn a_card_is_swapped_suspended_and_resumed() {
     at_the_desk(async |desk| {
         let browser = &desk.browser;

@@ -3,14 +3,15 @@
 use super::offer::{options, without};
 use super::order::{fact, history};
 use super::order_acts::{made, payments};
+use super::settings::plans;
 use crate::Desk;
 use crate::api::Refusal;
 use crate::forms::{Attempt, Fields};
 use crate::frame::{Section, order_link, order_path, sim_link, subscriber_link};
 use crate::http::encoded;
-use crate::model::{Action, Line, Order, Page, Plan};
+use crate::model::{Action, AddOn, Line, Order, Page, Plan, PlanRun};
 use crate::words::{Time, data, none, state, text, time, words};
-use futures_util::future::{try_join, try_join4};
+use futures_util::future::{try_join, try_join3, try_join4};
 use lambda_http::{Body, Response};
 use maud::{Markup, html};
 use serde_json::{Map, Value};
@@ -19,7 +20,8 @@ use serde_json::{Map, Value};
 pub async fn show(desk: &Desk<'_>, id: &str, attempt: Option<Attempt<'_>>) -> Result<Response<Body>, Refusal> {
     let line = desk.api.call("GET /v1/subscriptions/{subscriptionId}").path("subscriptionId", id).send::<Line>();
     let (line, actions) = try_join(line, actions(desk, id)).await?;
-    let (main, offer) = try_join(super::order::read(desk, &line.order_num), Offered::to(desk, &line, attempt)).await?;
+    let main = super::order::read(desk, &line.order_num);
+    let (main, offer, add_ons) = try_join3(main, Offered::to(desk, &line, attempt), add_ons(desk, &line)).await?;
     let title = main.line_name.clone().unwrap_or_else(|| main.display.clone());
     let content = html! {
         div.head {
@@ -36,7 +38,7 @@ pub async fn show(desk: &Desk<'_>, id: &str, attempt: Option<Attempt<'_>>) -> Re
             div {
                 section aria-labelledby="acts" {
                     h2 #acts { "Actions" }
-                    (acts(desk, &line, &main, &actions, &offer, attempt))
+                    (acts(desk, &line, &main, &actions, &offer, &add_ons, attempt))
                 }
                 @if !line.service_history.is_empty() { (history("Suspensions", &line.service_history)) }
             }
@@ -164,6 +166,18 @@ impl Offered {
     }
 }
 
+/// The plan that add-ons alone go with, as the API has it: the one that runs, else the next that will.
+fn takes_add_ons(runs: &[PlanRun]) -> Option<&PlanRun> {
+    let first = |status: &str| runs.iter().find(|run| run.status == status);
+    first("running").or_else(|| first("waiting"))
+}
+
+/// What can be added to a line without another plan: what its plan had in the version that was sold.
+async fn add_ons(desk: &Desk<'_>, line: &Line) -> Result<Vec<AddOn>, Refusal> {
+    let Some(run) = takes_add_ons(&line.plans) else { return Ok(Vec::new()) };
+    Ok(plans::read(desk, &run.plan_id, &run.plan_version.to_string()).await?.add_ons)
+}
+
 /// Where a new line with a plan is ordered for the same subscriber.
 fn add_line(main: &Order, plan: &str) -> String {
     let (email, name, partner) = (&main.subscriber.email, &main.subscriber.name, &main.partner_id);
@@ -176,7 +190,15 @@ fn add_line(main: &Order, plan: &str) -> String {
     )
 }
 
-fn acts(desk: &Desk<'_>, line: &Line, main: &Order, actions: &[Action], offer: &Offered, attempt: Option<Attempt<'_>>) -> Markup {
+fn acts(
+    desk: &Desk<'_>,
+    line: &Line,
+    main: &Order,
+    actions: &[Action],
+    offer: &Offered,
+    add_ons: &[AddOn],
+    attempt: Option<Attempt<'_>>,
+) -> Markup {
     let allowed = |name: &str| actions.iter().find(|action| action.action == name);
     let path = format!("/console/lines/{}", encoded(&line.subscription_id));
     let act = |form: &'static str, action: &str, title: &str, button: &str, inputs: &dyn Fn(&Fields<'_>) -> Markup| {
@@ -194,13 +216,6 @@ fn acts(desk: &Desk<'_>, line: &Line, main: &Order, actions: &[Action], offer: &
         }
     };
     let names = Fields::address_names("postalAddress");
-    let running = line.plans.iter().find(|run| run.status != "over").map(|run| run.plan_id.as_str());
-    let add_ons = offer
-        .all
-        .iter()
-        .find(|plan| Some(plan.plan_id.as_str()) == running)
-        .map(|plan| plan.add_ons.as_slice())
-        .unwrap_or_default();
     html! {
         div.acts {
             (act("add-plan", "top_up", "Add plan", "Add plan", &|fields| html! {
@@ -334,4 +349,27 @@ async fn ask(desk: &Desk<'_>, id: &str, action: &str) -> Result<Response<Body>, 
     body.insert("channel".to_owned(), "admin".into());
     let order: Order = desk.api.call(route).path("subscriptionId", id).key(form).json(body).send().await?;
     Ok(desk.done(&order_path(&order.order_num), &made(what, &order)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn add_ons_go_with_the_plan_that_runs() {
+        for (statuses, taken) in [
+            (vec!["waiting", "running"], Some(1)),
+            (vec!["over", "waiting", "waiting"], Some(1)),
+            (vec!["over", "running", "waiting"], Some(1)),
+            (vec!["over"], None),
+        ] {
+            let run = |(at, status): (usize, &&str)| {
+                let run = json!({"orderNum": "", "planId": "", "planVersion": at, "flowType": 0, "status": status, "usedMb": 0});
+                serde_json::from_value(run)
+            };
+            let runs: Vec<PlanRun> = statuses.iter().enumerate().map(run).collect::<Result<_, _>>().unwrap();
+            assert_eq!(takes_add_ons(&runs).map(|run| run.plan_version), taken, "{statuses:?}");
+        }
+    }
 }

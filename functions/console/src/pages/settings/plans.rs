@@ -55,7 +55,8 @@ fn volume(plan: &Plan) -> String {
     plan.data_mb.map_or_else(|| "unlimited".to_owned(), data)
 }
 
-async fn read(desk: &Desk<'_>, id: &str, version: &str) -> Result<Plan, Refusal> {
+/// A plan in a version; in the one that is sold now, if none is named.
+pub async fn read(desk: &Desk<'_>, id: &str, version: &str) -> Result<Plan, Refusal> {
     desk.api.call("GET /v1/plans/{planId}").path("planId", id).query("version", version).send().await
 }
 
