@@ -9,7 +9,7 @@ use crate::model::{Import, LineError};
 use crate::words::{count, state, text, words};
 use lambda_http::{Body, Response};
 use maud::{Markup, html};
-use simdock_domain::short_hash;
+use simdock_domain::{Timestamp, short_hash};
 
 /// Lines of a verdict that the page shows.
 const MOST_LINES: usize = 200;
@@ -143,6 +143,20 @@ fn request<'a>(desk: &'a Desk<'_>, file: &str) -> Call<'a> {
     ["operator", "imsiProfile", "formFactor"].iter().fold(call, |call, name| call.query(name, form.text(name)))
 }
 
+/// What came of a file that was put in. One that was put in before is not told of as if it came in now.
+fn taken(import: &Import, now: Timestamp) -> String {
+    let cards = count(import.accepted, "card", "cards");
+    let stands = match import.status.as_str() {
+        "running" => format!("{} of {cards} are in stock so far; the rest follows by itself", import.added),
+        _ => format!("{cards} went into stock"),
+    };
+    if import.created_at.as_deref().is_some_and(|at| at < now.to_string().as_str()) {
+        format!("This file was put in before: {stands}, and none of them twice.")
+    } else {
+        format!("{stands}.")
+    }
+}
+
 /// Judges a file, or puts the one in that was judged.
 pub async fn take(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
     desk.act("import", ask(desk), async |attempt| show(desk, Some(attempt)).await).await
@@ -168,16 +182,7 @@ async fn ask(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
         if form.text("checked") == short_hash(&[file]) {
             let skip = if form.ticked("skipInvalid")? { "true" } else { "" };
             return match request(desk, file).query("skipInvalid", skip).send::<Import>().await {
-                Ok(import) => {
-                    let cards = count(import.accepted, "card", "cards");
-                    let before = import.created_at.is_some_and(|at| at < desk.now.to_string());
-                    let said = if before {
-                        format!("This file was put in before: {cards} went into stock, and none of them twice.")
-                    } else {
-                        format!("{cards} went into stock.")
-                    };
-                    Ok(desk.done("/console/inventory", &said))
-                }
+                Ok(import) => Ok(desk.done("/console/inventory", &taken(&import, desk.now))),
                 // What became of the lines since, or that some were not to be left out, is shown like the first verdict.
                 Err(refusal) => {
                     let cannot = count(refusal.rejected, "line cannot go in", "lines cannot go in");
@@ -213,4 +218,27 @@ async fn shown(desk: &Desk<'_>, why: Option<&str>, verdict: &Verdict<'_>) -> Res
     let refusal = why.map(|why| Refusal::about("skipInvalid", why));
     let attempt = refusal.as_ref().map(|refusal| Attempt { form: COMMIT, values: desk.form(), refusal: Some(refusal) });
     page(desk, attempt, Some(verdict)).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_is_still_coming_in_is_not_told_as_if_it_were_there() {
+        for (status, at, said) in [
+            ("done", "2026-11-22T10:00:00Z", "5 cards went into stock."),
+            ("running", "2026-11-22T10:00:00Z", "3 of 5 cards are in stock so far; the rest follows by itself."),
+            ("done", "2026-11-22T09:59:59Z", "This file was put in before: 5 cards went into stock, and none of them twice."),
+            (
+                "running",
+                "2026-11-22T09:59:59Z",
+                "This file was put in before: 3 of 5 cards are in stock so far; the rest follows by itself, and none of them twice.",
+            ),
+        ] {
+            let import = json!({"status": status, "lines": 6, "accepted": 5, "rejected": 1, "added": 3, "createdAt": at});
+            assert_eq!(taken(&serde_json::from_value(import).unwrap(), "2026-11-22T10:00:00Z".parse().unwrap()), said);
+        }
+    }
 }

@@ -22,6 +22,7 @@ pub async fn list(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
     let (levels, batches) = try_join(levels, batches.send::<Page<Import>>()).await?;
     let content = html! {
         div.head { h1 { "Inventory" } a.button href="/console/inventory/import" { "Import cards" } }
+        (under_way(&batches.items))
         (unwatched(&levels.items))
         section aria-labelledby="pools" {
             h2 #pools { "Pools" }
@@ -58,6 +59,15 @@ pub async fn list(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
         }
     };
     Ok(desk.page(Section::Inventory, "Inventory", content).await)
+}
+
+/// Where to see how far an import is that goes on by itself.
+fn under_way(batches: &[Import]) -> Markup {
+    html! {
+        @if batches.iter().any(|batch| batch.status == "running") {
+            p.hint { "Cards are still coming in; how far they are stands under " a href="#batches" { "Batches" } "." }
+        }
+    }
 }
 
 /// What is to be done for pools whose end nobody would be told of.
@@ -227,4 +237,19 @@ async fn ask_alarm(desk: &Desk<'_>, id: &str) -> Result<Response<Body>, Refusal>
     form.put_number(&mut body, &before("alarmLevel"));
     let _: Value = desk.api.call("PATCH /v1/inventory/{poolId}").path("poolId", id).json(body).send().await?;
     Ok(desk.done(&path(id), "Saved."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn an_import_under_way_leads_to_its_batch() {
+        for (statuses, leads) in [(&["done", "running"][..], true), (&["done"], false), (&[], false)] {
+            let batch = |status| serde_json::from_value(json!({"status": status, "lines": 2, "accepted": 2, "rejected": 0}));
+            let batches: Vec<Import> = statuses.iter().map(batch).collect::<Result<_, _>>().unwrap();
+            assert_eq!(under_way(&batches).0.contains("href=\"#batches\""), leads, "{statuses:?}");
+        }
+    }
 }
