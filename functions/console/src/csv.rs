@@ -90,14 +90,25 @@ fn write(header: &[&str], lines: impl Iterator<Item = Vec<String>>) -> String {
     String::from_utf8(writer.into_inner().unwrap_or_default()).unwrap_or_default()
 }
 
-/// A cell that a spreadsheet would take for a formula is marked as text; a number is none.
+/// A cell that a spreadsheet would take for a formula is marked as text; a number is none. Behind a semicolon, at which some part cells
+/// in place of commas, another begins.
 fn sound(cell: &str) -> String {
+    let parts = [';', '\t', '\r', '\n'];
+    cell.split_inclusive(parts).fold(String::with_capacity(cell.len()), |sound, part| {
+        let mark = if is_formula(part.trim_end_matches(parts)) { "'" } else { "" };
+        sound + mark + part
+    })
+}
+
+/// Whether a spreadsheet takes this for a formula, also where it takes quotes before it off.
+fn is_formula(cell: &str) -> bool {
+    let cell = cell.trim_start_matches('"');
     let digits = cell.strip_prefix(['+', '-']).unwrap_or(cell);
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
     let is_number = [whole, fraction].iter().all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()));
     // The second four are the same in full width, as East Asian keyboards have them.
-    let begins = ['=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}', '\t', '\r', '\n'];
-    if cell.starts_with(begins) && !is_number { format!("'{cell}") } else { cell.to_owned() }
+    let begins = ['=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'];
+    cell.starts_with(begins) && !is_number
 }
 
 #[cfg(test)]
@@ -116,8 +127,13 @@ mod tests {
             ("-inf", "'-inf"),
             ("+1e9", "'+1e9"),
             ("-", "'-"),
-            ("\t=1", "'\t=1"),
-            ("\n=1", "'\n=1"),
+            ("\t=1", "\t'=1"),
+            ("\n=1", "\n'=1"),
+            ("a;=1+1;-1;@b", "a;'=1+1;-1;'@b"),
+            ("a\r\n+b\t-c", "a\r\n'+b\t'-c"),
+            ("a;\"=1+1\"", "a;'\"=1+1\""),
+            ("a;\u{ff1d}1", "a;'\u{ff1d}1"),
+            ("a; b;", "a; b;"),
             ("\u{ff1d}1+1", "'\u{ff1d}1+1"),
             ("a=1", "a=1"),
             ("8934501234567890125", "8934501234567890125"),
