@@ -10,8 +10,11 @@ use maud::{Markup, html};
 use serde::de::DeserializeOwned;
 use std::time::{Duration, Instant};
 
-/// The most lines of a file: an answer of Lambda ends at 6 MB.
+/// The most lines of a file.
 const MOST: usize = 5_000;
+/// The most of a file in MB, but for its last line: an answer of Lambda ends at 6 MB, of which its line ends and quotes take twice their
+/// place.
+const MOST_MB: usize = 5;
 /// How long a file may be gathered.
 const GATHERING: Duration = Duration::from_secs(20);
 /// What tells a spreadsheet that a file is in UTF-8. Our own import takes it, as most readers do.
@@ -30,29 +33,65 @@ pub fn link(href: &str) -> Markup {
 pub fn hint(what: &str) -> Markup {
     html! {
         p.hint #csv-hint {
-            "The CSV file has the columns that you chose, or all, of up to " (MOST) " " (what) "; its name says so if it was cut. Import it into a spreadsheet with ICCIDs as text: opened by a double click, their last digits are lost."
+            "The CSV file has the columns that you chose, or all, of up to " (MOST) " " (what) " or " (MOST_MB) " MB; its name says so if it was cut. Import it into a spreadsheet with ICCIDs as text: opened by a double click, their last digits are lost."
         }
     }
 }
 
+/// A file as far as it is written.
+struct File {
+    writer: ::csv::Writer<Vec<u8>>,
+    lines: usize,
+}
+
+impl File {
+    /// Its header alone.
+    fn new(header: &[&str]) -> Self {
+        let mut writer = ::csv::Writer::from_writer(BYTE_ORDER_MARK.as_bytes().to_vec());
+        // A buffer takes all that is written to it.
+        let _ = writer.write_record(header);
+        Self { writer, lines: 0 }
+    }
+
+    fn add(&mut self, line: impl Iterator<Item = String>) {
+        let _ = self.writer.write_record(line.map(|cell| sound(&cell)));
+        self.lines += 1;
+    }
+
+    fn is_full(&self) -> bool {
+        self.lines >= MOST || self.writer.get_ref().len() >= MOST_MB * 1_000_000
+    }
+
+    fn text(self) -> String {
+        String::from_utf8(self.writer.into_inner().unwrap_or_default()).unwrap_or_default()
+    }
+}
+
 /// A list page by page, as far as it goes into one file; and whether that is all of it. `request` asks for the page at a cursor, of
-/// the partner that is meant.
+/// the partner that is meant; `cell` is what of an item stands in a column.
 async fn gather<'a, T: DeserializeOwned>(
     desk: &Desk<'_>,
+    columns: &[&'static str],
     request: impl Fn(&str, &str) -> Result<Call<'a>, Refusal>,
-) -> Result<(Vec<T>, bool), Refusal> {
+    cell: fn(&str, &T) -> String,
+) -> Result<(File, bool), Refusal> {
     let begun = Instant::now();
     let partner = who::meant(desk, desk.visit.query.text(who::NAME)).await?;
-    let (mut items, mut cursor) = (Vec::new(), desk.visit.query.text("cursor").to_owned());
+    let (mut file, mut cursor) = (File::new(columns), desk.visit.query.text("cursor").to_owned());
     loop {
         let mut page: Page<T> = request(&partner, &cursor)?.send().await?;
-        if items.is_empty() {
+        if file.lines == 0 {
             page = who::check(desk, page).await?;
         }
-        items.extend(page.items);
+        for item in &page.items {
+            if file.is_full() {
+                return Ok((file, false));
+            }
+            file.add(columns.iter().map(|column| cell(column, item)));
+        }
         match page.next_cursor {
-            None => return Ok((items, true)),
-            Some(_) if items.len() >= MOST || begun.elapsed() > GATHERING => return Ok((items, false)),
+            None => return Ok((file, true)),
+            Some(_) if file.is_full() || begun.elapsed() > GATHERING => return Ok((file, false)),
             Some(next) => cursor = next,
         }
     }
@@ -67,27 +106,14 @@ pub async fn export<'a, T: DeserializeOwned>(
     request: impl Fn(&str, &str) -> Result<Call<'a>, Refusal>,
     cell: fn(&str, &T) -> String,
 ) -> Result<Response<Body>, Refusal> {
-    let (items, whole) = match gather(desk, request).await {
+    let (file, whole) = match gather(desk, columns, request, cell).await {
         Err(refusal) if refusal.is_about_input() => {
             return Ok(redirect(&format!("/console/{name}?{}", desk.visit.query.with(&[]))));
         }
         gathered => gathered?,
     };
-    let lines = items.iter().map(|item| columns.iter().map(|column| cell(column, item)).collect());
-    let file = write(columns, lines);
-    let name = if whole { format!("{name}.csv") } else { format!("{name}-first-{}.csv", items.len()) };
-    Ok(download(&name, "text/csv; charset=utf-8", file))
-}
-
-/// Writes a file: a header and the lines below it.
-fn write(header: &[&str], lines: impl Iterator<Item = Vec<String>>) -> String {
-    let mut writer = ::csv::Writer::from_writer(BYTE_ORDER_MARK.as_bytes().to_vec());
-    // A buffer takes all that is written to it.
-    let _ = writer.write_record(header);
-    for line in lines {
-        let _ = writer.write_record(line.iter().map(|cell| sound(cell)));
-    }
-    String::from_utf8(writer.into_inner().unwrap_or_default()).unwrap_or_default()
+    let name = if whole { format!("{name}.csv") } else { format!("{name}-first-{}.csv", file.lines) };
+    Ok(download(&name, "text/csv; charset=utf-8", file.text()))
 }
 
 /// A cell that a spreadsheet would take for a formula is marked as text; a number is none. Behind a semicolon, at which some part cells
@@ -145,8 +171,19 @@ mod tests {
 
     #[test]
     fn a_file_says_what_it_is_written_in() {
-        let lines = [["a,\"b\"", "é"].map(str::to_owned).to_vec()];
-        let file = write(&["a", "b"], lines.into_iter());
-        assert_eq!(file, "\u{feff}a,b\n\"a,\"\"b\"\"\",é\n");
+        let mut file = File::new(&["a", "b"]);
+        file.add(["a,\"b\"", "é"].map(str::to_owned).into_iter());
+        assert_eq!(file.text(), "\u{feff}a,b\n\"a,\"\"b\"\"\",é\n");
+    }
+
+    #[test]
+    fn a_file_goes_into_one_answer() {
+        for (bytes, lines) in [(100, MOST..=MOST), (10_000, 500..=501)] {
+            let mut file = File::new(&["a"]);
+            while !file.is_full() {
+                file.add(std::iter::once("x".repeat(bytes - 1)));
+            }
+            assert!(lines.contains(&file.lines), "{} of {bytes} bytes", file.lines);
+        }
     }
 }
