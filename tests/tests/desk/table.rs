@@ -31,6 +31,11 @@ fn orders_are_filtered_paged_and_exported() {
         browser.press("a[rel=next]").await;
         assert!(browser.url().await.contains("email=many%40example.com") && browser.url().await.contains("sort=oldest"));
         browser.shows("2 orders, the last ones").await;
+        // Of a subscriber's, some stand beside the lines, and the list has all.
+        desk.open("/console/subscribers?email=many%40example.com").await;
+        browser.shows("10 orders on this page, and more in the list of orders; partner by partner").await;
+        browser.press("a[href='/console/orders?email=many%40example.com']").await;
+        browser.shows("25 orders on this page, and more").await;
 
         // The time is all that an index sorts by, and by a mail address alone not even that.
         assert!(!browser.has("thead [aria-sort]").await);

@@ -9,7 +9,7 @@ use super::who;
 use crate::Desk;
 use crate::api::Refusal;
 use crate::forms::{Attempt, Fields};
-use crate::frame::{Section, line_link, order_link, order_path, pager, sim_link};
+use crate::frame::{Section, goes_on, line_link, order_link, order_path, pager, sim_link};
 use crate::http::encoded;
 use crate::model::{Line, Order, Page};
 use crate::words::{Time, count, none, state, text, words};
@@ -20,6 +20,8 @@ use maud::{Markup, html};
 
 /// Lines of a page: each is asked whether it entitles to a gift.
 const LINES: &str = "5";
+/// Orders of a page. The rest stands in the Orders Table.
+const ORDERS: &str = "10";
 
 /// The page.
 pub async fn show(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
@@ -36,7 +38,7 @@ pub async fn show(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
         div.head {
             h1 { @if email.is_empty() { "Subscribers" } @else { (email) } }
             @if let Some(Ok((_, _, orders))) = &found {
-                a.button href=(add_line(email, orders.first())) { "Add line" }
+                a.button href=(add_line(email, orders.items.first())) { "Add line" }
             }
         }
         form.filters method="get" action="/console/subscribers" {
@@ -46,7 +48,7 @@ pub async fn show(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
         @match &found {
             None => div.blank { p { "Whom are you looking for? Enter the address that the orders were made with." } },
             Some(Err(_)) => (fields.not_shown()),
-            Some(Ok((lines, None, orders))) if lines.is_empty() && orders.is_empty() && query.given("cursor").is_none() => {
+            Some(Ok((lines, None, orders))) if lines.is_empty() && orders.items.is_empty() && query.given("cursor").is_none() => {
                 div.blank {
                     p { "Nothing was found for “" (email) "”: no line and no order was made with exactly this address." }
                     @if query.given("q").is_some() { p.hint { (TAKES) } }
@@ -65,10 +67,10 @@ pub async fn show(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
 /// A line with what it entitles to.
 type WithGift = (Line, Markup);
 
-async fn subscriber(desk: &Desk<'_>, email: &str) -> Result<(Vec<WithGift>, Option<String>, Vec<Order>), Refusal> {
-    let orders = desk.api.call("GET /v1/orders").query("email", email).query("limit", "10").send::<Page<Order>>();
+async fn subscriber(desk: &Desk<'_>, email: &str) -> Result<(Vec<WithGift>, Option<String>, Page<Order>), Refusal> {
+    let orders = desk.api.call("GET /v1/orders").query("email", email).query("limit", ORDERS).send::<Page<Order>>();
     let ((lines, next), orders) = try_join(lines(desk, email), orders).await?;
-    Ok((lines, next, orders.items))
+    Ok((lines, next, orders))
 }
 
 async fn lines(desk: &Desk<'_>, email: &str) -> Result<(Vec<WithGift>, Option<String>), Refusal> {
@@ -119,14 +121,18 @@ fn table(lines: &[WithGift]) -> Markup {
     }
 }
 
-fn latest(email: &str, orders: &[Order]) -> Markup {
+fn latest(email: &str, orders: &Page<Order>) -> Markup {
     html! {
-        @if orders.is_empty() { p.hint { "None." } } @else {
+        @if orders.items.is_empty() { p.hint { "None." } } @else {
+            @if orders.next_cursor.is_some() {
+                @let found = orders.items.len();
+                p.hint { (count(found, "order", "orders")) (goes_on(found, ORDERS)) " in the list of orders; partner by partner" }
+            }
             div.scroll role="group" aria-labelledby="orders" tabindex="0" {
                 table {
                     thead { tr { th scope="col" { "Order" } th scope="col" { "Status" } th scope="col" { "What" } th.n scope="col" { "Price" } th scope="col" { "Ordered" } } }
                     tbody {
-                        @for order in orders {
+                        @for order in &orders.items {
                             tr {
                                 th scope="row" { (order_link(&order.order_num)) }
                                 td { (state(&order.status_name)) }
