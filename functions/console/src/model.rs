@@ -390,6 +390,7 @@ pub struct Sim {
     pub end_user: Option<String>,
     #[serde(default)]
     pub data_left_mb: Option<i64>,
+    pub unlimited_data: bool,
     #[serde(default)]
     pub days_left: Option<i64>,
     #[serde(default)]

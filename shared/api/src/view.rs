@@ -775,6 +775,7 @@ pub struct SimView {
     partner_id: Option<String>,
     end_user: Option<String>,
     data_left_mb: Option<u64>,
+    unlimited_data: bool,
     days_left: Option<i64>,
     month_mb: u32,
     note: Option<String>,
@@ -821,6 +822,7 @@ impl SimView {
         let carried = report.carried();
         let (in_session, plan, order) = (report.in_session().name(), report.plan.as_deref(), report.order.as_ref());
         let (data_left_mb, days_left) = (carried.and_then(Subscription::data_left), carried.and_then(|line| line.days_left(now)));
+        let unlimited_data = carried.is_some_and(Subscription::has_unlimited_data);
         let month_mb = carried.map_or(0, |line| line.month_mb(now));
         let (sim_type, plan_id) = (plan.map(|plan| plan.sim_type.name()), plan.map(|plan| plan.plan_id.clone()));
         let (partner_id, end_user) =
@@ -852,6 +854,7 @@ impl SimView {
             partner_id,
             end_user,
             data_left_mb,
+            unlimited_data,
             days_left,
             month_mb,
             note: sim.note,

@@ -52,11 +52,13 @@ fn what_is_left_is_of_the_plans_that_are_not_over() {
     let (_, both) = added("next", more(), &used, &main, &renewable(), at(600));
     assert_eq!((both.data_left(), both.days_left(at(600))), (Some(5000 + 5120), Some(30)));
     let over = told(&used, over(OverReason::UsedUp), at(700));
-    assert_eq!((over.data_left(), over.days_left(at(700))), (None, None));
+    assert_eq!((over.data_left(), over.has_unlimited_data(), over.days_left(at(700))), (None, false, None));
     assert_eq!(over.current_plan().unwrap().used_mb, 120, "the last that ran");
     let mut unlimited = used;
+    assert!(!unlimited.has_unlimited_data());
     unlimited.plans[0].data_mb = None;
-    assert_eq!(unlimited.data_left(), None);
+    assert_eq!((unlimited.data_left(), unlimited.has_unlimited_data()), (None, true));
+    assert!(!told(&unlimited, over(OverReason::Expired), at(700)).has_unlimited_data());
 }
 
 #[test]

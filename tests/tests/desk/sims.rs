@@ -89,6 +89,19 @@ fn each_column_has_a_filter() {
 }
 
 #[test]
+fn unlimited_data_is_called_so_wherever_the_card_stands() {
+    at_the_desk(async |desk| {
+        let mut draft = crate::api::draft("sandbox-monthly");
+        (draft["payment"], draft["subscriber"]["email"]) = ("balance".into(), "unlimited@example.com".into());
+        let order = desk.site.settled(&desk.site.order(&draft).await).await;
+        desk.open("/console/sims?email=unlimited%40example.com").await;
+        assert_eq!(desk.browser.find("tbody td.n").await.text().await.unwrap(), "unlimited");
+        desk.open(&format!("/console/sims/{}", order["cards"][0]["iccid"].as_str().unwrap())).await;
+        desk.browser.shows("Data left\nunlimited").await;
+    });
+}
+
+#[test]
 fn a_code_is_shown_in_its_row_and_no_other_is_disclosed() {
     at_the_desk(async |desk| {
         let browser = &desk.browser;

@@ -399,6 +399,9 @@ async fn cards_are_found_by_what_is_known_of_them() {
     site.get(format!("/v1/sims?cursor={cursor}")).by(By::Manager).send().await.problem(400, "invalid_cursor", Some("cursor"));
 
     let unlimited = delivered(&site, &by_balance("sandbox-monthly")).await;
+    let told = stands(&site, card(&unlimited)).await;
+    assert_eq!((&told["dataLeftMb"], &told["unlimitedData"]), (&json!(null), &json!(true)));
+    assert_eq!(stands(&site, &ours).await["unlimitedData"], false);
     assert_eq!(found(&site, "minDataLeftMb=1000000").await, [card(&unlimited)]);
     assert_eq!(found(&site, "simType=subscription&maxDataLeftMb=18446744073709551614").await, [] as [&str; 0]);
 

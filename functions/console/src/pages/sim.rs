@@ -3,7 +3,7 @@
 use super::lines;
 use super::order::fact;
 use super::sim_code;
-use super::sims::{days_left, labels};
+use super::sims::{data_left, days_left, labels};
 use crate::Desk;
 use crate::api::Refusal;
 use crate::forms::{Attempt, Fields, before};
@@ -135,7 +135,7 @@ fn facts(desk: &Desk<'_>, sim: &Sim, with_code: bool) -> Markup {
                 (fact("Plan", text(sim.plan.as_deref())))
                 (fact("Company", text(sim.partner_id.as_deref())))
                 (fact("End user", html! { @match &sim.end_user { Some(email) => (subscriber_link(email)), None => (none()) } }))
-                (fact("Data left", html! { @match sim.data_left_mb { Some(mb) => { (mb) " MB" }, None => (none()) } }))
+                (fact("Data left", data_left(sim, " MB")))
                 (fact("Days left", days_left(sim)))
                 (fact("This month", html! { (sim.month_mb) " MB" }))
                 (fact("Number", text(sim.mobile_number.as_deref())))

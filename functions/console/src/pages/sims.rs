@@ -238,7 +238,7 @@ fn cell(column: &str, sim: &Sim) -> Markup {
             "plan" => (text(sim.plan.as_deref())),
             "company" => (text(sim.partner_id.as_deref())),
             "user" => { @match &sim.end_user { Some(email) => (subscriber_link(email)), None => (none()) } }
-            "left" => { @match sim.data_left_mb { Some(mb) => (mb), None if sim.days_left.is_some() => "unlimited", None => (none()) } }
+            "left" => (data_left(sim, "")),
             "days" => (days_left(sim)),
             "month" => (sim.month_mb),
             "note" => (text(sim.note.as_deref())),
@@ -251,6 +251,11 @@ fn cell(column: &str, sim: &Sim) -> Markup {
             _ => {}
         }
     }
+}
+
+/// The data in MB that the plans which run or wait have left.
+pub fn data_left(sim: &Sim, unit: &str) -> Markup {
+    html! { @match sim.data_left_mb { Some(mb) => { (mb) (unit) }, None if sim.unlimited_data => "unlimited", None => (none()) } }
 }
 
 /// The days that the running plan has left, or as long as none runs, that are left to install the card.

@@ -47,6 +47,11 @@ impl Subscription {
         open.map(|run| Some(run.allowance()?.saturating_sub(run.used_mb.into()))).sum()
     }
 
+    /// Whether the data of a plan that runs or waits is unlimited.
+    pub fn has_unlimited_data(&self) -> bool {
+        self.plans.iter().any(|run| run.is_open() && run.allowance().is_none())
+    }
+
     /// The days until the plan that runs is over, or until the card can no longer be installed while none runs, begun days counted;
     /// `None` if neither is to come.
     pub fn days_left(&self, now: Timestamp) -> Option<i64> {
