@@ -273,6 +273,15 @@ fn words_of(text: &str) -> Vec<&str> {
     text.split([' ', ',', '\n', '\r']).filter(|word| !word.is_empty()).collect()
 }
 
+/// The parts of an add-on's line. Its name, the second of them, is the only one that may have a | in it.
+fn add_on(line: &str) -> Option<[&str; 5]> {
+    let (id, rest) = line.split_once('|')?;
+    let (rest, amount) = rest.rsplit_once('|')?;
+    let (rest, price) = rest.rsplit_once('|')?;
+    let (display, kind) = rest.rsplit_once('|')?;
+    Some([id, display, kind, price, amount].map(str::trim))
+}
+
 /// The whole plan as the API takes it.
 fn body(form: &Form) -> Result<Map<String, Value>, Refusal> {
     let currency = parse_currency(form, "currency")?;
@@ -320,8 +329,7 @@ fn body(form: &Form) -> Result<Map<String, Value>, Refusal> {
     body.insert("profiles".to_owned(), profiles.into());
     let mut add_ons = Vec::new();
     for line in form.text("addOns").lines().filter(|line| !line.trim().is_empty()) {
-        let parts: Vec<&str> = line.split('|').map(str::trim).collect();
-        let [id, display, kind, price, amount] = parts[..] else {
+        let Some([id, display, kind, price, amount]) = add_on(line) else {
             return Err(Refusal::about("addOns", format!("“{line}” has not five parts with | between.")));
         };
         let amount: u32 = amount.parse().map_err(|_| Refusal::about("addOns", format!("“{amount}” is no whole number.")))?;
@@ -330,4 +338,21 @@ fn body(form: &Form) -> Result<Map<String, Value>, Refusal> {
     }
     body.insert("addOns".to_owned(), add_ons.into());
     Ok(body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_add_on_is_read_as_it_is_written() {
+        for (line, parts) in [
+            ("more | 1 GB more | data | 3.00 | 1024", Some(["more", "1 GB more", "data", "3.00", "1024"])),
+            ("more|Data | 1 GB|| more |data|3.00|1024", Some(["more", "Data | 1 GB|| more", "data", "3.00", "1024"])),
+            ("more | 1 GB more | data | 3.00", None),
+            ("more", None),
+        ] {
+            assert_eq!(add_on(line), parts, "{line}");
+        }
+    }
 }
