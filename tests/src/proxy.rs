@@ -1,7 +1,7 @@
 //! Stands between an SDK and an engine and does what `DynamoDB` may do and the engines never do: transactions that meet are in
 //! conflict, requests are throttled, lost, or answered into a connection that is gone.
 
-use crate::engine::Engine;
+use crate::engine::{Engine, local_keys};
 use crate::rig::{ByEvent, Edge, Meddled, Mishap, Plan, function};
 use crate::wire::{self, HttpClient};
 use bytes::Bytes;
@@ -190,6 +190,12 @@ impl Proxy {
     /// which function.
     pub fn planned(url: &str, keys: HashMap<String, Vec<String>>, plan: Arc<Plan>) -> Self {
         Self::on(listener(), url, keys, Some(plan), 0, Faults::default())
+    }
+
+    /// In front of the engine at `url`, with the tables of a local stack: it lets all through until it is told otherwise.
+    pub fn in_front_of(url: &str) -> Self {
+        let faults = Faults { delay: Duration::ZERO, conflicts: false, ..Faults::default() };
+        Self::on(listener(), url, local_keys(), None, 0, faults)
     }
 
     fn on(

@@ -125,6 +125,9 @@ pub fn failure(whose: Option<(&Visit, &SignedIn, Option<&Waiting>)>, refusal: &R
             @if let Some((visit, ..)) = asked.filter(|_| refusal.is_about_input()) {
                 p { a.button href=(http::path(&visit.path, &Form::default())) { "The same page from its beginning" } }
             }
+            @if let Some((visit, signed_in, _)) = sent.filter(|(visit, ..)| refusal.status >= 500 && can_be_sent_again(visit)) {
+                (again(visit, signed_in))
+            }
             @if let Some((visit, ..)) = sent { p { a.button href=(of_form(visit)) { "Open the page again" } } }
             p { a.button.plain href=(home) { "To " (name) } }
         }
@@ -132,6 +135,25 @@ pub fn failure(whose: Option<(&Visit, &SignedIn, Option<&Waiting>)>, refusal: &R
     match whose {
         Some((visit, signed_in, waiting)) => Frame { visit, signed_in, section, waiting }.around(status, title, &content),
         None => page(status, bare(title, &content)),
+    }
+}
+
+/// Whether a page may carry what a form sent: not the key that a session begins with, nor the file of an import.
+fn can_be_sent_again(visit: &Visit) -> bool {
+    visit.path != ["sign-in"] && visit.path != ["inventory", "import"]
+}
+
+/// The form that was sent, to be sent once more. It has the idempotency key that it had, since nobody knows whether it was done.
+fn again(visit: &Visit, signed_in: &SignedIn) -> Markup {
+    html! {
+        form method="post" action=(http::path(&visit.path, &visit.query)) {
+            input type="hidden" name="token" value=(signed_in.token);
+            @for (name, value) in visit.form.iter().filter(|(name, _)| *name != "token") {
+                input type="hidden" name=(name) value=(value);
+            }
+            p.hint { "It may have been done all the same. Sent again from here, it is the same request and no second one." }
+            div.buttons { button type="submit" { "Send it again" } }
+        }
     }
 }
 
@@ -288,6 +310,55 @@ pub fn keep(response: &mut Response<Body>, cookie: HeaderValue) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::session::Signer;
+    use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpRequestContext;
+    use lambda_http::http::header::CONTENT_TYPE;
+    use lambda_http::request::RequestContext;
+    use lambda_http::{Request, RequestExt};
+    use simdock_api::Session;
+
+    async fn posted(path: &str, body: &str) -> Visit {
+        let mut request = Request::new(body.into())
+            .with_request_context(RequestContext::ApiGatewayV2(ApiGatewayV2httpRequestContext::default()));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = path.parse().unwrap();
+        request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+        Visit::new(&request).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_failed_is_sent_again_as_it_was() {
+        let signer = Signer::new("a secret of more than thirty-two characters");
+        let now = "2026-11-22T10:00:00Z".parse().unwrap();
+        let signed_in = signer.read(&signer.begin(&Session::of_key("a"), now), now).unwrap();
+        let page = |visit: &Visit, status: u16| {
+            let failed = failure(Some((visit, &signed_in, None)), &Refusal { status, ..Refusal::default() });
+            let Body::Text(page) = failed.into_body() else { panic!("no text") };
+            page
+        };
+        let order = posted("/console/orders", "token=old&key=one-form&note=%22a%22%0Ab&iccids=1&iccids=2&empty=").await;
+        let fields = [
+            ("token", &*signed_in.token),
+            ("key", "one-form"),
+            ("note", "&quot;a&quot;\nb"),
+            ("iccids", "1"),
+            ("iccids", "2"),
+            ("empty", ""),
+        ];
+        let fields = fields.map(|(name, value)| format!("<input type=\"hidden\" name=\"{name}\" value=\"{value}\">")).concat();
+        for status in [500, 503] {
+            let page = page(&order, status);
+            assert!(page.contains(&format!("<form method=\"post\" action=\"/console/orders\">{fields}<p")), "{page}");
+        }
+        for (visit, status) in [
+            (order, 403),
+            (posted("/console/sign-in", "key=sdk_manager_x").await, 503),
+            (posted("/console/inventory/import", "pasted=iccid").await, 503),
+        ] {
+            let page = page(&visit, status);
+            assert!(!page.contains("Send it again") && !page.contains("sdk_manager_x"), "{page}");
+        }
+    }
 
     #[test]
     fn a_page_that_is_not_full_promises_nothing() {

@@ -1,9 +1,13 @@
 //! Who comes in, how, and what is refused to anybody else.
 
-use crate::api::{Answer, By, Site, eventually, num};
+use crate::api::{Answer, By, SOURCES, Site, eventually, num};
 use crate::browser::{Browser, is_here};
 use crate::shop::{apart, at_the_desk};
 use hyper::Method;
+use simdock_local::Options;
+use simdock_tests::{Faults, Proxy};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 /// The cookie and the form token of a session that a client without a browser began.
 pub async fn session(site: &Site) -> (String, String) {
@@ -347,6 +351,37 @@ fn a_form_of_a_session_before_leads_back_to_its_page() {
             let button = format!("<a class=\"button\" href=\"/console/{page}\">Open the page again</a>");
             assert!(answer.text().contains(&button), "{form}: {}", answer.text());
         }
+    });
+}
+
+#[test]
+fn a_form_that_failed_is_sent_again_as_the_same_request() {
+    apart(async || {
+        let proxy = Arc::new(OnceLock::new());
+        let kept = Arc::clone(&proxy);
+        let front = move |engine: &str| kept.get_or_init(|| Proxy::in_front_of(engine)).url().to_owned();
+        let options =
+            Options { dynamodb_proxy: Some(Arc::new(front)), paused: SOURCES.map(str::to_owned).to_vec(), ..Options::default() };
+        let site = Site::with(options).await;
+        let proxy = proxy.get().unwrap();
+        let (cookie, token) = session(&site).await;
+        let send = async |fields: String| {
+            let form = site.post("/console/settings/partners").header("cookie", &cookie).header("origin", site.stack.base_url());
+            form.body("application/x-www-form-urlencoded", fields).send().await
+        };
+        let works = Faults { delay: Duration::ZERO, conflicts: false, ..Faults::default() };
+        proxy.set(Faults { fail: 1.0, ..works });
+        let failed = send(format!("token={token}&key=one-form&partnerId=again-travel&display=Again")).await;
+        proxy.set(works);
+        let page = failed.text();
+        assert!(failed.status == 503 && page.contains("Send it again"), "{} {page}", failed.status);
+        let form = page.split("<form method=\"post\" action=\"/console/settings/partners\">").nth(1).unwrap();
+        let fields = form.split("</form>").next().unwrap().split("type=\"hidden\" name=\"").skip(1);
+        let fields = fields.map(|field| field.split("\">").next().unwrap().replace("\" value=\"", "=")).collect::<Vec<_>>();
+        assert!(fields.contains(&"key=one-form".to_owned()), "{fields:?}");
+        let done = send(fields.join("&")).await;
+        assert_eq!((done.status, done.header("location")), (303, Some("/console/settings/partners/again-travel#main")));
+        site.stop().await;
     });
 }
 
