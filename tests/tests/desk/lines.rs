@@ -81,7 +81,7 @@ fn add_ons_cost_what_they_did_when_the_plan_was_sold() {
             let plan = json!({
                 "basedOn": based_on, "display": "With more", "price": {"amount": 700, "currency": "EUR"}, "dataMb": 1024, "days": 7,
                 "flowType": 0, "countries": ["ES"], "refundPolicy": {"kind": "none"}, "formFactors": ["esim"], "apn": "internet",
-                "profiles": [{"operator": "sandbox", "imsiProfile": "1", "cost": 1}],
+                "profiles": [{"operator": "meridian", "imsiProfile": "7", "cost": 1}],
                 "addOns": [{"addOnId": "more", "display": "1 GB more", "kind": "data", "amount": 1024,
                     "price": {"amount": price, "currency": "EUR"}}],
             });

@@ -1,6 +1,6 @@
 //! The SIMs page: filters on each of its columns, codes on demand, and the file.
 
-use crate::api::{By, num};
+use crate::api::{By, csv, num};
 use crate::driver::By as Find;
 use crate::shop::{Desk, at_the_desk, by_post};
 use hyper::Method;
@@ -91,6 +91,8 @@ fn each_column_has_a_filter() {
 #[test]
 fn unlimited_data_is_called_so_wherever_the_card_stands() {
     at_the_desk(async |desk| {
+        let more = desk.site.post("/v1/inventory/imports?operator=sandbox&imsiProfile=1").by(By::Manager).csv(csv(1320, 1));
+        more.send().await.expect(201);
         let mut draft = crate::api::draft("sandbox-monthly");
         (draft["payment"], draft["subscriber"]["email"]) = ("balance".into(), "unlimited@example.com".into());
         let order = desk.site.settled(&desk.site.order(&draft).await).await;
