@@ -37,6 +37,6 @@ impl App {
         // It costs nothing, so it does not matter how it is paid.
         let draft = change_draft(&mut fields, SubscriptionChange::Cancellation, Some(PaymentMethod::Balance))?;
         fields.finish()?;
-        change.submit(&self.store, draft, &plan).await
+        change.submit(&self.store, draft, Ok(plan)).await
     }
 }

@@ -1,10 +1,8 @@
 //! `POST /v1/orders`: takes an order, and pays it at once where no payment provider is involved.
 
 use lambda_http::{Body, Request, Response};
-use simdock_api::{
-    Fields, Problem, authenticate, channel, eligible, handle, iccids, json_object, misfit, new_order_num, postal_address, submit,
-};
-use simdock_domain::{Draft, EmailAddress, Gift, MAX_COUNT, Order, PaymentMethod, PlaceError, short_hash};
+use simdock_api::{Asked, Fields, Problem, authenticate, channel, eligible, handle, iccids, json_object, misfit, postal_address};
+use simdock_domain::{Draft, EmailAddress, Gift, MAX_COUNT, Order, PaymentMethod, PlaceError};
 use simdock_runtime::{Config, ConfigError};
 use simdock_store::{Principal, Store};
 use std::sync::Arc;
@@ -33,28 +31,28 @@ impl App {
 
     async fn create(&self, request: &Request) -> Result<Response<Body>, Problem> {
         let principal = authenticate(&self.store, request).await?;
-        let num = new_order_num(request, "POST /v1/orders", &principal)?;
         let (fields, canonical) = json_object(request)?;
-        let (partner_id, plan_id, draft) = read_draft(fields, &principal)?;
-        if principal.is_manager() && self.store.partner(&partner_id).await?.is_none() {
+        let asked = Asked::new(request, "POST /v1/orders", principal, &[&canonical])?;
+        let (partner_id, plan_id, draft) = read_draft(fields, &asked.principal)?;
+        let placed = self.place(&asked, &partner_id, &plan_id, draft).await;
+        asked.submit(&self.store, placed).await
+    }
+
+    async fn place(&self, asked: &Asked, partner_id: &str, plan_id: &str, draft: Draft) -> Result<Order, Problem> {
+        if asked.principal.is_manager() && self.store.partner(partner_id).await?.is_none() {
             return Err(Problem::invalid_field("partnerId", "names no partner"));
         }
-        let plan = self.store.latest_plan(&plan_id).await?.filter(|plan| plan.sold_by(&partner_id));
-        let plan = plan.ok_or_else(|| Problem::plan_not_found(&plan_id))?;
+        let plan = self.store.latest_plan(plan_id).await?.filter(|plan| plan.sold_by(partner_id));
+        let plan = plan.ok_or_else(|| Problem::plan_not_found(plan_id))?;
         if let Some(gift) = &draft.gift {
-            let eligible = eligible(&self.store, &partner_id, &draft.email, gift, &plan).await;
-            // An order that was made stands, whatever became of the plan that entitled to it.
-            if eligible.is_err() && self.store.order(&num).await?.is_none() {
-                eligible?;
-            }
+            eligible(&self.store, partner_id, &draft.email, gift, &plan).await?;
         }
-        let fingerprint = short_hash(&[&canonical]);
         let now = self.store.clock().now();
-        let order = Order::place(num, &partner_id, draft, &plan, fingerprint, now).map_err(|error| match error {
+        let placed = Order::place(asked.num.clone(), partner_id, draft, &plan, asked.fingerprint.clone(), now);
+        placed.map_err(|error| match error {
             PlaceError::NoAddress => Problem::missing_field("subscriber.postalAddress"),
-            error => misfit(error, &plan_id),
-        })?;
-        submit(&self.store, &principal, order).await
+            error => misfit(error, plan_id),
+        })
     }
 }
 

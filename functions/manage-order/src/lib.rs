@@ -4,7 +4,7 @@
 use lambda_http::http::StatusCode;
 use lambda_http::{Body, Request, Response};
 use simdock_api::{
-    Fields, Problem, authenticate, handle, json, json_object, manager, not_installed, optional_idempotency_key, order_num,
+    Codes, Fields, Problem, authenticate, handle, json, json_object, manager, not_installed, optional_idempotency_key, order_num,
     postal_address, refused, replayed, route, show,
 };
 use simdock_domain::{
@@ -63,6 +63,7 @@ impl App {
             _ => return Err(Problem::not_found("resource")),
         };
         fields.finish()?;
+        let codes = Codes::of_answer(request);
         for _ in 0..DECISIONS {
             let order = self.store.order(&num).await?.ok_or_else(|| Problem::not_found("order"))?;
             if let Command::SendAgain { asked: Some(asked), .. } = &command
@@ -71,14 +72,14 @@ impl App {
                 if before != asked {
                     return Err(Problem::idempotency_key_reused());
                 }
-                return Ok(replayed(json(StatusCode::OK, &show(&self.store, &principal, &order).await?)));
+                return Ok(replayed(json(StatusCode::OK, &show(&self.store, &principal, &order, &codes).await?)));
             }
             if phone == Phone::Unknown {
                 not_installed(&self.store, &order).await?;
             }
             let next = match decide_by(name, &order, command.clone(), self.store.clock().now()) {
                 Ok(next) => next,
-                Err(Rejected::Done) => return Ok(json(StatusCode::OK, &show(&self.store, &principal, &order).await?)),
+                Err(Rejected::Done) => return Ok(json(StatusCode::OK, &show(&self.store, &principal, &order, &codes).await?)),
                 Err(rejected) => return Err(refused(rejected, &command, &order)),
             };
             if corrects.as_ref().is_some_and(|before: &Recipient| !before.is_of(&order.subscriber)) {
@@ -90,7 +91,7 @@ impl App {
             let sims = self.store.sims(&iccids).await?;
             let facts = Facts { activations: &[], sims: &sims };
             if self.store.write_in_step(&order, &next, facts, self.store.clock().now()).await?.is_ok() {
-                return Ok(json(StatusCode::OK, &show(&self.store, &principal, &next).await?));
+                return Ok(json(StatusCode::OK, &show(&self.store, &principal, &next, &codes).await?));
             }
         }
         Err(Problem::unavailable("the order kept changing"))

@@ -9,8 +9,8 @@ use lambda_http::http::StatusCode;
 use lambda_http::{Body, Request, Response};
 use simdock_api::{
     ImportView, InventoryView, ListView, PlanView, Problem, SimView, WaitingView, authenticate, card_visible_to, handle, is_id,
-    json, list_entry, manager, order_actions, order_num, path_parameter, plans_for, query_parameters, route, show_sim,
-    show_subscription, show_with, subscription_actions, subscription_of, visible_to, write_cursor,
+    json, list_entry, manager, order_actions, order_num, path_parameter, plans_for, query_parameters, route, show, show_sim,
+    show_subscription, subscription_actions, subscription_of, visible_to, write_cursor,
 };
 use simdock_domain::Iccid;
 use simdock_runtime::{Config, ConfigError};
@@ -71,7 +71,7 @@ impl App {
         let num = order_num(request)?;
         tracing::Span::current().record("orderNum", num.as_str());
         let order = visible_to(principal, self.store.order(&num).await?)?;
-        Ok(json(StatusCode::OK, &show_with(&self.store, principal, &order, &codes).await?))
+        Ok(json(StatusCode::OK, &show(&self.store, principal, &order, &codes).await?))
     }
 
     async fn order_actions(&self, principal: &Principal, request: &Request) -> Result<Response<Body>, Problem> {

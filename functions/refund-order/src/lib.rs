@@ -3,7 +3,7 @@
 
 use lambda_http::http::StatusCode;
 use lambda_http::{Body, Request, Response};
-use simdock_api::{Cancellation, Problem, authenticate, handle, json, json_object, line_of, order_num, show, visible_to};
+use simdock_api::{Cancellation, Codes, Problem, authenticate, handle, json, json_object, line_of, order_num, show, visible_to};
 use simdock_domain::{MAX_COUNT, Order, Rejected};
 use simdock_runtime::{Config, ConfigError};
 use simdock_store::{Change, Principal, Store};
@@ -48,6 +48,7 @@ impl App {
             None => None,
             Some(iccids) => Some(self.lines(&order, &iccids).await?),
         };
+        let codes = Codes::of_answer(request);
         let cancellation = Cancellation::of(&self.store, &order).await?;
         let manager = match &principal {
             Principal::Partner { .. } => None,
@@ -57,9 +58,11 @@ impl App {
         let now = self.store.clock().now();
         let cancelled = |order: &Order| cancellation.decide(order, named.as_deref(), manager, &reason, now);
         match self.store.change_order(&num, cancelled).await? {
-            Change::Made(order) => Ok(json(StatusCode::ACCEPTED, &show(&self.store, &principal, &order).await?)),
+            Change::Made(order) => Ok(json(StatusCode::ACCEPTED, &show(&self.store, &principal, &order, &codes).await?)),
             // The same cards were cancelled before: asking twice is asking once.
-            Change::Refused(order, Rejected::Done) => Ok(json(StatusCode::OK, &show(&self.store, &principal, &order).await?)),
+            Change::Refused(order, Rejected::Done) => {
+                Ok(json(StatusCode::OK, &show(&self.store, &principal, &order, &codes).await?))
+            }
             Change::Refused(_, Rejected::NotRefundable(why)) => Err(Problem::not_refundable(why)),
             Change::Refused(..) => Err(Problem::internal("a cancellation is always allowed or refused with its reason")),
             Change::NoOrder => Err(Problem::not_found("order")),

@@ -47,8 +47,8 @@ impl App {
         // Whoever sees the order sees its subscription, if there is one.
         let change = change.map_err(|problem| if problem.code() == "not_found" { not_delivered() } else { problem })?;
         // The main order's plan, whichever order of the chain was named.
-        let plan = change.plan(&self.store, plan_id.as_deref().unwrap_or(&change.main.plan_id)).await?;
-        change.submit(&self.store, draft, &plan).await
+        let plan = change.plan(&self.store, plan_id.as_deref().unwrap_or(&change.main.plan_id)).await;
+        change.submit(&self.store, draft, plan).await
     }
 
     /// The subscription of an order: a renewal's own, or that of the only card or of the one that the request names.

@@ -42,6 +42,6 @@ impl App {
         let free = plan.swap_price.is_none_or(|price| price.amount == 0).then_some(PaymentMethod::Balance);
         let draft = change_draft(&mut fields, what, free)?;
         fields.finish()?;
-        change.submit(&self.store, draft, &plan).await
+        change.submit(&self.store, draft, Ok(plan)).await
     }
 }

@@ -35,11 +35,11 @@ impl App {
         let plan_id = fields.optional_text("planId", 64)?;
         let add_on_ids = fields.texts("addOnIds", 64, 64)?.unwrap_or_default();
         let (what, plan) = match plan_id {
-            Some(plan_id) => (SubscriptionChange::Plan { add_on_ids }, change.plan(&self.store, &plan_id).await?),
-            None => (SubscriptionChange::AddOns { add_on_ids }, change.current_plan(&self.store).await?),
+            Some(plan_id) => (SubscriptionChange::Plan { add_on_ids }, change.plan(&self.store, &plan_id).await),
+            None => (SubscriptionChange::AddOns { add_on_ids }, change.current_plan(&self.store).await),
         };
         let draft = change_draft(&mut fields, what, None)?;
         fields.finish()?;
-        change.submit(&self.store, draft, &plan).await
+        change.submit(&self.store, draft, plan).await
     }
 }

@@ -32,10 +32,8 @@ pub use settings::{
     AuditEntryView, BalanceView, CreditView, ImportEntryView, KeyView, LedgerEntryView, PartnerView, PlanDetailsView,
     PoolDayView, PoolDetailsView,
 };
-pub use show::{Codes, line_of, list_entry, show, show_sim, show_subscription, show_with};
-pub use submit::{
-    ChangeRequest, change_draft, change_of_subscription, channel, iccids, new_order_num, postal_address, submit, subscription_of,
-};
+pub use show::{Codes, line_of, list_entry, show, show_sim, show_subscription};
+pub use submit::{Asked, ChangeRequest, change_draft, change_of_subscription, channel, iccids, postal_address, subscription_of};
 pub use view::{
     CardView, ErrorView, ImportView, InventoryView, ListView, MAX_ERRORS, OrderView, PlanView, SimView, SubscriptionView,
     WaitingView, json,

@@ -1,7 +1,8 @@
-use crate::Problem;
 use crate::actions::sim_actions;
 use crate::view::{OrderView, SimView, SubscriptionView, card_view};
+use crate::{Problem, Session};
 use futures_util::future::{join_all, try_join};
+use lambda_http::Request;
 use simdock_domain::{Iccid, Line, Order, Subscription};
 use simdock_store::{Conflict, Principal, Sim, Store, StoreError};
 
@@ -17,6 +18,12 @@ pub enum Codes {
 }
 
 impl Codes {
+    /// Those in the answer to a request that does something. The order desk shows codes where somebody asks to see them, so that what
+    /// is done there discloses none.
+    pub fn of_answer(request: &Request) -> Self {
+        if request.extensions().get::<Session>().is_some() { Self::None } else { Self::All }
+    }
+
     fn include(&self, iccid: &Iccid) -> bool {
         match self {
             Self::All => true,
@@ -26,14 +33,9 @@ impl Codes {
     }
 }
 
-/// An order with its cards, as it stands now and as whoever reads it may see it. The first time that a card's code is among them, the
-/// card is marked as disclosed before the answer leaves.
-pub async fn show(store: &Store, reader: &Principal, order: &Order) -> Result<OrderView, Problem> {
-    show_with(store, reader, order, &Codes::All).await
-}
-
-/// As [`show`], with the codes of some cards; only these are disclosed.
-pub async fn show_with(store: &Store, reader: &Principal, order: &Order, codes: &Codes) -> Result<OrderView, Problem> {
+/// An order with its cards, as it stands now and as whoever reads it may see it, with the codes of some cards. The first time that a
+/// card's code is among them, the card is marked as disclosed before the answer leaves.
+pub async fn show(store: &Store, reader: &Principal, order: &Order, codes: &Codes) -> Result<OrderView, Problem> {
     let now = store.clock().now();
     let plan = store.plan_version(&order.plan_id, order.plan_version).await?;
     let mut cards = Vec::new();

@@ -1,5 +1,5 @@
 use crate::request::{idempotency_key, is_id, replayed};
-use crate::{Fields, Problem, authenticate, json, misfit, show, visible_to};
+use crate::{Codes, Fields, Problem, authenticate, json, misfit, show, visible_to};
 use lambda_http::http::StatusCode;
 use lambda_http::{Body, Request, Response};
 use simdock_domain::{
@@ -9,37 +9,61 @@ use simdock_domain::{
 use simdock_store::{Created, Paid, Principal, Receipt, Store};
 use std::sync::Arc;
 
-/// The number of the order that a request makes: the same for the same key of the same asker on the same route.
-pub fn new_order_num(request: &Request, route: &str, principal: &Principal) -> Result<OrderNum, Problem> {
-    let key = idempotency_key(request)?;
-    // A manager's key and a partner's of the same name are two.
-    let num = match principal {
-        Principal::Partner { partner_id } => OrderNum::derive(partner_id, route, key),
-        Principal::Manager { name } => OrderNum::derive(&format!("manager#{name}"), route, key),
-    };
-    tracing::Span::current().record("orderNum", num.as_str());
-    Ok(num)
+/// Who asks for an order, and under which key.
+#[derive(Debug)]
+pub struct Asked {
+    /// Who asks.
+    pub principal: Principal,
+    /// The number of the order that the request makes: the same for the same key of the same asker on the same route.
+    pub num: OrderNum,
+    /// Tells requests with one key apart.
+    pub fingerprint: String,
+    codes: Codes,
 }
 
-/// Stores a new order, or finds the one that the same request made before, and pays it at once where no payment provider is
-/// involved. A replay carries on where the request before it may have been cut off.
-pub async fn submit(store: &Store, principal: &Principal, order: Order) -> Result<Response<Body>, Problem> {
-    let order = match principal {
-        Principal::Partner { .. } => order,
-        Principal::Manager { name } => order.by_manager(name, 0),
-    };
-    let (order, before) = match store.create_order(&order).await? {
-        Created::New => (order, false),
-        Created::Before(before) => (*before, true),
-        Created::KeyReused => return Err(Problem::idempotency_key_reused()),
-    };
-    answer(store, principal, order, before).await
-}
+impl Asked {
+    /// Reads it. `route` names the operation, so that the same key may come with another one; `parts` are what the request says.
+    pub fn new(request: &Request, route: &str, principal: Principal, parts: &[&str]) -> Result<Self, Problem> {
+        let key = idempotency_key(request)?;
+        // A manager's key and a partner's of the same name are two.
+        let num = match &principal {
+            Principal::Partner { partner_id } => OrderNum::derive(partner_id, route, key),
+            Principal::Manager { name } => OrderNum::derive(&format!("manager#{name}"), route, key),
+        };
+        tracing::Span::current().record("orderNum", num.as_str());
+        Ok(Self { principal, num, fingerprint: short_hash(parts), codes: Codes::of_answer(request) })
+    }
 
-async fn answer(store: &Store, principal: &Principal, order: Order, before: bool) -> Result<Response<Body>, Problem> {
-    let order = pay_at_once(store, order).await?;
-    let shown = show(store, principal, &order).await?;
-    Ok(if before { replayed(json(StatusCode::OK, &shown)) } else { json(StatusCode::CREATED, &shown) })
+    /// Stores a new order, or finds the one that the same request made before, and pays it at once where no payment provider is
+    /// involved. One that was made stands, even where it would not be made now: `placed` is why not, then. A replay carries on where the
+    /// request before it may have been cut off.
+    pub async fn submit(self, store: &Store, placed: Result<Order, Problem>) -> Result<Response<Body>, Problem> {
+        let order = match placed {
+            Ok(order) => order,
+            Err(problem) => {
+                return match store.order(&self.num).await? {
+                    Some(before) if before.fingerprint == self.fingerprint => self.answer(store, before, true).await,
+                    Some(_) => Err(Problem::idempotency_key_reused()),
+                    None => Err(problem),
+                };
+            }
+        };
+        let order = match &self.principal {
+            Principal::Partner { .. } => order,
+            Principal::Manager { name } => order.by_manager(name, 0),
+        };
+        match store.create_order(&order).await? {
+            Created::New => self.answer(store, order, false).await,
+            Created::Before(before) => self.answer(store, *before, true).await,
+            Created::KeyReused => Err(Problem::idempotency_key_reused()),
+        }
+    }
+
+    async fn answer(&self, store: &Store, order: Order, before: bool) -> Result<Response<Body>, Problem> {
+        let order = pay_at_once(store, order).await?;
+        let shown = show(store, &self.principal, &order, &self.codes).await?;
+        Ok(if before { replayed(json(StatusCode::OK, &shown)) } else { json(StatusCode::CREATED, &shown) })
+    }
 }
 
 /// Pays an order that costs nothing or is paid from the balance, as a webhook would.
@@ -66,14 +90,11 @@ async fn pay_at_once(store: &Store, order: Order) -> Result<Order, Problem> {
 /// A request to change a subscription.
 #[derive(Debug)]
 pub struct ChangeRequest {
-    /// Who asks.
-    pub principal: Principal,
+    asked: Asked,
     /// What is to change; one that somebody else owns is as if it did not exist.
     pub subscription: Subscription,
     /// The order that began it.
     pub main: Order,
-    num: OrderNum,
-    fingerprint: String,
 }
 
 impl ChangeRequest {
@@ -87,16 +108,17 @@ impl ChangeRequest {
         subscription_id: &str,
         canonical: &str,
     ) -> Result<Self, Problem> {
-        let num = new_order_num(request, route, &principal)?;
-        let subscription = subscription_of(store, &principal, subscription_id).await?;
-        let main = visible_to(&principal, store.order(&subscription.main_order).await?)?;
-        Ok(Self { principal, subscription, main, num, fingerprint: short_hash(&[canonical, subscription_id]) })
+        let asked = Asked::new(request, route, principal, &[canonical, subscription_id])?;
+        let subscription = subscription_of(store, &asked.principal, subscription_id).await?;
+        let main = visible_to(&asked.principal, store.order(&subscription.main_order).await?)?;
+        Ok(Self { asked, subscription, main })
     }
 
     /// One that nobody has made, to find out what would become of it.
     pub(crate) fn supposed(principal: &Principal, subscription: &Subscription, main: Order) -> Self {
         let num = OrderNum::derive(&subscription.partner_id, "supposed", &subscription.id);
-        Self { principal: principal.clone(), subscription: subscription.clone(), main, num, fingerprint: String::new() }
+        let asked = Asked { principal: principal.clone(), num, fingerprint: String::new(), codes: Codes::None };
+        Self { asked, subscription: subscription.clone(), main }
     }
 
     /// Whether it would become an order now. `plan` is as in [`Order::change`].
@@ -113,7 +135,7 @@ impl ChangeRequest {
     }
 
     fn order(&self, draft: ChangeDraft, plan: &Plan, now: Timestamp) -> Result<Order, PlaceError> {
-        Order::change(self.num.clone(), draft, &self.subscription, &self.main, plan, self.fingerprint.clone(), now)
+        Order::change(self.asked.num.clone(), draft, &self.subscription, &self.main, plan, self.asked.fingerprint.clone(), now)
     }
 
     /// The version that is sold now of a plan that the subscription's partner may sell.
@@ -131,16 +153,16 @@ impl ChangeRequest {
     }
 
     /// Makes the order that changes the subscription, or finds the one that the same request made before: that one stands even where
-    /// the subscription would not take it now.
-    pub async fn submit(self, store: &Store, draft: ChangeDraft, plan: &Plan) -> Result<Response<Body>, Problem> {
-        match self.order(draft, plan, store.clock().now()) {
-            Ok(order) => submit(store, &self.principal, order).await,
-            Err(error) => match store.order(&self.num).await? {
-                Some(before) if before.fingerprint == self.fingerprint => answer(store, &self.principal, before, true).await,
-                Some(_) => Err(Problem::idempotency_key_reused()),
-                None => Err(misfit(error, &plan.plan_id)),
-            },
-        }
+    /// the subscription would not take it now, or the plan is not sold any more.
+    pub async fn submit(
+        self,
+        store: &Store,
+        draft: ChangeDraft,
+        plan: Result<Arc<Plan>, Problem>,
+    ) -> Result<Response<Body>, Problem> {
+        let placed =
+            plan.and_then(|plan| self.order(draft, &plan, store.clock().now()).map_err(|error| misfit(error, &plan.plan_id)));
+        self.asked.submit(store, placed).await
     }
 }
 

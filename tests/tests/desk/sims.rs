@@ -125,6 +125,14 @@ fn a_code_is_shown_in_its_row_and_no_other_is_disclosed() {
         browser.shows("LPA:1$").await;
         browser.picture("sims-code-390").await;
         browser.width(1280).await;
+        // What is done at the desk shows nobody a code.
+        desk.open_order(num(&order)).await;
+        browser.send("note", &[("note", "called, all is well")]).await;
+        browser.shows("called, all is well").await;
+        desk.open(&format!("/console/sims?iccid={shown}")).await;
+        browser.find("details.qr summary").await.click().await.unwrap();
+        browser.find("details.qr button").await.click().await.unwrap();
+        browser.shows("LPA:1$").await;
         // What was never shown goes back into stock, what was shown does not.
         let text = browser.text().await;
         let code = text.lines().find(|line| line.starts_with("LPA:1$")).unwrap().to_owned();

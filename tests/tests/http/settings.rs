@@ -1,6 +1,6 @@
 //! Managers at once, and keys over time.
 
-use crate::api::{By, PARTNER, Site, draft, list, unique};
+use crate::api::{By, PARTNER, Site, draft, list, num, unique};
 use futures_util::future::join_all;
 use hyper::Method;
 use serde_json::{Value, json};
@@ -172,6 +172,35 @@ async fn of_two_managers_who_change_one_plan_one_is_told() {
     answers.sort_unstable();
     assert_eq!(answers, [201, 409, 409]);
     assert_eq!(site.read(&order).await["price"], order["price"], "an order keeps the version that it was sold with");
+    site.stop().await;
+}
+
+#[tokio::test]
+async fn a_request_finds_its_order_though_the_plan_is_not_sold_to_it_any_more() {
+    let site = Site::still().await;
+    let shown = site.get("/v1/plans/eu-5gb-30d").by(By::Manager).send().await.expect(200);
+    let mut body = shown.clone();
+    for derived in ["planId", "version", "versions", "imsiProfiles"] {
+        body.as_object_mut().unwrap().remove(derived);
+    }
+    body["basedOn"] = shown["version"].clone();
+    let asked = draft("eu-5gb-30d");
+    let ask = |key: &str| site.ordering(&asked).header("Idempotency-Key", key).send();
+    let order = ask("before").await.expect(201);
+    for (name, value, status, code, field) in [
+        ("formFactors", json!(["physical"]), 400, "invalid_field", Some("formFactor")),
+        ("partners", json!(["other-travel"]), 404, "plan_not_found", Some("planId")),
+    ] {
+        body[name] = value;
+        let next = asking(&site, Method::PUT, "/v1/plans/eu-5gb-30d", &body).send().await.expect(201);
+        body["basedOn"] = next["version"].clone();
+        site.advance("PT2M").await;
+        let again = ask("before").await;
+        assert_eq!((again.header("idempotency-replayed"), num(&again.expect(200))), (Some("true"), num(&order)), "{name}");
+        assert_eq!(ask("after").await.problem(status, code, field)["status"], status);
+        let other = site.ordering(&draft("world-2gb-30d")).header("Idempotency-Key", "before").send().await;
+        other.problem(422, "idempotency_key_reused", Some("Idempotency-Key"));
+    }
     site.stop().await;
 }
 
