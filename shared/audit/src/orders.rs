@@ -95,7 +95,11 @@ impl Check<'_> {
             "nobody paid for it, and something became of its lines".to_owned()
         });
         let leaving = order.lines.iter().any(|line| line.state == LineState::Cancelling);
-        let asked = order.history.iter().any(|entry| entry.event == Event::CancellationRequested);
+        // What could not be put on a card for long is taken off again.
+        let given_up =
+            matches!(order.kind, OrderType::TopUpSubscription | OrderType::Renewal).then_some(Event::ProvisioningFailed);
+        let asked =
+            order.history.iter().any(|entry| entry.event == Event::CancellationRequested || Some(entry.event) == given_up);
         self.hold(Rule::Altered, asked || !leaving, || "its lines are being cancelled, and nobody asked for that".to_owned());
     }
 

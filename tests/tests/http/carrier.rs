@@ -1,9 +1,11 @@
 //! Cards that an operator has to activate, and an operator that does not do as it should.
 
+use crate::acts::{PLAN, at_operator, audit, by_balance, card, changing, delivered, drained};
 use crate::api::{By, Site, draft, list, num};
 use serde_json::{Value, json};
 use simdock_domain::Iccid;
 use simdock_store::SimState;
+use std::time::Duration;
 
 async fn operator(site: &Site, mode: &str, times: u32) {
     site.local("operator", json!({"mode": mode, "times": times})).await;
@@ -142,5 +144,40 @@ async fn a_card_that_the_operator_refuses_is_owed_back_and_set_aside() {
     assert_eq!(site.available("sandbox.1.esim").await, stock - 3);
     let listed = site.get("/v1/orders?limit=1").by(By::Partner).send().await.expect(200);
     assert_eq!(listed["items"][0]["needsAttention"][0]["code"], "provisioning_failed");
+    site.stop().await;
+}
+
+#[tokio::test]
+async fn what_was_given_up_is_taken_off_the_card_before_its_money_goes_back() {
+    let site = Site::start().await;
+    let main = delivered(&site, &by_balance(PLAN)).await;
+    let (subscription, iccid) = (main["cards"][0]["subscriptionId"].as_str().unwrap(), card(&main));
+    // The operator does it, and its answer is lost; then it is down for longer than anybody asks.
+    operator(&site, "late", 1).await;
+    let more = json!({"planId": PLAN, "payment": "balance"});
+    let top_up = changing(&site, subscription, "top-ups", &more).send().await.expect(201);
+    site.until(&top_up, "put off", |order| history(order).contains(&"provisioning_delayed")).await;
+    operator(&site, "fail", 1000).await;
+    let pass = async || {
+        site.advance("PT30M").await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        site.read(&top_up).await
+    };
+    let given_up = crate::api::eventually("given up", async || {
+        Some(pass().await).filter(|order| history(order).contains(&"provisioning_failed"))
+    });
+    let given_up = given_up.await;
+    assert!(crate::acts::note(&given_up, "provisioning_failed").contains("given up after 15 attempts"), "{given_up:#}");
+    assert_eq!((&given_up["status"], list(&given_up, "refunds").len()), (&json!(6), 0), "first the operator, then the money");
+    let both = at_operator(&site, iccid).await.0;
+    assert!(both.contains(&num(&top_up).to_owned()), "it could be used: {both:?}");
+    operator(&site, "ok", 1).await;
+    let back = crate::api::eventually("paid back", async || {
+        Some(pass().await).filter(|order| order["refunds"][0]["status"] == "succeeded")
+    });
+    assert_eq!(back.await["status"], 2);
+    assert!(!at_operator(&site, iccid).await.0.contains(&num(&top_up).to_owned()));
+    drained(&site).await;
+    audit(&site).await.nothing_missing();
     site.stop().await;
 }

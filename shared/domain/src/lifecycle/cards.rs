@@ -1,7 +1,7 @@
 //! What becomes of cards at the carrier.
 
 use super::{MAX_ATTEMPTS, Rejected, backoff};
-use crate::order::{Attempts, Event, Line, LineState, Order, ReturnReason};
+use crate::order::{Attempts, Event, Line, LineState, Order, OrderType, ReturnReason};
 use crate::{FormFactor, Iccid, Money, Timestamp};
 
 pub(super) fn provisioned(next: &mut Order, lines: Vec<usize>, now: Timestamp) -> Result<(), Rejected> {
@@ -40,7 +40,7 @@ pub(super) fn provisioning_delayed(
     if attempts.failed == MAX_ATTEMPTS {
         for line in 0..next.lines.len() {
             if next.lines[line].state == LineState::Pending {
-                next.fail_line(line, &format!("given up after {MAX_ATTEMPTS} attempts: {reason}"), now);
+                next.give_up_line(line, &format!("given up after {MAX_ATTEMPTS} attempts: {reason}"), now);
             }
         }
     } else {
@@ -79,6 +79,22 @@ impl Order {
         };
         let lines = self.lines.iter().enumerate();
         lines.filter_map(move |(index, line)| Some((waits((index, line))?, line.iccid.as_ref()?)))
+    }
+
+    /// Nobody knows whether the carrier did what it was asked for. A card whose code never left is of no use to anybody; what was added to
+    /// one that works could be used, and is taken off first, before its money goes back.
+    fn give_up_line(&mut self, index: usize, reason: &str, now: Timestamp) {
+        match self.kind {
+            OrderType::TopUpSubscription | OrderType::Renewal => {
+                self.lines[index].state = LineState::Cancelling;
+                self.revoking = Some(Attempts { failed: 0, next_at: now });
+                let card = self.card_of(index).unwrap_or_default();
+                self.note(now, Event::ProvisioningFailed, Some(format!("{card}: {reason}")));
+            }
+            OrderType::ActivateSubscription | OrderType::SwapSim | OrderType::CancelSubscription => {
+                self.fail_line(index, reason, now)
+            }
+        }
     }
 
     pub(super) fn fail_line(&mut self, index: usize, reason: &str, now: Timestamp) {
