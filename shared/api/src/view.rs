@@ -528,15 +528,17 @@ fn attention(attention: Attention) -> AttentionView {
             "What was ordered could not be provisioned: retry it or tell the subscriber, then write a note."
         }
         Attention::MoneyOwed => "Money is owed back.",
-        Attention::RefundFailed => "The payment provider will not give money back: somebody has to.",
+        Attention::RefundFailed => {
+            "The payment provider will not give money back: retry it, or give it back by other means and note that."
+        }
         Attention::CancellationRefused => {
             "A card was not taken back, as the history says: ask again or tell the subscriber, then write a note."
         }
         Attention::Disputed => "The payer disputes a payment. Answer it at the provider, then write a note.",
-        Attention::MailFailed => "A mail could not be sent.",
-        Attention::MailUndelivered => "A mail did not reach its recipient.",
+        Attention::MailFailed => "A mail could not be sent: correct the address, or retry it.",
+        Attention::MailUndelivered => "A mail did not reach its recipient: correct the address, then send it again.",
         Attention::ToShip => "Cards wait to be sent.",
-        Attention::MailComplaint => "The recipient complained about a mail.",
+        Attention::MailComplaint => "The recipient complained about a mail: find out what is wrong, then write a note.",
     };
     AttentionView { code: attention.name(), detail }
 }
@@ -560,6 +562,8 @@ pub fn card_view(
     });
     let (status, usable) = match order.lines[line].state {
         LineState::Pending => ("provisioning", preloaded),
+        // What a cancellation did.
+        LineState::Live if order.kind == OrderType::CancelSubscription => ("ended", false),
         LineState::Live if run.is_some_and(|run| matches!(run.state, RunState::Running { .. })) => ("active", true),
         LineState::Live if sim.profile.installed_at.is_some() => ("installed", true),
         LineState::Live => ("ready", true),

@@ -998,6 +998,10 @@ fn a_note_stands_on_any_order_until_the_next() {
         assert_eq!(two.note.as_deref(), Some("called twice"));
         let notes = two.history.iter().filter(|entry| entry.event == Event::Noted).count();
         assert_eq!(notes, 2, "the history keeps them all");
+        // The same once more is another note when something has happened meanwhile.
+        let edited = Command::EditRecipient(Recipient { name: Some("Bea".into()), ..Recipient::default() });
+        let since = decide(&two, edited, at(43)).unwrap();
+        assert!(decide(&since, note("called twice"), at(44)).is_ok());
     }
 }
 

@@ -425,6 +425,8 @@ fn reports_on_a_mail_are_kept_the_worst_first_and_only_bad_ones_call_a_manager()
     }
     let complained = decide(&bounced, report(MailReport::Complained), at(17)).unwrap();
     assert_eq!(complained.attention(), [Attention::MailComplaint]);
+    let noted = decide(&complained, Command::Note("called".into()), at(18)).unwrap();
+    assert_eq!(noted.attention(), []);
 }
 
 #[test]

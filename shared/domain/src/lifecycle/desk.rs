@@ -275,7 +275,9 @@ impl Order {
     }
 
     pub(super) fn write_note(&mut self, text: String, now: Timestamp) -> Result<(), Rejected> {
-        if self.note.as_ref() == Some(&text) {
+        // Sent twice, it is one note; once something has happened since, it is about that.
+        let said = self.history.last().is_some_and(|entry| entry.event == Event::Noted);
+        if said && self.note.as_ref() == Some(&text) {
             return Err(Rejected::Done);
         }
         self.note(now, Event::Noted, Some(text.clone()));

@@ -216,10 +216,12 @@ impl Order {
         if self.mails.iter().any(|mail| matches!(mail.state, MailState::Failed(_))) {
             all.push(Attention::MailFailed);
         }
+        let complaints_seen = self.unanswered(Event::MailReported).next().is_none();
         for mail in &self.mails {
             let found = match mail.report {
                 None | Some((MailReport::Delayed, _)) => continue,
                 Some((MailReport::Bounced | MailReport::Suppressed | MailReport::Rejected, _)) => Attention::MailUndelivered,
+                Some((MailReport::Complained, _)) if complaints_seen => continue,
                 Some((MailReport::Complained, _)) => Attention::MailComplaint,
             };
             if !all.contains(&found) {
