@@ -37,6 +37,11 @@ fn asked<'s>(site: &'s Site, order: &Value, action: &str) -> Call<'s> {
         "resend_confirmation" => mail("confirmation"),
         "resend_shipment" => mail("shipment"),
         "retry" => managing(site, order, "retry", &json!({})),
+        "settle_refund" => {
+            let failed = list(order, "refunds").iter().find(|refund| refund["status"] == "failed");
+            let id = failed.map_or(json!("RF0"), |refund| refund["refundId"].clone());
+            managing(site, order, "refunds", &json!({"refundId": id, "reference": "SEPA 1"}))
+        }
         "renew" => renewing(site, order, &json!({"payment": "balance"})),
         "note" => managing(site, order, "notes", &json!({"note": "hello"})),
         other => panic!("what is {other}?"),
@@ -139,6 +144,7 @@ async fn what_cannot_be_done_with_an_order_is_told_as_its_routes_tell_it() {
             ("resend_confirmation", "no_such_email"),
             ("resend_shipment", "no_such_email"),
             ("retry", "nothing_to_retry"),
+            ("settle_refund", "nothing_to_settle"),
             ("renew", "not_paid"),
             ("top_up", "not_paid"),
             ("swap_sim", "not_paid"),
@@ -156,7 +162,7 @@ async fn what_cannot_be_done_with_an_order_is_told_as_its_routes_tell_it() {
     let order = delivered(&site, &by_balance(PLAN)).await;
     let told = order_codes(&site, &order).await;
     let refused: Vec<&str> = told.iter().filter(|(_, code)| !code.is_empty()).map(|(action, _)| action.as_str()).collect();
-    assert_eq!(refused, ["ship", "correct_shipment", "resend_shipment", "retry"]);
+    assert_eq!(refused, ["ship", "correct_shipment", "resend_shipment", "retry", "settle_refund"]);
     assert_eq!(tell(&site, card(&order), json!({"type": "installed", "eid": EID, "via": "qr"})).await, "recorded");
     assert_eq!(code(&order_codes(&site, &order).await, "refund"), "installed");
     let told = of_order(&site, &order, By::Manager).await;
