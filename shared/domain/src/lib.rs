@@ -70,7 +70,7 @@ pub use crate::plan_rules::{Known, MOST_DATA, MOST_DAYS, MOST_NAMED, MOST_PRICE,
 pub use crate::profile::{Profile, ProfileState, Via};
 pub use crate::refundable::{NotRefundable, Refundable, Used};
 pub use crate::subscription::{
-    ChangeKind, Closed, EndReason, Extra, MAX_OPEN_PLANS, MonthUse, OpenChange, OverReason, PastCard, PlanRun, Report, RunState,
-    SWAP_WINDOW, Service, ServiceAsker, ServiceEntry, ServiceEvent, Subscription,
+    ChangeKind, Closed, EndReason, Extra, MAX_OPEN_ORDERS, MAX_OPEN_PLANS, MonthUse, OpenChange, OverReason, PastCard, PlanRun,
+    Report, RunState, SWAP_WINDOW, Service, ServiceAsker, ServiceEntry, ServiceEvent, Subscription,
 };
 pub use crate::time::{Timestamp, TimestampError};

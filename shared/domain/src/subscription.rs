@@ -25,6 +25,10 @@ const CANCELLATION_WINDOW: i64 = 600;
 /// The most plans that wait or run on a subscription at once; beyond that, operators refuse (1GLOBAL: 15 per ICCID).
 pub const MAX_OPEN_PLANS: usize = 15;
 
+/// The most orders whose plans and add-ons wait or run on a subscription at once: all that ends with it has to fit into the 100 items
+/// of a transaction, with the subscription, its card and the order that ends it.
+pub const MAX_OPEN_ORDERS: usize = 90;
+
 /// What a subscriber has: a line with a number, a card and plans.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Subscription {
@@ -203,6 +207,10 @@ impl Subscription {
         match self.open() {
             Ok(()) | Err(Closed::Changing(ChangeKind::Swap)) => {}
             Err(closed) => return Err(closed),
+        }
+        let orders: usize = self.plans.iter().filter(|run| run.is_open()).map(|run| 1 + run.extras.len()).sum();
+        if orders >= MAX_OPEN_ORDERS {
+            return Err(Closed::Full);
         }
         if order.brings_plan() {
             if self.plans.iter().filter(|run| run.is_open()).count() >= MAX_OPEN_PLANS { Err(Closed::Full) } else { Ok(()) }

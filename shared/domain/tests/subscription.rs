@@ -759,6 +759,18 @@ fn a_subscription_holds_so_many_plans_and_no_more() {
 }
 
 #[test]
+fn a_subscription_holds_no_more_than_can_end_at_once() {
+    let (main, new) = begun(&one_off(), at(0));
+    let one = added("data", add_ons(&["data-1gb"]), &new, &main, &one_off(), at(10)).1;
+    let with = |orders: usize| {
+        let mut full = one.clone();
+        full.plans[0].extras = vec![one.plans[0].extras[0].clone(); orders - 1];
+        change("more", more(), &full, &main, &one_off(), at(20)).map(drop)
+    };
+    assert_eq!((with(MAX_OPEN_ORDERS - 1), with(MAX_OPEN_ORDERS)), (Ok(()), Err(PlaceError::Closed(Closed::Full))));
+}
+
+#[test]
 fn the_plans_that_were_over_first_are_forgotten() {
     let (main, mut all) = begun(&one_off(), at(0));
     let mut closed = Vec::new();
