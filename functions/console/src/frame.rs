@@ -17,6 +17,8 @@ use maud::{DOCTYPE, Markup, html};
 
 /// The cookie with what the page after this one says once.
 pub const FLASH: &str = "flash";
+/// What it begins with where something was not done: no text begins so in base64.
+const NOT_DONE: &str = "!";
 /// How long it waits for that page, in seconds.
 const FLASH_SECONDS: i64 = 60;
 
@@ -97,10 +99,18 @@ impl Desk<'_> {
 
     /// Sends the browser on to a page that says something once.
     pub fn done(&self, to: &str, said: &str) -> Response<Body> {
+        self.say(to, &URL_SAFE_NO_PAD.encode(said))
+    }
+
+    /// The same where what was asked for was not done.
+    pub fn not_done(&self, to: &str, said: &str) -> Response<Body> {
+        self.say(to, &format!("{NOT_DONE}{}", URL_SAFE_NO_PAD.encode(said)))
+    }
+
+    fn say(&self, to: &str, flash: &str) -> Response<Body> {
         // Else the browser would go on to where the form was, below what is said.
         let mut response = redirect(&format!("{to}#main"));
-        let value = URL_SAFE_NO_PAD.encode(said);
-        response.headers_mut().append(SET_COOKIE, self.visit.set_cookie(FLASH, &value, FLASH_SECONDS));
+        response.headers_mut().append(SET_COOKIE, self.visit.set_cookie(FLASH, flash, FLASH_SECONDS));
         response
     }
 }
@@ -167,11 +177,11 @@ struct Frame<'a> {
 
 impl Frame<'_> {
     fn around(&self, status: StatusCode, title: &str, content: &Markup) -> Response<Body> {
-        let said = self.visit.cookie(FLASH);
-        let body = html! { (head_bar(self.visit, self.signed_in, self.section, self.waiting)) (main(said, content)) };
+        let flash = self.visit.cookie(FLASH);
+        let body = html! { (head_bar(self.visit, self.signed_in, self.section, self.waiting)) (main(flash, content)) };
         let mut response = page(status, whole(title, &body));
         // Said once, by whichever page comes next, even if that tells of a failure; a page that only a part is taken of says nothing.
-        if said.is_some() && !self.visit.partial {
+        if flash.is_some() && !self.visit.partial {
             response.headers_mut().append(SET_COOKIE, self.visit.set_cookie(FLASH, "", 0));
         }
         response
@@ -246,12 +256,24 @@ fn badge(waiting: Option<&Waiting>) -> Markup {
     }
 }
 
-fn main(said: Option<&str>, content: &Markup) -> Markup {
-    let said = said.and_then(|value| String::from_utf8(URL_SAFE_NO_PAD.decode(value).ok()?).ok());
+fn main(flash: Option<&str>, content: &Markup) -> Markup {
     html! {
         main #main tabindex="-1" {
-            @if let Some(said) = said { p.flash role="status" { (said) } }
+            @if let Some(flash) = flash { (said(flash)) }
             (content)
+        }
+    }
+}
+
+/// What the page before had to say; nothing where nobody can read it.
+fn said(flash: &str) -> Markup {
+    let (not_done, text) = flash.strip_prefix(NOT_DONE).map_or((false, flash), |text| (true, text));
+    let text = URL_SAFE_NO_PAD.decode(text).ok().and_then(|text| String::from_utf8(text).ok());
+    html! {
+        @match text {
+            Some(text) if not_done => p.flash.failed role="alert" { (text) },
+            Some(text) => p.flash role="status" { (text) },
+            None => {}
         }
     }
 }
@@ -324,6 +346,17 @@ mod tests {
         *request.uri_mut() = path.parse().unwrap();
         request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
         Visit::new(&request).await.unwrap()
+    }
+
+    #[test]
+    fn what_was_not_done_looks_like_no_success() {
+        for (flash, shown) in [
+            ("U2F2ZWQu", "<p class=\"flash\" role=\"status\">Saved.</p>"),
+            ("!U2F2ZWQu", "<p class=\"flash failed\" role=\"alert\">Saved.</p>"),
+            ("?", ""),
+        ] {
+            assert_eq!(said(flash).0, shown, "{flash}");
+        }
     }
 
     #[tokio::test]

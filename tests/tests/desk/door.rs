@@ -234,6 +234,26 @@ fn what_is_to_be_said_once_is_said_by_the_next_page_whatever_that_is() {
 }
 
 #[test]
+fn an_order_that_turned_void_at_once_is_no_success() {
+    at_the_desk(async |desk| {
+        let site = &desk.site;
+        let (cookie, token) = session(site).await;
+        let fields = "key=void&partnerId=demo-travel&planId=japan-1gb-8d&payment=balance&count=1&formFactor=esim&channel=admin\
+            &subscriber.email=void%40example.com&subscriber.name=Void";
+        let form = site.post("/console/orders").header("cookie", &cookie).header("origin", site.stack.base_url());
+        let void = form.body("application/x-www-form-urlencoded", format!("token={token}&{fields}")).send().await;
+        let flash =
+            void.header("set-cookie").and_then(|cookie| cookie.split(';').next()).unwrap_or_else(|| panic!("{}", void.text()));
+        let page = site.get("/console/orders").header("cookie", format!("{cookie}; {flash}")).send().await;
+        assert!(
+            page.text().contains("role=\"alert\">The order was not made: the partner’s balance is too low."),
+            "{}",
+            page.text()
+        );
+    });
+}
+
+#[test]
 fn a_key_that_ended_ends_its_session() {
     at_the_desk(async |desk| {
         let site = &desk.site;

@@ -7,7 +7,7 @@ use super::settings::plans;
 use crate::Desk;
 use crate::api::Refusal;
 use crate::forms::{Attempt, Fields};
-use crate::frame::{Section, order_link, order_path, sim_link, subscriber_link};
+use crate::frame::{Section, order_link, sim_link, subscriber_link};
 use crate::http::encoded;
 use crate::model::{Action, AddOn, Line, Order, Page, Plan, PlanRun};
 use crate::words::{Time, data, none, state, text, time, words};
@@ -348,7 +348,7 @@ async fn ask(desk: &Desk<'_>, id: &str, action: &str) -> Result<Response<Body>, 
     };
     body.insert("channel".to_owned(), "admin".into());
     let order: Order = desk.api.call(route).path("subscriptionId", id).key(form).json(body).send().await?;
-    Ok(desk.done(&order_path(&order.order_num), &made(what, &order)))
+    Ok(made(desk, what, &order, ""))
 }
 
 #[cfg(test)]

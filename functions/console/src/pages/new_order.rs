@@ -6,7 +6,7 @@ use super::who;
 use crate::Desk;
 use crate::api::Refusal;
 use crate::forms::{Attempt, Fields};
-use crate::frame::{Section, order_path};
+use crate::frame::Section;
 use crate::http::Form;
 use crate::model::{Order, Sim};
 use crate::words::words;
@@ -90,7 +90,7 @@ async fn ask(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
     body.insert("sendEmail".to_owned(), form.ticked("sendEmail")?.into());
     on_sale(desk, &given(form)).await?;
     let order: Order = desk.api.call("POST /v1/orders").key(form).json(body).send().await?;
-    Ok(desk.done(&order_path(&order.order_num), &made("order", &order)))
+    Ok(made(desk, "order", &order, ""))
 }
 
 fn ids<'a>(form: &'a Form, name: &str) -> Vec<&'a str> {

@@ -262,7 +262,7 @@ async fn ask(desk: &Desk<'_>, num: &str, action: &str) -> Result<Response<Body>,
             body.insert("channel".to_owned(), Value::from("admin"));
             let call = desk.api.call("POST /v1/orders/{orderNum}/renewal").path("orderNum", num);
             let renewal: Order = call.key(form).json(body).send().await?;
-            return Ok(desk.done(&order_path(&renewal.order_num), &made("renewal", &renewal)));
+            return Ok(made(desk, "renewal", &renewal, ""));
         }
         _ => return Err(Refusal::not_found()),
     };
@@ -286,11 +286,16 @@ async fn shipped_at(desk: &Desk<'_>, num: &str, day: &str) -> Result<Option<Stri
     Ok(Some(if order.created_at.starts_with(day) { order.created_at } else { format!("{day}T00:00:00Z") }))
 }
 
-/// What to say of an order that was made.
-pub fn made(what: &str, order: &Order) -> String {
-    match (&order.void_reason, order.status) {
-        (Some(reason), _) => format!("The {what} was not made: {}. The order stays in the list as void.", void(reason)),
-        (None, -1) => format!("The {what} waits for its payment."),
-        (None, _) => format!("The {what} was made and paid."),
-    }
+/// Goes on to an order that was made, and says what came of it, with a word more where it is not void.
+pub fn made(desk: &Desk<'_>, what: &str, order: &Order, more: &str) -> Response<Body> {
+    let path = order_path(&order.order_num);
+    let said = match (&order.void_reason, order.status) {
+        (Some(reason), _) => {
+            let said = format!("The {what} was not made: {}. The order stays in the list as void.", void(reason));
+            return desk.not_done(&path, &said);
+        }
+        (None, -1) => format!("The {what} waits for its payment. {more}"),
+        (None, _) => format!("The {what} was made and paid. {more}"),
+    };
+    desk.done(&path, said.trim_end())
 }

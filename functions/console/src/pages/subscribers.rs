@@ -9,7 +9,7 @@ use super::who;
 use crate::Desk;
 use crate::api::Refusal;
 use crate::forms::{Attempt, Fields};
-use crate::frame::{Section, goes_on, line_link, order_link, order_path, pager, sim_link};
+use crate::frame::{Section, goes_on, line_link, order_link, pager, sim_link};
 use crate::http::encoded;
 use crate::model::{Line, Order, Page};
 use crate::words::{Time, count, none, state, text, words};
@@ -208,8 +208,7 @@ async fn ask(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
     body.insert("count".to_owned(), 1.into());
     body.insert("channel".to_owned(), "admin".into());
     let ordered: Order = desk.api.call("POST /v1/orders").key(form).json(body).send().await?;
-    let said = format!("{} {}", made("line", &ordered), picked(&ordered));
-    Ok(desk.done(&order_path(&ordered.order_num), said.trim_end()))
+    Ok(made(desk, "line", &ordered, &picked(&ordered)))
 }
 
 /// Which card the system picked for a new line, or will.
