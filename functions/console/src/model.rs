@@ -62,8 +62,6 @@ pub struct Order {
     #[serde(default)]
     pub profiles: Vec<ProfileName>,
     pub subscription_id: Option<String>,
-    #[serde(default)]
-    pub renewal: bool,
     pub main_order_num: Option<String>,
     #[serde(default)]
     pub renew_order_num: Vec<String>,

@@ -235,6 +235,7 @@ fn a_refund_says_beforehand_what_else_ends_with_it() {
         let renewal = json!({ "orderNum": browser.find("h1").await.text().await.unwrap() });
         desk.site.settled(&renewal).await;
         desk.open_order(num(&renewal)).await;
+        browser.shows(&format!("Renewal\nof order {}", num(&order))).await;
         browser.shows(&format!("This order brought no card. The QR code goes with the order that did: {}", num(&order))).await;
         desk.open(&format!("/console/lines/{line}")).await;
         browser.shows("It is not suspended.").await;

@@ -108,7 +108,9 @@ fn facts(order: &Order) -> Markup {
                     @if let Some(reason) = &order.void_reason { span.sub { (void(reason)) } }
                 }))
                 (fact("Fulfilment", state(&order.fulfilment)))
-                (fact("Type", html! { (words(&order.kind)) @if order.renewal { " " span.sub { "renew 1" } } }))
+                (fact("Type", html! {
+                    (words(&order.kind)) @if let Some(main) = &order.main_order_num { span.sub { "of order " (order_link(main)) } }
+                }))
                 (fact("Plan", html! {
                     (order.display) span.sub { (order.plan_id) " version " (order.plan_version) }
                     @for add_on in &order.add_ons { span.sub { "+ " (add_on.display) } }
@@ -132,7 +134,6 @@ fn facts(order: &Order) -> Markup {
                     (fact("Shipment", html! { (shipment.carrier) " " span.num { (shipment.number) } span.sub { (Time(&shipment.shipped_at)) } }))
                 }
                 @if let Some(id) = &order.subscription_id { (fact("Line", line_link(id))) }
-                @if let Some(main) = &order.main_order_num { (fact("Renews", order_link(main))) }
                 @if !order.renew_order_num.is_empty() {
                     (fact("Renewed by", html! { @for num in &order.renew_order_num { (order_link(num)) " " } }))
                 }
