@@ -52,7 +52,7 @@ pub fn show(
                     @if let Some(outcome) = refund.filter(|_| name == "refund") {
                         details.act open { summary { (title) } (order_refund::confirm(desk, order, outcome)) }
                     } @else if let Some(form) = form_of_line(name).filter(|_| action.allowed) {
-                        (on_lines(title, form, order, &action.subscription_ids))
+                        (on_lines(title, form, &order.cards, &action.subscription_ids))
                     } @else if action.allowed || fields.was_refused() {
                         details.act open[fields.was_refused()] {
                             summary { (title) }
@@ -80,21 +80,24 @@ fn form_of_line(action: &str) -> Option<&'static str> {
 }
 
 /// An action on the lines with which it can be done: the form stands on each line's own page.
-fn on_lines(title: &str, form: &str, order: &Order, lines: &[String]) -> Markup {
+fn on_lines(title: &str, form: &str, cards: &[Card], lines: &[String]) -> Markup {
     let href = |line: &str| format!("/console/lines/{}#{form}", encoded(line));
-    let card = |line: &String| {
-        let card = order.cards.iter().find(|card| card.subscription_id.as_ref() == Some(line));
-        html! { span.num { (card.map_or(line, |card| &card.iccid)) } }
-    };
+    let card = |line: &String| cards.iter().find(|card| card.subscription_id.as_ref() == Some(line));
+    let of_card = |card: &Card| html! { "the line of card " span.num { (card.iccid) } };
     html! {
         @match lines {
-            [line] => div.act { a.leads href=(href(line)) { (title) } p.hint { "On the page of the line of card " (card(line)) "." } },
+            [line] => {
+                div.act {
+                    a.leads href=(href(line)) { (title) }
+                    p.hint { "On the page of " @match card(line) { Some(card) => (of_card(card)), None => "its line" } "." }
+                }
+            }
             lines => {
                 details.act {
                     summary { (title) }
                     ul {
                         @for line in lines {
-                            li { a href=(href(line)) { "the line of card " (card(line)) } }
+                            li { a href=(href(line)) { @match card(line) { Some(card) => (of_card(card)), None => { "line " span.num { (line) } } } } }
                         }
                     }
                 }
@@ -298,4 +301,25 @@ pub fn made(desk: &Desk<'_>, what: &str, order: &Order, more: &str) -> Response<
         (None, _) => format!("The {what} was made and paid. {more}"),
     };
     desk.done(&path, said.trim_end())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_called_by_its_card_where_the_order_has_it() {
+        let card = serde_json::json!({
+            "iccid": "8934071000000000013", "subscriptionId": "SU1", "operator": "sandbox", "imsiProfile": "1", "usedMb": 0,
+            "apn": "internet", "status": "active", "refundable": {"eligible": "no"},
+        });
+        let cards: Vec<Card> = vec![serde_json::from_value(card).unwrap()];
+        for (line, hint) in [
+            ("SU1", "On the page of the line of card <span class=\"num\">8934071000000000013</span>."),
+            ("SU2", "On the page of its line."),
+        ] {
+            let shown = on_lines("Top up", "add-plan", &cards, &[line.to_owned()]).0;
+            assert!(shown.contains(hint), "{shown}");
+        }
+    }
 }
