@@ -231,6 +231,11 @@ fn a_refund_says_beforehand_what_else_ends_with_it() {
         let browser = &desk.browser;
         let (order, line) = desk.line("together@example.com").await;
         desk.open_order(num(&order)).await;
+        // The box of the only card is ticked, and may be unticked.
+        browser.unfold("refund").await;
+        browser.find("#refund [name=iccids]").await.click().await.unwrap();
+        browser.send("refund", &[("reason", "the journey is off")]).await;
+        browser.shows("Tick the cards that are to be refunded.").await;
         browser.send("renew", &[("payment", "balance")]).await;
         let renewal = json!({ "orderNum": browser.find("h1").await.text().await.unwrap() });
         desk.site.settled(&renewal).await;
