@@ -2,7 +2,7 @@ use crate::{Problem, header, path_parameter};
 use lambda_http::Request;
 use lambda_http::http::header::AUTHORIZATION;
 use simdock_domain::Order;
-use simdock_store::{Principal, Sim, Store, hashed_key};
+use simdock_store::{Principal, Sim, Store, hashed_key, key_id};
 
 /// The longest id of a partner in bytes; a longer one might be no key that the tables take.
 const MAX_PARTNER_ID: usize = 64;
@@ -28,6 +28,11 @@ impl Session {
     /// The hash.
     pub fn key_hash(&self) -> &str {
         &self.key_hash
+    }
+
+    /// The id by which lists name the key.
+    pub fn key_id(&self) -> String {
+        key_id(&self.key_hash)
     }
 }
 

@@ -41,6 +41,15 @@ fn a_key_is_shown_once_rotated_and_ended() {
         browser.shows("The key has ended.").await;
         desk.open("/console/settings/audit").await;
         browser.shows("other-travel").await;
+
+        // One’s own is told from the others.
+        desk.open("/console/settings/keys").await;
+        assert_eq!(browser.text().await.matches("this session’s").count(), 1);
+        browser.picture("keys-1280").await;
+        let row = "//tr[contains(., 'this session’s')]//button";
+        browser.web.find(By::XPath(row)).await.unwrap().click().await.unwrap();
+        browser.shows("You are signed in with it. This session ends with it.").await;
+        browser.press("#end-key a.button").await;
     });
 }
 

@@ -61,6 +61,7 @@ fn others(desk: &Desk<'_>, keys: &Page<Key>, partner: &str) -> Markup {
 pub fn section(desk: &Desk<'_>, page: &Page<Key>, partner: &str, attempt: Option<Attempt<'_>>) -> Markup {
     let fields = Fields::new(NEW, attempt);
     let keys = &page.items;
+    let own = desk.signed_in.session.key_id();
     let not_ended = attempt.filter(|attempt| attempt.form == END).and_then(|attempt| attempt.refusal);
     html! {
         section aria-labelledby="keys" {
@@ -73,7 +74,7 @@ pub fn section(desk: &Desk<'_>, page: &Page<Key>, partner: &str, attempt: Option
                         tbody {
                             @for key in keys {
                                 tr {
-                                    th.num scope="row" { (key.key_id) }
+                                    th scope="row" { span.num { (key.key_id) } @if key.key_id == own { span.sub { "this session’s" } } }
                                     td { (text(key.name.as_deref())) }
                                     td { (state(&key.status)) }
                                     td { (Time(&key.created_at)) @if let Some(by) = &key.created_by { span.sub { "by " (by) } } }
@@ -187,6 +188,9 @@ async fn confirm(desk: &Desk<'_>, key_id: &str) -> Response<Body> {
                     strong { "Nothing was done yet. " } "Key " span.num { (key_id) }
                     @if let Some(name) = form.given("name") { ", “" (name) "”," }
                     " ends at once, and never works again. Whoever still uses it is refused."
+                }
+                @if key_id == desk.signed_in.session.key_id() {
+                    p { strong { "You are signed in with it." } " This session ends with it." }
                 }
                 p { "To let its user move, end it after an overlap." }
             }
