@@ -1,6 +1,6 @@
 //! Subscribers and their lines.
 
-use crate::api::{By, num};
+use crate::api::{By, csv, num};
 use crate::shop::{Desk, at_the_desk, by_post};
 use hyper::Method;
 use serde_json::{Value, json};
@@ -140,6 +140,40 @@ fn a_card_is_swapped_suspended_and_resumed() {
             desk.open(&format!("/console/{page}/{}", preloaded["cards"][0][id].as_str().unwrap())).await;
             browser.shows("so that nobody can suspend it").await;
         }
+    });
+}
+
+#[test]
+fn a_line_is_cancelled_once_it_was_seen_what_goes_back() {
+    at_the_desk(async |desk| {
+        let browser = &desk.browser;
+        let more = desk.site.post("/v1/inventory/imports?operator=sandbox&imsiProfile=1").by(By::Manager).csv(csv(1400, 1));
+        assert!(more.send().await.status < 300);
+        let (order, line) = desk.line("cancel@example.com").await;
+        desk.open_order(num(&order)).await;
+        browser.send("renew", &[("payment", "balance")]).await;
+        let renewal = json!({ "orderNum": browser.find("h1").await.text().await.unwrap() });
+        desk.site.settled(&renewal).await;
+        desk.open(&format!("/console/lines/{line}")).await;
+        browser.send("cancel", &[]).await;
+        browser.shows("Nothing was done yet. The line ends, and its card").await;
+        let said = browser.find("#cancel .beside").await.text().await.unwrap();
+        let [first, second] =
+            [&order, &renewal].map(async |order| desk.site.read(order).await["price"]["amount"].as_i64().unwrap());
+        let sum = first.await + second.await;
+        for part in [num(&order), num(&renewal), &format!("In all {}.{:02} EUR goes back.", sum / 100, sum % 100)] {
+            assert!(said.contains(part), "{part}: {said}");
+        }
+        browser.picture("line-cancel-1280").await;
+        assert_eq!(desk.site.subscription(&line).await["status"], "active", "nothing was done");
+        browser.press("#cancel button[type=submit]").await;
+        browser.shows("The line is being cancelled; what can be refunded is.").await;
+        let mut back = 0;
+        for order in [&order, &renewal] {
+            let order = desk.site.until(order, "cancelled", |order| order["status"] == 2).await;
+            back += order["refunds"][0]["amount"]["amount"].as_i64().unwrap();
+        }
+        assert_eq!(back, sum, "as it was said");
     });
 }
 

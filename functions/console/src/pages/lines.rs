@@ -3,11 +3,12 @@
 use super::offer::{options, without};
 use super::order::{fact, history};
 use super::order_acts::{made, payments};
+use super::order_refund::Outcome;
 use super::settings::plans;
 use crate::Desk;
 use crate::api::Refusal;
 use crate::forms::{Attempt, Fields};
-use crate::frame::{Section, order_link, sim_link, subscriber_link};
+use crate::frame::{Section, order_link, order_path, sim_link, subscriber_link};
 use crate::http::encoded;
 use crate::model::{Action, AddOn, Line, Order, Page, Plan, PlanRun};
 use crate::words::{Time, data, none, state, text, time, words};
@@ -268,7 +269,7 @@ fn acts(
             (act("suspend", "suspend", "Suspend", "Suspend", &|_| html! { p.hint { "The card is kept out of the network until it is resumed." } }))
             (act("resume", "resume", "Resume", "Resume", &|_| html! {}))
             (act("cancel", "cancel", "Cancel the line", "Cancel the line", &|_| html! {
-                p.hint { "The card is revoked; what can be refunded is." }
+                p.hint { "What ends with it, and what goes back, is shown before anything is done." }
             }))
             (gift(allowed("complimentary"), main, line, &offer.all))
         }
@@ -329,7 +330,7 @@ async fn ask(desk: &Desk<'_>, id: &str, action: &str) -> Result<Response<Body>, 
             }
             ("POST /v1/subscriptions/{subscriptionId}/sim-swap", "swap")
         }
-        "cancel" => ("POST /v1/subscriptions/{subscriptionId}/cancellation", "cancellation"),
+        "cancel" => return cancel(desk, id).await,
         "suspend" | "resume" => {
             let (route, said) = match action {
                 "suspend" => ("POST /v1/subscriptions/{subscriptionId}/suspension", "The card is being suspended."),
@@ -349,6 +350,52 @@ async fn ask(desk: &Desk<'_>, id: &str, action: &str) -> Result<Response<Body>, 
     body.insert("channel".to_owned(), "admin".into());
     let order: Order = desk.api.call(route).path("subscriptionId", id).key(form).json(body).send().await?;
     Ok(made(desk, what, &order, ""))
+}
+
+/// Cancels a line once what comes of it was seen. Of one that has ended, or that a change keeps closed, the API says what there is to say.
+async fn cancel(desk: &Desk<'_>, id: &str) -> Result<Response<Body>, Refusal> {
+    let form = desk.form();
+    let line: Line = desk.api.call("GET /v1/subscriptions/{subscriptionId}").path("subscriptionId", id).send().await?;
+    if line.ended_at.is_none() && line.open_change.is_none() {
+        let outcome = Outcome::of_line(desk, &line).await?;
+        if form.given("seen") != Some(&seen(&line, &outcome)) {
+            return Ok(confirm_cancelling(desk, &line, &outcome).await);
+        }
+    }
+    let mut body = Map::new();
+    body.insert("channel".to_owned(), "admin".into());
+    let call = desk.api.call("POST /v1/subscriptions/{subscriptionId}/cancellation").path("subscriptionId", id);
+    let order: Order = call.key(form).json(body).send().await?;
+    if order.void_reason.is_some() {
+        return Ok(made(desk, "cancellation", &order, ""));
+    }
+    Ok(desk.done(&order_path(&order.order_num), "The line is being cancelled; what can be refunded is."))
+}
+
+/// What was shown of a line that is to be cancelled.
+fn seen(line: &Line, outcome: &Outcome) -> String {
+    format!("{} {}", line.iccid, outcome.told()).trim_end().to_owned()
+}
+
+async fn confirm_cancelling(desk: &Desk<'_>, line: &Line, outcome: &Outcome) -> Response<Body> {
+    let path = format!("/console/lines/{}", encoded(&line.subscription_id));
+    let content = html! {
+        div.head { h1 { "Cancel the line" } p.hint.num { (line.subscription_id) } }
+        (Fields::new("cancel", None).form_with(desk, &format!("{path}/cancel"), &html! {
+            input type="hidden" name="seen" value=(seen(line, outcome));
+            div.beside role="note" tabindex="-1" {
+                p {
+                    strong { "Nothing was done yet. " }
+                    "The line ends, and its card " (sim_link(&line.iccid)) " is stopped for good."
+                }
+                (outcome)
+            }
+        }, &html! {
+            button type="submit" { "Cancel the line" }
+            a.button.plain href=(path) { "Do nothing" }
+        }))
+    };
+    desk.page(Section::Subscribers, "Cancel the line", content).await
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Refunding cards of an order. A card that began a line takes along what other orders brought to it: which these are, and what of
+//! Refunding cards of an order, and cancelling a line. With a line ends what other orders brought to it: which these are, and what of
 //! their money goes back, is shown before anything is done.
 
 use super::order;
@@ -10,11 +10,11 @@ use crate::model::{Card, Line, Order};
 use crate::words::count;
 use futures_util::future::try_join_all;
 use lambda_http::{Body, Response};
-use maud::{Markup, html};
+use maud::{Markup, Render, html};
 use serde_json::{Map, Value};
 use simdock_domain::Money;
 
-/// What comes of refunding some cards of an order.
+/// What comes of refunding some cards of an order, or of cancelling a line.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Outcome {
     /// The cards themselves, each with its money; those are not among them that are being revoked already.
@@ -31,9 +31,14 @@ impl Outcome {
         let cards = named.iter().map(|card| (card.iccid.clone(), card.refundable.amount)).collect();
         // What was bought for a line, or changed on it, ends alone.
         let begun = named.iter().filter_map(|card| card.subscription_id.as_ref()).filter(|_| order.subscription_id.is_none());
-        let line = async |id: &String| ending(desk, order, id).await;
+        let line = async |id: &String| ending_with(desk, order, id).await;
         let others = try_join_all(begun.map(line)).await?.concat();
         Ok(Self { cards, others })
+    }
+
+    /// Looks it up, for a line.
+    pub async fn of_line(desk: &Desk<'_>, line: &Line) -> Result<Self, Refusal> {
+        Ok(Self { cards: Vec::new(), others: ending(desk, line, line.order_nums.iter()).await? })
     }
 
     /// All that goes back, a sum for each currency.
@@ -43,28 +48,50 @@ impl Outcome {
     }
 
     /// All of it in a line, by which what was shown is told from what has come to be since.
-    fn told(&self) -> String {
+    pub fn told(&self) -> String {
         let part =
             |(name, amount): &(String, Option<Money>)| format!("{name} {}", amount.map_or_else(String::new, |it| it.to_string()));
         self.cards.iter().chain(&self.others).map(part).collect::<Vec<_>>().join(", ")
     }
 }
 
+impl Render for Outcome {
+    fn render(&self) -> Markup {
+        let amount = |amount: &Option<Money>| amount.map_or_else(|| "nothing".to_owned(), |amount| amount.to_string());
+        let sum = self.sum();
+        html! {
+            ul {
+                @for (iccid, back) in &self.cards { li { "Card " span.num { (iccid) } ": " (amount(back)) " goes back." } }
+                @for (num, back) in &self.others { li { "Order " (order_link(num)) " ends: " (amount(back)) " goes back." } }
+            }
+            p { "In all " strong { @if sum.is_empty() { "nothing" } @else { (sum) } } " goes back." }
+        }
+    }
+}
+
 /// What ends with a line beside what the order that began it brought.
-async fn ending(desk: &Desk<'_>, order: &Order, id: &str) -> Result<Vec<(String, Option<Money>)>, Refusal> {
+async fn ending_with(desk: &Desk<'_>, order: &Order, id: &str) -> Result<Vec<(String, Option<Money>)>, Refusal> {
     let call = desk.api.call("GET /v1/subscriptions/{subscriptionId}").path("subscriptionId", id);
     let line: Line = match call.send().await {
         Err(refusal) if refusal.status == 404 => return Ok(Vec::new()),
         line => line?,
     };
-    let others = line.order_nums.iter().filter(|num| **num != order.order_num);
-    let read = try_join_all(others.map(|num| order::read(desk, num))).await?;
+    ending(desk, &line, line.order_nums.iter().filter(|num| **num != order.order_num)).await
+}
+
+/// Those of a line's orders that end with it.
+async fn ending(
+    desk: &Desk<'_>,
+    line: &Line,
+    nums: impl Iterator<Item = &String>,
+) -> Result<Vec<(String, Option<Money>)>, Refusal> {
+    let read = try_join_all(nums.map(|num| order::read(desk, num))).await?;
     // A swap and a cancellation bring nothing that could end.
-    let brought = read.into_iter().filter(|other| matches!(&*other.kind, "renewal" | "top_up_subscription"));
-    let open = brought.filter_map(|other| {
-        let card = other.cards.iter().find(|card| card.subscription_id.as_deref() == Some(id))?;
+    let brought = read.into_iter().filter(|order| !matches!(&*order.kind, "swap_sim" | "cancel_subscription"));
+    let open = brought.filter_map(|order| {
+        let card = order.cards.iter().find(|card| card.subscription_id.as_deref() == Some(&*line.subscription_id))?;
         let over = matches!(&*card.status, "cancelled" | "cancelling" | "ended" | "failed");
-        (other.status != -1 && !over).then(|| (other.order_num.clone(), card.refundable.amount))
+        (order.status != -1 && !over).then(|| (order.order_num.clone(), card.refundable.amount))
     });
     Ok(open.collect())
 }
@@ -72,7 +99,6 @@ async fn ending(desk: &Desk<'_>, order: &Order, id: &str) -> Result<Vec<(String,
 /// The form by which what was asked for is done, once what comes of it was seen.
 pub fn confirm(desk: &Desk<'_>, order: &Order, outcome: &Outcome) -> Markup {
     let path = order_path(&order.order_num);
-    let amount = |amount: &Option<Money>| amount.map_or_else(|| "nothing".to_owned(), |amount| amount.to_string());
     Fields::new("refund", None).form_with(
         desk,
         &format!("{path}/refund"),
@@ -82,11 +108,7 @@ pub fn confirm(desk: &Desk<'_>, order: &Order, outcome: &Outcome) -> Markup {
             input type="hidden" name="seen" value=(outcome.told());
             div.beside role="note" tabindex="-1" {
                 p { strong { "Nothing was done yet. " } "The line ends with its first order, and so does what other orders brought to it." }
-                ul {
-                    @for (iccid, back) in &outcome.cards { li { "Card " span.num { (iccid) } ": " (amount(back)) " goes back." } }
-                    @for (num, back) in &outcome.others { li { "Order " (order_link(num)) " ends: " (amount(back)) " goes back." } }
-                }
-                p { "In all " strong { (outcome.sum()) } " goes back." }
+                (outcome)
             }
         },
         &html! {
