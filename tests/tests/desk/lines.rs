@@ -155,6 +155,11 @@ fn a_line_is_cancelled_once_it_was_seen_what_goes_back() {
         let renewal = json!({ "orderNum": browser.find("h1").await.text().await.unwrap() });
         desk.site.settled(&renewal).await;
         desk.open(&format!("/console/lines/{line}")).await;
+        let orders = browser.find("[aria-labelledby=chain] tbody").await.text().await.unwrap();
+        for part in ["New line", "Renewal", "Normal", "2026"] {
+            assert!(orders.contains(part), "{part}: {orders}");
+        }
+        browser.picture("line-orders-1280").await;
         browser.send("cancel", &[]).await;
         browser.shows("Nothing was done yet. The line ends, and its card").await;
         let said = browser.find("#cancel .beside").await.text().await.unwrap();

@@ -12,17 +12,21 @@ use crate::frame::{Section, order_link, order_path, sim_link, subscriber_link};
 use crate::http::encoded;
 use crate::model::{Action, AddOn, Line, Order, Page, Plan, PlanRun};
 use crate::words::{Time, data, none, state, text, time, words};
-use futures_util::future::{try_join, try_join3, try_join4};
+use futures_util::future::{try_join, try_join4};
 use lambda_http::{Body, Response};
 use maud::{Markup, html};
 use serde_json::{Map, Value};
+
+/// The most orders of a card that are listed.
+const ORDERS: &str = "100";
 
 /// The page.
 pub async fn show(desk: &Desk<'_>, id: &str, attempt: Option<Attempt<'_>>) -> Result<Response<Body>, Refusal> {
     let line = desk.api.call("GET /v1/subscriptions/{subscriptionId}").path("subscriptionId", id).send::<Line>();
     let (line, actions) = try_join(line, actions(desk, id)).await?;
     let main = super::order::read(desk, &line.order_num);
-    let (main, offer, add_ons) = try_join3(main, Offered::to(desk, &line, attempt), add_ons(desk, &line)).await?;
+    let offer = Offered::to(desk, &line, attempt);
+    let (main, offer, add_ons, orders) = try_join4(main, offer, add_ons(desk, &line), orders(desk, &line)).await?;
     let title = main.line_name.clone().unwrap_or_else(|| main.display.clone());
     let content = html! {
         div.head {
@@ -34,6 +38,7 @@ pub async fn show(desk: &Desk<'_>, id: &str, attempt: Option<Attempt<'_>>) -> Re
             div {
                 (facts(&line, &main))
                 (runs(&line, &offer.all))
+                (chain(&line, &orders))
                 (past(&line))
             }
             div {
@@ -114,14 +119,48 @@ fn runs(line: &Line, plans: &[Plan]) -> Markup {
     }
 }
 
-fn past(line: &Line) -> Markup {
+/// The orders of a line, where there are more than the one that began it: those of its card, which are few.
+async fn orders(desk: &Desk<'_>, line: &Line) -> Result<Vec<Order>, Refusal> {
+    if line.order_nums.len() < 2 {
+        return Ok(Vec::new());
+    }
+    let call = desk.api.call("GET /v1/orders").query("iccid", &line.iccid).query("limit", ORDERS);
+    Ok(call.send::<Page<Order>>().await?.items)
+}
+
+fn chain(line: &Line, orders: &[Order]) -> Markup {
+    let known = |num: &String| orders.iter().find(|order| order.order_num == *num);
     html! {
         @if line.order_nums.len() > 1 {
             section aria-labelledby="chain" {
                 h2 #chain { "Orders" }
-                p { @for num in &line.order_nums { (order_link(num)) " " } }
+                div.scroll role="group" aria-labelledby="chain" tabindex="0" {
+                    table {
+                        thead { tr { th scope="col" { "Order" } th scope="col" { "Type" } th scope="col" { "Status" } th scope="col" { "Ordered" } } }
+                        tbody {
+                            @for num in &line.order_nums {
+                                tr {
+                                    th scope="row" { (order_link(num)) }
+                                    @match known(num) {
+                                        Some(order) => {
+                                            td { (words(&order.kind)) }
+                                            td { (state(&order.status_name)) }
+                                            td { (Time(&order.created_at)) }
+                                        }
+                                        None => @for _ in 0..3 { td { (none()) } },
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
             }
         }
+    }
+}
+
+fn past(line: &Line) -> Markup {
+    html! {
         @if !line.past_cards.is_empty() {
             section aria-labelledby="past" {
                 h2 #past { "Cards before" }
