@@ -76,6 +76,8 @@ pub struct Field<'a> {
     /// Whether what is wrong with it can change while the page is open: then the place for it is always there.
     live: bool,
     required: bool,
+    /// What its label says of a field that may stay empty.
+    optional: &'a str,
     width: &'a str,
     /// The list of what is offered while somebody types.
     list: Option<&'a str>,
@@ -163,6 +165,7 @@ impl<'a> Fields<'a> {
             error: self.wrong(name, label),
             live: false,
             required: false,
+            optional: "optional",
             width: "",
             list: None,
         }
@@ -188,19 +191,25 @@ impl<'a> Fields<'a> {
         self.field(name, label, Kind::Choice(options.into_iter().collect()))
     }
 
-    /// A postal address.
-    pub fn address(&'a self, name: &'a str, names: &'a [String; 5], known: Option<&crate::model::Address>) -> Markup {
+    /// A postal address, with a word on when it is needed.
+    pub fn address(
+        &'a self,
+        name: &'a str,
+        names: &'a [String; 5],
+        known: Option<&crate::model::Address>,
+        needed: &'a str,
+    ) -> Markup {
         let known = known.cloned().unwrap_or_default();
         let whole = self.refusal().is_some_and(|refusal| refusal.field.as_deref() == Some(name));
         let wrong = if whole { self.wrong(name, "Postal address") } else { None };
         html! {
             @if let Some(wrong) = &wrong { p.error { (wrong) } }
             div.fields data-part=(name) {
-                (self.area(&names[0], "Street and number").value(&known.lines.join("\n")).hint("up to three lines"))
+                (self.area(&names[0], "Street and number").value(&known.lines.join("\n")).hint("up to three lines").optional(needed))
                 (self.text(&names[1], "Postal code").value(known.postal_code.as_deref().unwrap_or_default()).width("short"))
-                (self.text(&names[2], "City").value(&known.city))
+                (self.text(&names[2], "City").value(&known.city).optional(needed))
                 (self.text(&names[3], "Region").value(known.region.as_deref().unwrap_or_default()))
-                (self.text(&names[4], "Country").value(&known.country).hint("two letters, such as ES").width("short"))
+                (self.text(&names[4], "Country").value(&known.country).hint("two letters, such as ES").width("short").optional(needed))
             }
         }
     }
@@ -352,6 +361,12 @@ impl<'a> Field<'a> {
         self
     }
 
+    /// When it may stay empty, or when not, in place of “optional”.
+    pub fn optional(mut self, optional: &'a str) -> Self {
+        self.optional = optional;
+        self
+    }
+
     /// The id of a list on the page of what it may be.
     pub fn list(mut self, list: &'a str) -> Self {
         self.list = Some(list);
@@ -380,7 +395,7 @@ impl Render for Field<'_> {
         html! {
             div class={ "field " (self.width) } {
                 @if let Some(stands) = &self.stands { input type="hidden" name=(before(self.name)) value=(stands); }
-                label for=(self.id) { (self.label) @if !self.required && !matches!(self.kind, Kind::Choice(_)) { span.optional { " optional" } } }
+                label for=(self.id) { (self.label) @if !self.required && !matches!(self.kind, Kind::Choice(_)) { span.optional { " " (self.optional) } } }
                 @match &self.kind {
                     Kind::Input(kind) => {
                         input #(self.id) type=(kind) name=(self.name) value=(self.value) required[self.required] autocomplete="off" list=[self.list]
@@ -426,6 +441,15 @@ mod tests {
         let others = Fields::new("other", Some(attempt));
         assert_eq!(others.text("days", "Days").value("15").value, "15", "another form");
     }
+
+    #[test]
+    fn an_address_says_what_of_it_is_needed() {
+        let (fields, names) = (Fields::new("order", None), Fields::address_names("to"));
+        let shown = fields.address("to", &names, None, "needed for SIM cards").0;
+        assert_eq!(shown.matches("<span class=\"optional\"> needed for SIM cards</span>").count(), 3, "{shown}");
+        assert_eq!(shown.matches("<span class=\"optional\"> optional</span>").count(), 2, "postal code and region: {shown}");
+    }
+
     #[test]
     fn a_form_that_comes_back_is_joined_with_what_others_saved() {
         let sent = "price=16.90&corrects.price=16.90&apn=mine&corrects.apn=apn&name=A&corrects.name=A%0D%0A&days=7&corrects.days=3\

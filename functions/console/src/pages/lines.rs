@@ -302,7 +302,7 @@ fn acts(
             (act("swap", "swap_sim", "Swap the SIM", "Swap", &|fields| html! {
                 (fields.choice("formFactor", "New card", [("esim".to_owned(), words("esim")), ("physical".to_owned(), words("physical"))]))
                 (fields.choice("payment", "Payment", payments()))
-                details open[fields.is_at("postalAddress") || fields.typed("formFactor") == Some("physical")] { summary { "Postal address, for a card that is sent" } (fields.address("postalAddress", &names, main.subscriber.postal_address.as_ref())) }
+                details open[fields.is_at("postalAddress") || fields.typed("formFactor") == Some("physical")] { summary { "Postal address, for a card that is sent" } (fields.address("postalAddress", &names, main.subscriber.postal_address.as_ref(), "needed for a SIM card")) }
                 p.hint { "The card works until the new one is installed." }
             }))
             (act("suspend", "suspend", "Suspend", "Suspend", &|_| html! { p.hint { "The card is kept out of the network until it is resumed." } }))

@@ -64,7 +64,7 @@ pub async fn show(desk: &Desk<'_>, attempt: Option<Attempt<'_>>) -> Result<Respo
             }
             details open[fields.is_at("subscriber.postalAddress") || fields.typed("formFactor") == Some("physical")] {
                 summary { "Postal address, for cards that are sent" }
-                (fields.address("subscriber.postalAddress", &parts, None))
+                (fields.address("subscriber.postalAddress", &parts, None, "needed for SIM cards"))
             }
         }
         (fields.tick("sendEmail", "true", &html! { "Send the mails" }, true))

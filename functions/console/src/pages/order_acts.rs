@@ -157,7 +157,7 @@ fn inputs(name: &str, fields: &Fields<'_>, order: &Order, action: &Action) -> Ma
                         p { "Postal address" br; (order::address(address)) }
                         p.hint { "The cards were sent there, so that it stays as it is." }
                     }
-                    Some(address) => (fields.address("postalAddress", &names, Some(address))),
+                    Some(address) => (fields.address("postalAddress", &names, Some(address), "needed")),
                     None => {}
                 }
             }
