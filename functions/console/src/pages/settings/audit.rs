@@ -12,6 +12,9 @@ use lambda_http::http::StatusCode;
 use lambda_http::{Body, Response};
 use maud::{Markup, html};
 
+/// What stands before the complimentary orders that a partner may give.
+const QUOTA: &str = "giftQuota ";
+
 /// The page.
 pub async fn list(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
     let query = &desk.visit.query;
@@ -58,6 +61,19 @@ fn what(entry: &Audit) -> String {
     }
 }
 
+/// What more the log says, in which the fields of a partner go by the API's names: its name stands first, and may hold anything.
+fn in_words(action: &str, details: &str) -> String {
+    if action != "partner_changed" {
+        return details.to_owned();
+    }
+    let number = |rest: &str| rest.starts_with(|first: char| first.is_ascii_digit());
+    let details = match details.rsplit_once(QUOTA) {
+        Some((before, quota)) if number(quota) => format!("{before}complimentary orders {quota}"),
+        _ => details.to_owned(),
+    };
+    details.strip_prefix("display ").map_or_else(|| details.clone(), |name| format!("name {name}"))
+}
+
 fn table(page: &Page<Audit>) -> Markup {
     html! {
         @if page.items.is_empty() {
@@ -73,12 +89,34 @@ fn table(page: &Page<Audit>) -> Markup {
                                 td { (entry.by) }
                                 td { (what(entry)) }
                                 td { (entry.target) }
-                                td { @match &entry.details { Some(details) => (with_times(details)), None => (none()) } }
+                                td { @match &entry.details { Some(details) => (with_times(&in_words(&entry.action, details))), None => (none()) } }
                             }
                         }
                     }
                 }
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_of_a_partner_go_by_their_labels() {
+        for (action, details, shown) in [
+            ("partner_changed", "giftQuota 10 to 11", "complimentary orders 10 to 11"),
+            ("partner_changed", "display Both, alarm level 5.00 EUR", "name Both, alarm level 5.00 EUR"),
+            (
+                "partner_changed",
+                "display giftQuota x, giftQuota 0 to 7, alarm level 5.00 EUR",
+                "name giftQuota x, complimentary orders 0 to 7, alarm level 5.00 EUR",
+            ),
+            ("partner_changed", "display giftQuota x", "name giftQuota x"),
+            ("balance_credited", "5.00 EUR: display stand", "5.00 EUR: display stand"),
+        ] {
+            assert_eq!(in_words(action, details), shown);
         }
     }
 }
