@@ -92,7 +92,7 @@ impl Order {
                 self.note(now, Event::ProvisioningFailed, Some(format!("{card}: {reason}")));
             }
             OrderType::ActivateSubscription | OrderType::SwapSim | OrderType::CancelSubscription => {
-                self.fail_line(index, reason, now)
+                self.fail_line(index, reason, now);
             }
         }
     }
