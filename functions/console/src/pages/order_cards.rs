@@ -10,7 +10,7 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use simdock_mail::qr_svg;
 
 /// Cards whose QR codes and links fit on one page; of the others it has the codes alone, and each card's own page has the rest.
-const MOST_CODES: usize = 7;
+const MOST_CODES: usize = 6;
 /// What of a drawing has no place in a URI that holds it.
 const NOT_IN_DATA: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'%').add(b'<').add(b'>');
 
