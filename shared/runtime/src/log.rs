@@ -5,8 +5,8 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 /// Sends what is logged to `writer` as JSON lines, with the fields of the invocation's span in each, and metrics among them where
-/// so much is logged. `RUST_LOG` (or `AWS_LAMBDA_LOG_LEVEL`) sets the level by its plain name; without it, it is `default`. A second
-/// call changes nothing.
+/// so much is logged. `RUST_LOG` (or `AWS_LAMBDA_LOG_LEVEL`) sets the level by its plain name; without it, it is `default`; of a
+/// release, there is nothing below `INFO` to see. A second call changes nothing.
 pub fn log_json_lines<W: Write + 'static>(writer: fn() -> W, default: LevelFilter) {
     let level = ["RUST_LOG", "AWS_LAMBDA_LOG_LEVEL"]
         .iter()

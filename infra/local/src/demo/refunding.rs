@@ -17,6 +17,7 @@ pub async fn play(play: &mut Play<'_>) -> Outcome {
     play.story(carrier_refuses).await?;
     play.story(stripe_takes_its_time).await?;
     play.story(stripe_refuses).await?;
+    play.story(by_other_means).await?;
     play.story(by_hand).await?;
     play.story(plan_refuses).await
 }
@@ -99,6 +100,21 @@ async fn stripe_refuses(play: &mut Play<'_>) -> Outcome {
     let back = play.then(&order, "money back", 2).await?;
     same("what managers see", &each(&back, "needsAttention", "code"), [""; 0])?;
     play.given_back(&order, &[PRICE]).await
+}
+
+async fn by_other_means(play: &mut Play<'_>) -> Outcome {
+    let order = play.sell("Stripe refuses for good", &draft(EUROPE, 1, "card")).await?.order;
+    play.stripe("refuse").await?;
+    play.refund(&order, None, 6).await?;
+    let failed = play.then(&order, "revoked, Stripe refuses", 2).await?;
+    play.mails(&order, &["confirmation", "manager", "qr"]).await?;
+    let transfer = json!({"refundId": failed["refunds"][0]["refundId"], "reference": "SEPA 4711"});
+    let back = play.manage(&order, "given back by transfer", "refunds", &transfer).await?;
+    same("the refund", &back["refunds"][0]["providerRefundId"], "SEPA 4711")?;
+    same("what is owed", &back["owed"], json!([]))?;
+    same("what managers see", &each(&back, "needsAttention", "code"), [""; 0])?;
+    play.stands(&order, 2);
+    Ok(())
 }
 
 async fn by_hand(play: &mut Play<'_>) -> Outcome {
