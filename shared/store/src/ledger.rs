@@ -210,8 +210,10 @@ impl Store {
     /// What moves now. Its time is exact, so that what moves within one second stays in sequence.
     fn ledger_item(&self, partner_id: &str, reference: &str, amount: Money) -> Item {
         let (now, micros) = self.clock.now_exactly();
+        // As engines write it back: one takes the same request for another by a zero at a number's end.
+        let at = format!("{}.{micros:06}", now.unix());
         let mut item = keys::ledger_entry(partner_id, reference);
-        item.insert("at".to_owned(), number(format!("{}.{micros:06}", now.unix())));
+        item.insert("at".to_owned(), number(at.trim_end_matches('0').trim_end_matches('.')));
         item.insert("amount".to_owned(), number(amount.amount));
         item.insert("currency".to_owned(), text(amount.currency.as_str()));
         item
