@@ -8,8 +8,7 @@ use simdock_api::{
     postal_address, refused, replayed, route, show,
 };
 use simdock_domain::{
-    Asked, Command, EmailAddress, Iccid, LineState, MailKind, Recipient, Rejected, SeenShipment, Shipment, Timestamp, decide_by,
-    short_hash,
+    Asked, Command, EmailAddress, Iccid, LineState, MailKind, Recipient, Rejected, SeenShipment, Timestamp, decide_by, short_hash,
 };
 use simdock_runtime::{Config, ConfigError};
 use simdock_store::{Facts, Store};
@@ -112,11 +111,10 @@ fn shipment(fields: &mut Fields, now: Timestamp) -> Result<Command, Problem> {
     if at.is_some_and(|at| at > now.plus_seconds(SKEW)) {
         return Err(Problem::invalid_field("shippedAt", "must not be in the future"));
     }
-    let at = at.map(|at| at.min(now));
     // Copied from somewhere, they come with space around them.
     let (carrier, number) = (fields.text("carrier", 64)?.trim().to_owned(), fields.text("number", 64)?.trim().to_owned());
     Ok(match fields.optional_object("corrects")? {
-        None => Command::Ship(Shipment { at: at.unwrap_or(now), carrier, number }),
+        None => Command::Ship { carrier, number, at: at.filter(|at| *at < now) },
         Some(mut before) => {
             let seen = SeenShipment {
                 number: before.text("number", 64)?,
@@ -124,7 +122,7 @@ fn shipment(fields: &mut Fields, now: Timestamp) -> Result<Command, Problem> {
                 at: shipped_at(&mut before)?,
             };
             before.finish()?;
-            Command::CorrectShipment { seen, carrier, number, at }
+            Command::CorrectShipment { seen, carrier, number, at: at.map(|at| at.min(now)) }
         }
     })
 }

@@ -7,7 +7,7 @@ use crate::{ChangeRequest, Problem, visible_to};
 use futures_util::future::try_join;
 use serde::Serialize;
 use simdock_domain::{
-    Command, FormFactor, MailKind, Order, Recipient, RefundState, Rejected, SeenShipment, ServiceAsker, Shipment, Subscription,
+    Command, FormFactor, MailKind, Order, Recipient, RefundState, Rejected, SeenShipment, ServiceAsker, Subscription,
     SubscriptionChange, Timestamp, decide,
 };
 use simdock_store::{Archiving, Principal, SimReport, Store};
@@ -48,7 +48,7 @@ pub async fn order_actions(store: &Store, principal: &Principal, order: &Order) 
     }
     Ok(vec![
         refund,
-        command("ship", Command::Ship(Shipment { at: now, carrier: String::new(), number: String::new() }))?,
+        command("ship", Command::Ship { carrier: String::new(), number: String::new(), at: None })?,
         command("correct_shipment", correction(order))?,
         command("edit_recipient", Command::EditRecipient(Recipient { name: Some(String::new()), ..Recipient::default() }))?,
         qr,

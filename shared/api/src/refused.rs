@@ -47,7 +47,9 @@ pub fn refused(rejected: Rejected, command: &Command, order: &Order) -> Problem 
         Rejected::NotRefundable(why) => Problem::not_refundable(why),
         Rejected::OtherDevice => Problem::other_device("The card is bound to another phone: swap the SIM."),
         Rejected::Done | Rejected::NotAllowed => match command {
-            Command::Ship(_) => Problem::not_possible("nothing_to_ship", "There are no physical cards to be sent on this order."),
+            Command::Ship { .. } => {
+                Problem::not_possible("nothing_to_ship", "There are no physical cards to be sent on this order.")
+            }
             Command::CorrectShipment { .. } => Problem::not_possible("not_shipped", "Nothing of this order was sent by post."),
             Command::EditRecipient(recipient) => Problem::not_possible(
                 "not_shipped",

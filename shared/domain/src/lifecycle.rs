@@ -67,7 +67,7 @@ pub fn decide(order: &Order, command: Command, now: Timestamp) -> Result<Order, 
         Command::SubscriptionOver { line, policy, used } => {
             leaving::subscription_over(order, &mut next, line, policy, used, now)?;
         }
-        Command::Ship(shipment) => next.ship(shipment, now)?,
+        Command::Ship { carrier, number, at } => next.ship(carrier, number, at, now)?,
         Command::CorrectShipment { seen, carrier, number, at } => {
             next.correct_shipment(&seen, carrier, number, at, now)?;
         }

@@ -23,6 +23,10 @@ fn shipment(number: &str) -> Shipment {
     Shipment { at: at(90), carrier: "Correios".into(), number: number.into() }
 }
 
+fn ship(number: &str) -> Command {
+    Command::Ship { carrier: "Correios".into(), number: number.into(), at: None }
+}
+
 fn seen(number: &str) -> SeenShipment {
     SeenShipment { number: number.into(), carrier: None, at: None }
 }
@@ -441,7 +445,7 @@ fn each_reason_not_to_pay_back_is_told() {
     assert_eq!(told(&swapped, until, fresh), no(NotRefundable::Installed), "it took over because it was");
     let parcel = provision(&to_ship(1), at(20));
     assert_eq!(told(&parcel, until, fresh), Refundable::Yes(eur(1450)));
-    let parcel = decide(&parcel, Command::Ship(shipment("1")), at(90)).unwrap();
+    let parcel = decide(&parcel, ship("1"), at(90)).unwrap();
     assert_eq!(told(&parcel, until, fresh), no(NotRefundable::Shipped));
     assert_eq!(
         told(&decide(&live, Command::PlanOver { line: 0, why: OverReason::Expired }, at(50)).unwrap(), until, fresh),
@@ -462,7 +466,7 @@ fn a_cancellation_is_refused_for_the_same_reasons() {
     assert_eq!(refused(&done(SubscriptionChange::Cancellation), fresh), Rejected::NotRefundable(NotRefundable::Kind));
     let live = done(renewal());
     assert_eq!(refused(&live, Used { activated: true, ..fresh }), Rejected::NotRefundable(NotRefundable::Activated));
-    let parcel = decide(&provision(&to_ship(1), at(20)), Command::Ship(shipment("1")), at(90)).unwrap();
+    let parcel = decide(&provision(&to_ship(1), at(20)), ship("1"), at(90)).unwrap();
     assert_eq!(refused(&parcel, fresh), Rejected::NotRefundable(NotRefundable::Shipped));
 }
 
@@ -482,14 +486,14 @@ fn a_physical_order_calls_the_manager_who_ships_it_and_mails_no_code() {
     let order = to_ship(2);
     assert_eq!((jobs(&order, 10), mails(&order, 10)), (vec![Job::Provision], vec![]));
     assert_eq!((order.attention(), order.is_to_ship()), (vec![Attention::ToShip], true));
-    assert_eq!(decide(&order, Command::Ship(shipment("1")), at(11)), Err(Rejected::NotDue), "its cards do not work yet");
+    assert_eq!(decide(&order, ship("1"), at(11)), Err(Rejected::NotDue), "its cards do not work yet");
     let order = provision(&order, at(20));
     assert_eq!(mails(&order, 20), [MailKind::Confirmation, MailKind::Manager], "and no QR code");
     assert_eq!(order.fulfilment(at(20)), Fulfilment::Fulfilling);
-    let order = decide(&order, Command::Ship(shipment("1")), at(90)).unwrap();
+    let order = decide(&order, ship("1"), at(90)).unwrap();
     assert_eq!((order.fulfilment(at(90)), order.attention(), order.is_to_ship()), (Fulfilment::Completed, vec![], false));
-    assert_eq!(decide(&order, Command::Ship(shipment("1")), at(91)), Err(Rejected::Done));
-    assert_eq!(decide(&order, Command::Ship(shipment("2")), at(91)), Err(Rejected::Shipped));
+    assert_eq!(decide(&order, ship("1"), at(91)), Err(Rejected::Done));
+    assert_eq!(decide(&order, ship("2"), at(91)), Err(Rejected::Shipped));
 }
 
 #[test]
@@ -501,12 +505,12 @@ fn a_wrong_number_is_corrected_and_the_subscriber_is_told_the_right_one() {
     let shipped_mail = |order: &Order| order.mail(MailKind::Shipment).map(|mail| mail.state);
     let ready = provision(&to_ship(1), at(20));
     assert_eq!(correct(&ready, "1", "2", None, 80), Err(Rejected::NotAllowed), "nothing was sent");
-    let early = Command::Ship(Shipment { at: at(-1), ..shipment("1") });
-    assert_eq!(decide(&ready, early.clone(), at(90)), Err(Rejected::BeforeOrder));
-    let behind = decide(&ready, early, at(-1)).unwrap();
+    let early = Command::Ship { carrier: "Correios".into(), number: "1".into(), at: Some(at(-1)) };
+    assert_eq!(decide(&ready, early, at(90)), Err(Rejected::BeforeOrder));
+    let behind = decide(&ready, ship("1"), at(-1)).unwrap();
     assert_eq!(behind.shipment.map(|shipment| shipment.at), Some(ready.created_at), "by a clock that is behind");
 
-    let order = decide(&ready, Command::Ship(shipment("1")), at(90)).unwrap();
+    let order = decide(&ready, ship("1"), at(90)).unwrap();
     // As long as nobody begins to send it, the mail is written with what is right by then.
     let waiting = correct(&order, "1", "2", None, 91).unwrap();
     assert_eq!(shipped_mail(&waiting), shipped_mail(&order));
@@ -531,7 +535,7 @@ fn a_wrong_number_is_corrected_and_the_subscriber_is_told_the_right_one() {
         let outcome = decide(&right, command, at(95)).map(|_| ());
         assert_eq!(outcome, if agrees { Ok(()) } else { Err(Rejected::OtherParcel) }, "{carrier} {left}");
     }
-    assert_eq!(decide(&right, Command::Ship(shipment("1")), at(95)), Err(Rejected::Shipped));
+    assert_eq!(decide(&right, ship("1"), at(95)), Err(Rejected::Shipped));
     // The day alone is nothing that a mail has to tell.
     let right = sent(&right, MailKind::Shipment, 96);
     let day = correct(&right, "2", "2", Some(50), 97).unwrap();
@@ -539,7 +543,7 @@ fn a_wrong_number_is_corrected_and_the_subscriber_is_told_the_right_one() {
     assert_eq!(correct(&right, "2", "2", Some(-1), 97), Err(Rejected::BeforeOrder));
     // Who wants no mails gets none.
     let quiet = Order { send_email: false, ..ready };
-    let quiet = decide(&quiet, Command::Ship(shipment("1")), at(90)).unwrap();
+    let quiet = decide(&quiet, ship("1"), at(90)).unwrap();
     assert_eq!(shipped_mail(&correct(&quiet, "1", "2", None, 91).unwrap()), None);
 }
 
@@ -550,12 +554,12 @@ fn a_swap_to_a_physical_card_is_shipped_and_confirmed() {
     assert!(order.is_to_ship());
     assert!(order.mail(MailKind::Confirmation).is_some() && order.mail(MailKind::Manager).is_some());
     assert!(order.mail(MailKind::Qr).is_none());
-    assert!(decide(&order, Command::Ship(shipment("1")), at(90)).is_ok());
+    assert!(decide(&order, ship("1"), at(90)).is_ok());
 }
 
 #[test]
 fn only_cards_that_are_there_and_stay_are_shipped() {
-    let ship = |order: &Order| decide(order, Command::Ship(shipment("1")), at(90));
+    let ship = |order: &Order| decide(order, ship("1"), at(90));
     assert_eq!(ship(&begun(&one_off(), at(0)).0), Err(Rejected::NotAllowed), "an eSIM is not shipped");
     assert_eq!(ship(&done(renewal())), Err(Rejected::NotAllowed));
     assert_eq!(ship(&place("parcel", physical(1), &one_off(), at(0))), Err(Rejected::NotAllowed), "not paid");
@@ -599,7 +603,7 @@ fn an_address_changes_only_before_the_parcel_left_and_only_where_there_is_one() 
         decide(&place("parcel", physical(1), &one_off(), at(0)), moved(), at(5)).is_ok(),
         "unpaid it can be corrected as well"
     );
-    let left = decide(&provision(&to_ship(1), at(20)), Command::Ship(shipment("1")), at(90)).unwrap();
+    let left = decide(&provision(&to_ship(1), at(20)), ship("1"), at(90)).unwrap();
     assert_eq!(decide(&left, moved(), at(95)), Err(Rejected::Shipped));
     assert!(decide(&left, renamed(), at(95)).is_ok());
     for order in [begun(&one_off(), at(0)).0, done(renewal()), done(esim_swap())] {

@@ -842,7 +842,7 @@ impl World {
         let to = (c % 3 == 0).then(|| "bea@example.com".parse().unwrap());
         let line = usize::from(c) % order.lines.len();
         let command = match b % 9 {
-            0 => Command::Ship(Shipment { at: self.at(), carrier: "Correios".into(), number: "1".into() }),
+            0 => Command::Ship { carrier: "Correios".into(), number: "1".into(), at: None },
             1 => Command::EditRecipient(Recipient { name: Some(format!("Ana {}", c % 2)), ..Recipient::default() }),
             2 => Command::SendAgain { kind, to, asked: None },
             3 | 4 => Command::Retry,

@@ -43,7 +43,7 @@ commands! {
     Command::RetirementDelayed { .. } => "RetirementDelayed", "the carrier could not be asked to stop it";
     Command::PlanOver { .. } => "PlanOver", "what a line brought is used up or has expired";
     Command::SubscriptionOver { .. } => "SubscriptionOver", "the subscription of a line ended";
-    Command::Ship(_) => "Ship", "a manager sent the cards";
+    Command::Ship { .. } => "Ship", "a manager sent the cards";
     Command::CorrectShipment { .. } => "CorrectShipment", "a manager corrects what was said of the parcel";
     Command::EditRecipient(_) => "EditRecipient", "a manager corrects the name or an address";
     Command::SendAgain { .. } => "SendAgain", "a manager has a mail sent again";
@@ -96,7 +96,7 @@ fn examples() -> Vec<(Status, Vec<Example>)> {
     let paid = |order: &Order| pay(order, 2, at(20));
     let done = |order: &Order| provision(&paid(order), at(30));
     let parcel = place("parcel", physical(1), &one_off(), at(10));
-    let sent = Command::Ship(Shipment { at: at(100), carrier: "Correios".into(), number: "1".into() });
+    let sent = Command::Ship { carrier: "Correios".into(), number: "1".into(), at: Some(at(100)) };
     let over = |line| Command::PlanOver { line, why: OverReason::Expired };
     let given_back = || {
         vec![
@@ -230,7 +230,7 @@ fn commands(order: &Order) -> Vec<(&'static str, Command)> {
         plain(Command::PlanOver { line: open, why: OverReason::Expired }),
         what("not begun", over(fresh)),
         what("begun", over(begun)),
-        plain(Command::Ship(Shipment { at: now(), carrier: "Correios".into(), number: "2".into() })),
+        plain(Command::Ship { carrier: "Correios".into(), number: "2".into(), at: None }),
         plain(Command::CorrectShipment {
             seen: SeenShipment { number: "1".into(), carrier: None, at: None },
             carrier: "Correios".into(),

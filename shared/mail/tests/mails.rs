@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use mail_parser::{HeaderValue, Message, MessageParser, MimeHeaders};
 use simdock_domain::{
     ActivationCode, Command, EmailAddress, FormFactor, Iccid, MAX_ATTEMPTS, MailKind, MailReport, Money, Msisdn, Order, OrderNum,
-    OrderType, PostalAddress, RefundPolicy, Shipment, Subject, Timestamp, Used,
+    OrderType, PostalAddress, RefundPolicy, Subject, Timestamp, Used,
 };
 use simdock_mail::{
     Addressee, ConfirmationMail, Confirmed, Envelope, KnownLine, Language, MailError, ManagerMail, QrCard, QrMail, Sender,
@@ -632,8 +632,7 @@ fn an_order_that_needs_nothing_any_more_is_no_mail_to_the_manager() {
     let fixture = Fixture::new();
     let order = orders::after(&orders::paid(&fixture.order_num, FormFactor::Physical, 1), [Command::Provisioned(vec![0])]);
     fixture.manager(&order);
-    let shipment = Shipment { at: orders::now(), carrier: "CTT".into(), number: "RR1".into() };
-    let sent = orders::after(&order, [Command::Ship(shipment)]);
+    let sent = orders::after(&order, [Command::Ship { carrier: "CTT".into(), number: "RR1".into(), at: None }]);
     let mail = manager_mail(&ManagerMail { envelope: fixture.envelope(), order: &sent });
     assert_eq!(mail, Err(MailError::Empty));
 }

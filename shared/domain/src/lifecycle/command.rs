@@ -1,7 +1,7 @@
 //! What can be done to an order.
 
 use super::{Recipient, SeenShipment};
-use crate::order::{Asked, MailKind, MailReport, Provider, ReturnReason, Shipment, VoidReason};
+use crate::order::{Asked, MailKind, MailReport, Provider, ReturnReason, VoidReason};
 use crate::{Closed, EmailAddress, Iccid, Money, NotRefundable, OverReason, RefundPolicy, Timestamp, Used};
 
 /// Something that wants to change an order.
@@ -96,7 +96,14 @@ pub enum Command {
         used: Used,
     },
     /// The cards were sent.
-    Ship(Shipment),
+    Ship {
+        /// Who carries them.
+        carrier: String,
+        /// The carrier's number of the parcel.
+        number: String,
+        /// When they left, if not just now.
+        at: Option<Timestamp>,
+    },
     /// What was said of the parcel is to be corrected.
     CorrectShipment {
         /// What is to be corrected: whoever speaks of another parcel speaks of what is over.

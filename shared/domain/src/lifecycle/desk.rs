@@ -54,10 +54,16 @@ impl SeenShipment {
 
 impl Order {
     /// Cards are sent once, when all of them work, and then there is no way back (order seed, "SIM-card orders").
-    pub(super) fn ship(&mut self, mut shipment: Shipment, now: Timestamp) -> Result<(), Rejected> {
+    pub(super) fn ship(
+        &mut self,
+        carrier: String,
+        number: String,
+        at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<(), Rejected> {
         match &self.shipment {
             // The same parcel, whenever it is said to have left.
-            Some(there) if (&there.carrier, &there.number) == (&shipment.carrier, &shipment.number) => {
+            Some(there) if (&there.carrier, &there.number) == (&carrier, &number) => {
                 return Err(Rejected::Done);
             }
             Some(_) => return Err(Rejected::Shipped),
@@ -70,14 +76,12 @@ impl Order {
             return Err(Rejected::NotDue);
         }
         // What leaves now leaves after it was ordered, also where the clock is behind that of whoever took the order.
-        if shipment.at == now {
-            shipment.at = now.max(self.created_at);
-        }
-        if shipment.at < self.created_at {
+        let at = at.unwrap_or_else(|| now.max(self.created_at));
+        if at < self.created_at {
             return Err(Rejected::BeforeOrder);
         }
-        self.note(now, Event::Shipped, Some(format!("{} {}", shipment.carrier, shipment.number)));
-        self.shipment = Some(shipment);
+        self.note(now, Event::Shipped, Some(format!("{carrier} {number}")));
+        self.shipment = Some(Shipment { at, carrier, number });
         if self.send_email {
             self.mails.push(Mail::pending(MailKind::Shipment, now));
         }
