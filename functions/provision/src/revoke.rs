@@ -131,7 +131,7 @@ impl App {
             for answer in answers.iter().filter(|answer| matches!(answer.outcome, Err(CarrierError::Final { .. }))) {
                 commands.extend(self.over_meanwhile(&order, answer.line).await?);
             }
-            let Ok(next) = decide_all(&order, commands, now) else { return Ok(()) };
+            let Ok(next) = decide_all(&order, commands, now) else { return self.let_go(&order, &answers).await };
             let sims: Vec<Sim> = answers.iter().map(|answer| answer.sim.clone()).collect();
             let facts = Facts { activations: &[], sims: &sims };
             if self.store.write_in_step(&order, &next, facts, now).await?.is_ok() {
@@ -154,6 +154,16 @@ impl App {
             }
         }
         Err(JobFailed("the order kept changing".to_owned()))
+    }
+
+    /// Frees what it keeps for lines that somebody else came to an end with: the same job may have been delivered twice at once.
+    async fn let_go(&self, order: &Order, answers: &[Answer]) -> Result<(), JobFailed> {
+        for answer in answers {
+            let subscription = self.store.subscription(&order.subscription_of(answer.line)).await?;
+            let (Some(subscription), Some(order)) = (subscription, self.store.order(&order.num).await?) else { continue };
+            self.store.let_go(&subscription, &order).await?;
+        }
+        Ok(())
     }
 
     /// What a line brought may be over by the time that it turns out not to be cancelled; the line is told then.

@@ -6,8 +6,8 @@ use lambda_runtime::{Error, LambdaEvent};
 use serde::Serialize;
 use serde_json::Value;
 use simdock_domain::{
-    Attention, ChangeKind, Command, Line, LineState, OpenChange, Order, OrderNum, Refund, RefundState, Rejected, Service,
-    Subscription, Timestamp, decide, due,
+    Attention, ChangeKind, Command, OpenChange, Order, OrderNum, Refund, RefundState, Rejected, Service, Subscription, Timestamp,
+    decide, due,
 };
 use simdock_jobs::{JobMessage, Queued, Queues};
 use simdock_runtime::{Config, ConfigError, Measured, Metric, Metrics};
@@ -268,12 +268,8 @@ impl App {
                 None => return Ok(()),
             },
         };
-        let at_it = |line: &Line| matches!(line.state, LineState::Pending | LineState::Cancelling);
-        if !order.lines.iter().any(at_it)
-            && let Ok(free) = subscription.release(&order.num)
-        {
+        if self.store.let_go(subscription, &order).await? {
             tracing::warn!(subscription = subscription.id, orderNum = order.num.as_str(), "a change that came to nothing");
-            let _ = self.store.replace_subscription(&free).await?;
         }
         Ok(())
     }

@@ -2,7 +2,7 @@ use crate::item::{Item, from_item, number, to_item};
 use crate::write::{SendError, Twice, over_version, send};
 use crate::{Conflict, Store, StoreError, keys};
 use aws_sdk_dynamodb::types::Put;
-use simdock_domain::Subscription;
+use simdock_domain::{LineState, Order, Subscription};
 
 impl Store {
     /// Reads a subscription, consistently.
@@ -22,6 +22,17 @@ impl Store {
     /// Writes a subscription over the version before.
     pub async fn replace_subscription(&self, next: &Subscription) -> Result<Result<(), Conflict>, StoreError> {
         self.replace(self.subscription_put(next)?).await
+    }
+
+    /// Frees a subscription that is kept for a change by an order which is not at it any more; answers whether it was. The order has
+    /// to be read after the subscription: what it begins later makes another version of that.
+    pub async fn let_go(&self, subscription: &Subscription, order: &Order) -> Result<bool, StoreError> {
+        let mut lines = order.lines.iter().enumerate().filter(|(line, _)| order.subscription_of(*line) == subscription.id);
+        let at_it = lines.any(|(_, line)| matches!(line.state, LineState::Pending | LineState::Cancelling));
+        match subscription.release(&order.num) {
+            Ok(free) if !at_it => Ok(self.replace_subscription(&free).await?.is_ok()),
+            Ok(_) | Err(_) => Ok(false),
+        }
     }
 
     /// The write of a subscription over the version before, for a transaction.

@@ -1,12 +1,16 @@
 //! Swap, refund, top-up and cancellation of one subscription sent at once: one wins, the others are refused or get their money back.
 
 use crate::acts::{
-    PLAN, POOL, at_once, audit, by_balance, card, changing, delivered, drained, paid_back, plan_statuses, read, renewing, sim,
-    subscription_of, tell,
+    PLAN, POOL, at_once, audit, by_balance, card, changing, delivered, drained, events, operator, paid_back, pause,
+    plan_statuses, read, renewing, sim, subscription_of, tell,
 };
 use crate::api::{Answer, PARTNER, Site, list, num};
+use futures_util::future::join;
 use serde_json::{Value, json};
+use simdock_local::Options;
 use simdock_store::SimState;
+use simdock_tests::Proxy;
+use std::sync::{Arc, OnceLock};
 
 async fn balance(site: &Site) -> i64 {
     site.store().await.balance(PARTNER, "EUR".parse().unwrap()).await.unwrap().amount
@@ -131,7 +135,7 @@ async fn a_refund_that_was_asked_for_before_a_cancellation_is_paid_whichever_the
         let subscription = subscription_of(&order);
         // The refund is on record, and nobody has worked on it.
         for source in ["relay", "provision"] {
-            crate::acts::pause(&site, source, true).await;
+            pause(&site, source, true).await;
         }
         site.refunding(&order, None).send().await.expect(202);
         let asked = changing(&site, &subscription, "cancellation", &json!({})).send().await.expect(201);
@@ -146,7 +150,7 @@ async fn a_refund_that_was_asked_for_before_a_cancellation_is_paid_whichever_the
             site.stack.invoke("provision", event).await.unwrap();
         }
         for source in ["relay", "provision"] {
-            crate::acts::pause(&site, source, false).await;
+            pause(&site, source, false).await;
         }
         let back = paid_back(&site, &order).await;
         assert_eq!((&back["status"], &back["owed"], balance(&site).await), (&json!(2), &json!([]), before), "{refund_first}");
@@ -156,6 +160,38 @@ async fn a_refund_that_was_asked_for_before_a_cancellation_is_paid_whichever_the
         let counted = audit(&site).await;
         assert_eq!(counted.changing, 0);
     }
+    site.stop().await;
+}
+
+#[tokio::test]
+async fn a_refusal_that_comes_twice_leaves_the_line_free() {
+    let proxy = Arc::new(OnceLock::new());
+    let kept = Arc::clone(&proxy);
+    let front = move |engine: &str| kept.get_or_init(|| Proxy::in_front_of(engine)).url().to_owned();
+    let site = Site::with(Options { dynamodb_proxy: Some(Arc::new(front)), ..Options::default() }).await;
+    let proxy = proxy.get().unwrap();
+    let order = delivered(&site, &by_balance(PLAN)).await;
+    drained(&site).await;
+    for source in ["relay", "provision"] {
+        pause(&site, source, true).await;
+    }
+    site.refunding(&order, None).send().await.expect(202);
+    operator(&site, "refuse", 2).await;
+    let body = json!({"orderNum": num(&order), "job": "revoke"}).to_string();
+    let deliver = || site.stack.invoke("provision", json!({"Records": [{"messageId": "one", "body": body}]}));
+    // The first is about to keep the line for itself while the second comes to the end.
+    let mut keeping = proxy.hold("PutItem");
+    let second = async {
+        keeping.arrived().await;
+        deliver().await.unwrap();
+        assert!(events(&site.read(&order).await).contains(&"cancellation_refused"));
+        keeping.release();
+    };
+    let (first, ()) = join(deliver(), second).await;
+    assert_eq!(first.unwrap()["batchItemFailures"], json!([]));
+    let line = read(&site, &subscription_of(&order)).await;
+    assert_eq!((&line["openChange"], &line["status"]), (&Value::Null, &json!("active")), "{line:#}");
+    assert_eq!(audit(&site).await.changing, 0);
     site.stop().await;
 }
 
