@@ -22,7 +22,7 @@ use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::{RwLock, RwLockWriteGuard, oneshot};
 use tokio::task::JoinHandle;
 
 /// How long an engine may take to answer. After that the connection is closed, and what the request was about is free again.
@@ -109,6 +109,8 @@ struct Shared {
     keys: HashMap<String, Vec<String>>,
     /// Says what goes wrong, instead of chances.
     plan: Option<Arc<Plan>>,
+    /// Shared by what the engine works on; whoever has it alone sees the tables stand still.
+    still: RwLock<()>,
     state: Mutex<State>,
 }
 
@@ -212,6 +214,7 @@ impl Proxy {
             client: wire::client(),
             keys,
             plan,
+            still: RwLock::default(),
             state: Mutex::new(State {
                 faults,
                 random: fastrand::Rng::with_seed(seed),
@@ -250,6 +253,11 @@ impl Proxy {
         let (release, released) = oneshot::channel();
         self.shared.state().gates.push(Gate { operation: operation.to_owned(), arrived: arrive, release: released });
         Hold { arrived, release }
+    }
+
+    /// Waits until the engine has answered what it works on, and keeps everything else from it for as long as the answer is held.
+    pub async fn still(&self) -> RwLockWriteGuard<'_, ()> {
+        self.shared.still.write().await
     }
 
     /// What came by so far.
@@ -404,6 +412,7 @@ impl Shared {
             body
         };
         let carried_out = async {
+            let _moving = self.still.read().await;
             match (&by_event, &self.plan) {
                 (Some(call), Some(plan)) => self.forward_by_event(call, plan, parts, json).await,
                 _ => self.forward(Request::from_parts(parts, Full::new(body))).await,

@@ -377,10 +377,12 @@ impl Check<'_> {
                     OrderType::SwapSim => {
                         matches!(line.state, LineState::Pending | LineState::Live | LineState::Cancelling) && !order.has_swapped()
                     }
-                    // While its card is taken back; one that nobody activated has no subscription.
+                    // The job that takes its card back keeps it, before it asks the carrier; of several cards, not all may have been
+                    // asked for. One that nobody activated has no subscription.
                     OrderType::ActivateSubscription => {
-                        line.state == LineState::Cancelling
-                            && subscription.is_some_and(|subscription| subscription.ended.is_none())
+                        let asked = order.lines.len() == 1 && order.revoking.is_some_and(|attempts| attempts.failed > 0);
+                        let open = subscription.is_some_and(|subscription| subscription.ended.is_none());
+                        line.state == LineState::Cancelling && asked && open
                     }
                     OrderType::TopUpSubscription | OrderType::Renewal => false,
                 };

@@ -72,7 +72,8 @@ pub async fn run(seed: u64, size: Size, bug: Option<Bug>) -> Report {
     weather.spawn(weather::clock(Arc::clone(&world), open.clone()));
     weather.spawn(weather::sweeps(Arc::clone(&world), open.clone()));
     let warehouse = tokio::spawn(Warehouse::new(Arc::clone(&world), size.shops).open(open.clone()));
-    weather.spawn(weather::moods(Arc::clone(&world), open));
+    weather.spawn(weather::moods(Arc::clone(&world), open.clone()));
+    let auditor = tokio::spawn(weather::audits(Arc::clone(&world), open));
     let shops = (0..).zip(keys).map(|(number, key)| Shop::new(Arc::clone(&world), key, number).open(size));
     let mut told = Told::default();
     for one in shops.collect::<JoinSet<_>>().join_all().await {
@@ -81,9 +82,11 @@ pub async fn run(seed: u64, size: Size, bug: Option<Bug>) -> Report {
     closing.send_replace(false);
     weather.join_all().await;
     let brought = warehouse.await.expect("a warehouse");
+    let midway = auditor.await.expect("an auditor");
     plan.heal();
     let load = begun.elapsed();
-    let (audit, outside, violations) = drain::drain(&world, &told, &brought).await;
+    let (audit, outside, mut violations) = drain::drain(&world, &told, &brought).await;
+    violations.extend(midway.into_iter().map(|one| Violation { found: format!("midway: {}", one.found), ..one }));
     let (faults, acts) = (plan.faults(), plan.acts());
     let world = Arc::into_inner(world).expect("whoever used it is done");
     world.stack.stop().await;

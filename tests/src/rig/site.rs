@@ -39,7 +39,7 @@ pub struct Site {
     pub stocked: BTreeSet<String>,
     /// API keys that are no good any more.
     ended: Mutex<Vec<String>>,
-    _tables: Arc<OnceLock<Proxy>>,
+    tables: Arc<OnceLock<Proxy>>,
 }
 
 /// Who sends a request.
@@ -116,7 +116,7 @@ impl Site {
             last: AtomicU64::new(0),
             surprises: Mutex::default(),
             ended: Mutex::default(),
-            _tables: tables,
+            tables,
         };
         (Arc::new(site), keys)
     }
@@ -240,18 +240,24 @@ impl Site {
         self.send(Method::GET, path, As::Nobody, "").await.body
     }
 
-    /// All tables, and all that others did.
-    pub async fn everything(&self) -> (Books, Outside) {
+    /// All tables, as they are between two requests to them: whatever comes meanwhile waits.
+    pub async fn books(&self) -> Books {
         let config = self.stack.config();
+        let _still = self.tables.get().expect("the stack has used its tables").still().await;
         let scan = async |variable| wire::scan(&self.http, self.stack.engine_url(), config.var(variable).expect("a table")).await;
-        let books = Books {
+        Books {
             orders: scan("ORDERS_TABLE").await,
             sims: scan("SIMS_TABLE").await,
             pools: scan("POOLS_TABLE").await,
             partners: scan("PARTNERS_TABLE").await,
             subscriptions: scan("SUBSCRIPTIONS_TABLE").await,
             plans: scan("PLANS_TABLE").await,
-        };
+        }
+    }
+
+    /// All tables, and all that others did.
+    pub async fn everything(&self) -> (Books, Outside) {
+        let books = self.books().await;
         let several = |value: Value| value.as_array().cloned().unwrap_or_default();
         let outside = Outside {
             now: self.stack.clock().now(),

@@ -1,6 +1,7 @@
-//! What goes on beside the shops: the clock jumps, sweeps overlap, and Stripe has its moods.
+//! What goes on beside the shops: the clock jumps, sweeps overlap, Stripe has its moods, and an auditor comes in unannounced.
 
 use super::site::Site;
+use crate::audit::Violation;
 use futures_util::future::join;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 /// What goes on beside the shops, but for what goes wrong.
-pub const ACTS: [&str; 2] = ["swept", "swept twice at once"];
+pub const ACTS: [&str; 3] = ["swept", "swept twice at once", "audited"];
 
 /// Waits, unless it is over; answers whether to go on.
 pub async fn pause(open: &mut watch::Receiver<bool>, milliseconds: u64) -> bool {
@@ -40,6 +41,20 @@ pub async fn sweeps(site: Arc<Site>, mut open: watch::Receiver<bool>) {
             site.plan.act("swept");
         }
     }
+}
+
+/// Looks at the tables in the middle of everything: what must be true of them is true between any two requests. The first look that
+/// finds something is the last; what it found is answered.
+pub async fn audits(site: Arc<Site>, mut open: watch::Receiver<bool>) -> Vec<Violation> {
+    let mut rng = site.plan.dice("audits");
+    while pause(&mut open, rng.u64(100..400)).await {
+        let (_, found) = site.books().await.inspect();
+        site.plan.act("audited");
+        if !found.is_empty() {
+            return found;
+        }
+    }
+    Vec::new()
 }
 
 /// Stripe refuses, or takes its time and tells later how it went, if at all.

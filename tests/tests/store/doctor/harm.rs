@@ -80,6 +80,7 @@ enum Harm {
     SubscriptionOfAnUnreadableOrder,
     CounterUnreadable,
     CancelledByNobody,
+    FreeWhileItsCardGoesBack,
     CheckoutOpenForYears,
     OrderOfAnotherPartner,
     NeverPaidAndOver,
@@ -90,7 +91,7 @@ enum Harm {
 }
 
 impl Harm {
-    const ALL: [Self; 76] = [
+    const ALL: [Self; 77] = [
         Self::StockedCardDeleted,
         Self::SoldCardDeleted,
         Self::WorkingCardDeleted,
@@ -160,6 +161,7 @@ impl Harm {
         Self::SubscriptionOfAnUnreadableOrder,
         Self::CounterUnreadable,
         Self::CancelledByNobody,
+        Self::FreeWhileItsCardGoesBack,
         Self::CheckoutOpenForYears,
         Self::OrderOfAnotherPartner,
         Self::NeverPaidAndOver,
@@ -550,7 +552,12 @@ impl Patient {
             }
             Harm::CancelledByNobody => {
                 self.set_order(main, "SET li[0].s = :v", text("c")).await;
-                [Rule::Altered, Rule::Work, Rule::Change].map(|rule| order(rule, main)).to_vec()
+                [Rule::Altered, Rule::Work].map(|rule| order(rule, main)).to_vec()
+            }
+            Harm::FreeWhileItsCardGoesBack => {
+                let asked_once = json!({ "M": { "n": { "N": "1" }, "t": { "N": self.world.now().unix().to_string() } } });
+                self.set_order(main, "SET li[0].s = :v, rv = :once", json!({ ":v": { "S": "c" }, ":once": asked_once })).await;
+                [Rule::Altered, Rule::Change].map(|rule| order(rule, main)).to_vec()
             }
             Harm::CheckoutOpenForYears => {
                 let unpaid = self.world.order("later", 1).await;
