@@ -49,11 +49,17 @@ impl App {
         let lines: Vec<(usize, Sim)> =
             sims.into_iter().filter_map(|sim| Some((cards.iter().find(|(_, iccid)| *iccid == sim.iccid)?.0, sim))).collect();
         let claims = join_all(lines.iter().map(async |(line, _)| self.claim(&order, *line, now).await)).await;
+        // The same job may have been delivered twice, and the other come to an end before this one kept the lines.
+        let Some(order) = self.store.order(&order.num).await? else { return Ok(()) };
         // The order, and for each line its card, its subscription, a mark of the way back to stock, and who else has to know.
         let mut items = 1;
         let mut asked = Vec::new();
         for ((line, sim), claim) in lines.into_iter().zip(claims) {
             let claim = claim?;
+            if order.lines[line].state != LineState::Cancelling {
+                self.let_go(&order, line).await?;
+                continue;
+            }
             items += 3 + if let Claim::Ours(others) = &claim { *others } else { 0 };
             // Those that do not fit come with the order's next reading.
             if items > Store::MOST_AT_ONCE {
@@ -70,6 +76,9 @@ impl App {
             Ok::<_, JobFailed>(Answer { line, sim, outcome, refused, overtaken: false })
         });
         let answers = join_all(asked).await.into_iter().collect::<Result<Vec<_>, _>>()?;
+        if answers.is_empty() {
+            return Ok(());
+        }
         self.record_revoked(order, answers).await
     }
 
@@ -108,17 +117,17 @@ impl App {
             }
             let open = subscription.plans.iter().filter(|run| run.is_open());
             let others = open.map(|run| usize::from(run.order != order.num) + run.extras.len()).sum();
-            match subscription.claim(OpenChange::begin(ChangeKind::Refund, &order.num, None, now)) {
+            let next = match subscription.claim(OpenChange::begin(ChangeKind::Refund, &order.num, None, now)) {
                 Err(Rejected::Closed(Closed::Ended)) => {
                     return Ok(Claim::Ended { begun: subscription.has_begun(&order.num) });
                 }
                 Err(Rejected::Closed(closed)) => return Ok(Claim::Refused(closed.explain().1.to_owned())),
-                Err(_) => return Ok(Claim::Ours(others)),
-                Ok(next) => {
-                    if self.store.replace_subscription(&next).await?.is_ok() {
-                        return Ok(Claim::Ours(others));
-                    }
-                }
+                // Kept before. A version of its own shows whoever is about to free it that somebody is at it again.
+                Err(_) => subscription.touched(),
+                Ok(next) => next,
+            };
+            if self.store.replace_subscription(&next).await?.is_ok() {
+                return Ok(Claim::Ours(others));
             }
         }
         Err(StoreError::Busy("a subscription kept changing".to_owned()))
@@ -131,7 +140,7 @@ impl App {
             for answer in answers.iter().filter(|answer| matches!(answer.outcome, Err(CarrierError::Final { .. }))) {
                 commands.extend(self.over_meanwhile(&order, answer.line).await?);
             }
-            let Ok(next) = decide_all(&order, commands, now) else { return self.let_go(&order, &answers).await };
+            let Ok(next) = decide_all(&order, commands, now) else { return Ok(()) };
             let sims: Vec<Sim> = answers.iter().map(|answer| answer.sim.clone()).collect();
             let facts = Facts { activations: &[], sims: &sims };
             if self.store.write_in_step(&order, &next, facts, now).await?.is_ok() {
@@ -156,11 +165,10 @@ impl App {
         Err(JobFailed("the order kept changing".to_owned()))
     }
 
-    /// Frees what it keeps for lines that somebody else came to an end with: the same job may have been delivered twice at once.
-    async fn let_go(&self, order: &Order, answers: &[Answer]) -> Result<(), JobFailed> {
-        for answer in answers {
-            let subscription = self.store.subscription(&order.subscription_of(answer.line)).await?;
-            let (Some(subscription), Some(order)) = (subscription, self.store.order(&order.num).await?) else { continue };
+    /// Frees what it keeps for a line that somebody else came to an end with.
+    async fn let_go(&self, order: &Order, line: usize) -> Result<(), StoreError> {
+        let subscription = self.store.subscription(&order.subscription_of(line)).await?;
+        if let (Some(subscription), Some(order)) = (subscription, self.store.order(&order.num).await?) {
             self.store.let_go(&subscription, &order).await?;
         }
         Ok(())

@@ -2,7 +2,7 @@ use crate::item::{Item, from_item, number, to_item};
 use crate::write::{SendError, Twice, over_version, send};
 use crate::{Conflict, Store, StoreError, keys};
 use aws_sdk_dynamodb::types::Put;
-use simdock_domain::{LineState, Order, Subscription};
+use simdock_domain::{LineState, Order, OrderType, Subscription};
 
 impl Store {
     /// Reads a subscription, consistently.
@@ -28,7 +28,12 @@ impl Store {
     /// to be read after the subscription: what it begins later makes another version of that.
     pub async fn let_go(&self, subscription: &Subscription, order: &Order) -> Result<bool, StoreError> {
         let mut lines = order.lines.iter().enumerate().filter(|(line, _)| order.subscription_of(*line) == subscription.id);
-        let at_it = lines.any(|(_, line)| matches!(line.state, LineState::Pending | LineState::Cancelling));
+        let at_it = lines.any(|(_, line)| match line.state {
+            LineState::Pending | LineState::Cancelling => true,
+            // A new card works, and nobody has installed it yet.
+            LineState::Live => order.kind == OrderType::SwapSim && !order.has_swapped(),
+            LineState::Cancelled | LineState::Ended | LineState::Failed => false,
+        });
         match subscription.release(&order.num) {
             Ok(free) if !at_it => Ok(self.replace_subscription(&free).await?.is_ok()),
             Ok(_) | Err(_) => Ok(false),
