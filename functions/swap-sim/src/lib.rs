@@ -38,10 +38,13 @@ impl App {
             form_factor: form_factor.unwrap_or(FormFactor::Esim),
             address: postal_address(&mut fields, "postalAddress")?,
         };
-        let plan = change.current_plan(&self.store).await?;
-        let free = plan.swap_price.is_none_or(|price| price.amount == 0).then_some(PaymentMethod::Balance);
-        let draft = change_draft(&mut fields, what, free)?;
+        let says_how = fields.says("payment");
+        let draft = change_draft(&mut fields, what, Some(PaymentMethod::Balance))?;
         fields.finish()?;
-        change.submit(&self.store, draft, Ok(plan)).await
+        let plan = change.current_plan(&self.store).await?;
+        // One that was free when the same request was made before stands, though the plan that runs by now has a price.
+        let owing = plan.swap_price.is_some_and(|price| price.amount > 0);
+        let plan = if owing && !says_how { Err(Problem::missing_field("payment")) } else { Ok(plan) };
+        change.submit(&self.store, draft, plan).await
     }
 }

@@ -124,6 +124,11 @@ impl Fields {
         choice.map(Some).ok_or_else(|| Problem::invalid_field(self.path(name), format!("must be one of {}", names.join(", "))))
     }
 
+    /// Whether a field says something.
+    pub fn says(&self, name: &str) -> bool {
+        self.left.get(name).is_some_and(|value| !value.is_null())
+    }
+
     /// Whether a field is there and null, which everywhere else is as good as not there.
     pub fn is_null(&self, name: &str) -> bool {
         self.left.get(name).is_some_and(Value::is_null)
