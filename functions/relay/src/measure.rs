@@ -1,7 +1,7 @@
 //! What a change of an order means to those who watch the whole: relay sees every change with the order before and after, so that
 //! counting costs nobody a read.
 
-use simdock_domain::{Entry, Event, LineState, MailKind, MailState, Order, Refund, RefundState, Status, Timestamp};
+use simdock_domain::{Entry, Event, MailKind, MailState, Order, Refund, RefundState, Status, Timestamp};
 use simdock_runtime::{Measured, Metric};
 
 /// What is measured of a change. A change that is delivered twice counts twice.
@@ -16,7 +16,7 @@ pub fn measure(before: Option<&Order>, after: &Order, now: Timestamp) -> Vec<Mea
         measured.push(Measured::of(Metric::PaymentsReturned, 1, reason.name()));
     }
     measured.extend(counted(Metric::CardsFailed, before, after, |order| {
-        order.lines.iter().filter(|line| line.state == LineState::Failed).count()
+        order.history.iter().filter(|entry| entry.event == Event::ProvisioningFailed).count()
     }));
     measured.extend(refunds(before, after, now));
     measured.extend(mails(before, after));

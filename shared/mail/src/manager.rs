@@ -91,6 +91,12 @@ fn to_do(order: &Order) -> Vec<String> {
                         format!("The operator refused what was ordered for card {iccid}: order it anew, or let its money go back, then write a note.")
                     }
                 }));
+                // Where it never said whether it had done it.
+                let leaving = |state| matches!(state, LineState::Cancelling | LineState::Cancelled);
+                let given_up = if order.kind == OrderType::ActivateSubscription { Vec::new() } else { cards(order, leaving) };
+                to_do.extend(given_up.iter().map(|iccid| {
+                    format!("The operator never said whether card {iccid} has what was ordered: it is taken off again, then its money goes back. Order it anew, then write a note.")
+                }));
             }
             Attention::MoneyOwed => {
                 let stalled = order.refunds.iter().filter(|refund| is_stalled(order, refund));

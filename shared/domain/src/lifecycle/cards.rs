@@ -90,6 +90,7 @@ impl Order {
                 self.revoking = Some(Attempts { failed: 0, next_at: now });
                 let card = self.card_of(index).unwrap_or_default();
                 self.note(now, Event::ProvisioningFailed, Some(format!("{card}: {reason}")));
+                self.call_manager(now);
             }
             OrderType::ActivateSubscription | OrderType::SwapSim | OrderType::CancelSubscription => {
                 self.fail_line(index, reason, now);

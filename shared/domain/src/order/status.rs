@@ -1,6 +1,6 @@
 //! Where an order stands, which is derived and never stored: its status, how far its delivery is, what a manager should look at.
 
-use super::{Entry, Event, LineState, MailReport, MailState, Order, RefundState};
+use super::{Entry, Event, LineState, MailReport, MailState, Order, OrderType, RefundState};
 use crate::{FormFactor, Timestamp};
 
 /// The status codes of the order seed ("Order lifecycle").
@@ -196,7 +196,9 @@ impl Order {
         if self.is_to_ship() {
             all.push(Attention::ToShip);
         }
-        let failed = self.lines.iter().any(|line| line.state == LineState::Failed);
+        // Only what was to be activated is tried again.
+        let failed =
+            self.kind != OrderType::ActivateSubscription || self.lines.iter().any(|line| line.state == LineState::Failed);
         if failed && self.unanswered(Event::ProvisioningFailed).next().is_some() {
             all.push(Attention::ProvisioningFailed);
         }
