@@ -411,14 +411,15 @@ impl Shared {
         } else {
             body
         };
+        let moving = self.still.read().await;
         let carried_out = async {
-            let _moving = self.still.read().await;
             match (&by_event, &self.plan) {
                 (Some(call), Some(plan)) => self.forward_by_event(call, plan, parts, json).await,
                 _ => self.forward(Request::from_parts(parts, Full::new(body))).await,
             }
         };
         let (head, body) = tokio::time::timeout(PATIENCE, carried_out).await??;
+        drop(moving);
         if head.status == StatusCode::BAD_REQUEST && refused(&body) {
             self.state().stats.refused += 1;
         }

@@ -161,7 +161,12 @@ fn again(visit: &Visit, signed_in: &SignedIn) -> Markup {
             @for (name, value) in visit.form.iter().filter(|(name, _)| *name != "token") {
                 input type="hidden" name=(name) value=(value);
             }
-            p.hint { "It may have been done all the same. Sent again from here, it is the same request and no second one." }
+            p.hint {
+                "It may have been done all the same. "
+                // Notes have no key: one is known again only while nothing else has happened.
+                @if visit.path.last().is_some_and(|last| last == "note") { "Look at the history before you send it again." }
+                @else { "Sent again from here, it is the same request and no second one." }
+            }
             div.buttons { button type="submit" { "Send it again" } }
         }
     }

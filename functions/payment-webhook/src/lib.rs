@@ -127,7 +127,7 @@ impl App {
         let command = |order: &Order| {
             let ours = |index: &usize| {
                 let refund = &order.refunds[*index];
-                refund_id.as_ref() == Some(&order.refund_id(*index)) || refund.provider_id.as_ref() == Some(&provider_id)
+                refund_id.as_ref() == Some(&order.refund_id(*index)) || refund.is_known_as(&provider_id)
             };
             let provider_id = provider_id.clone();
             match ((0..order.refunds.len()).find(ours), &progress) {

@@ -296,8 +296,13 @@ fn what_was_to_be_added_and_is_given_up_is_taken_off_before_its_money_goes_back(
     }
     assert_eq!((order.lines[0].state, order.owed(), order.status(now)), (LineState::Cancelling, vec![], Status::Unsubscribing));
     assert!(due(&order, now).contains(&Job::Revoke) && !due(&order, now).contains(&Job::Provision));
+    assert_eq!(order.attention(), [Attention::ProvisioningFailed]);
+    assert!(mails(&order, now.seconds_since(at(0))).contains(&MailKind::Manager), "the operator has been down for hours");
     let off = decide(&order, Command::Revoked { line: 0 }, now).unwrap();
-    assert_eq!((off.lines[0].state, off.owed().len(), off.attention()), (LineState::Cancelled, 1, vec![Attention::MoneyOwed]));
+    assert_eq!((off.lines[0].state, off.owed().len()), (LineState::Cancelled, 1));
+    assert_eq!(off.attention(), [Attention::ProvisioningFailed, Attention::MoneyOwed]);
+    let seen = decide(&off, Command::Note("ordered anew".into()), now).unwrap();
+    assert_eq!(seen.attention(), [Attention::MoneyOwed]);
     // It was done, and is used: then it was delivered.
     let used = Command::RevocationRefused { line: 0, provisioned: true, overtaken: false, reason: "in use".into() };
     let kept = decide(&order, used, now).unwrap();
@@ -786,6 +791,18 @@ fn what_the_provider_refused_is_given_back_by_hand_once() {
     assert_eq!(decide(&given, by_hand("SEPA 1"), at(50)), Err(Rejected::Done));
     assert_eq!(decide(&given, by_hand("SEPA 2"), at(50)), Err(Rejected::NotAllowed));
     assert_eq!(decide(&given, Command::Retry, at(50)), Err(Rejected::NotAllowed), "nobody is asked any more");
+    // Stripe told first that it had gone, then that the bank sent it back; the older word comes once more.
+    let told = |order: &Order, command, now| decide(order, command, at(now)).unwrap();
+    let re_1 = || Some("re_1".to_owned());
+    let went = told(&asked, Command::RefundSucceeded { refund: 0, provider_id: re_1() }, 31);
+    let came_back = told(&went, Command::RefundRefused { refund: 0, provider_id: re_1(), reason: "account closed".into() }, 32);
+    let settled = told(&came_back, by_hand("SEPA 1"), 40);
+    for order in [&came_back, &settled] {
+        assert_eq!(decide(order, Command::RefundSucceeded { refund: 0, provider_id: re_1() }, at(41)), Err(Rejected::Done));
+    }
+    let again = told(&told(&came_back, Command::Retry, 33), Command::AskRefund { refund: 1 }, 34);
+    let failed_again = Command::RefundRefused { refund: 1, provider_id: Some("re_2".into()), reason: "account closed".into() };
+    assert_eq!(told(&again, failed_again, 35).refunds[1].failed_ids, ["re_2"]);
     // Of what was given back in part at the provider, the rest.
     let part = decide(&failed, at_the_provider, at(39)).unwrap();
     let rest = decide(&part, by_hand("SEPA 1"), at(40)).unwrap();

@@ -808,7 +808,11 @@ impl World {
                     // Else what is on record is behind what the provider has, and nothing can be said about it.
                     self.record(index, vec![returned], Fate::Recorded)
                 }
-                GivenState::Given | GivenState::Returned => Ok(()),
+                GivenState::Given => Ok(()),
+                // An older word of it comes late, or once more; whatever settled it since, it stays failed.
+                GivenState::Returned => {
+                    self.record(index, vec![Command::RefundSucceeded { refund, provider_id: Some(id) }], fate)
+                }
             };
         }
         let Some(order) = pick(&self.orders, a) else { return Ok(()) };
@@ -835,13 +839,14 @@ impl World {
     }
 
     fn manage(&mut self, (_, a, b, c): Step) -> Outcome {
-        let ships = |order: &Order| b % 9 == 0 && order.is_to_ship();
+        let ships = |order: &Order| b % 10 == 0 && order.is_to_ship();
         let index = self.orders.iter().position(ships).unwrap_or(usize::from(a) % self.orders.len().max(1));
         let Some(order) = self.orders.get(index) else { return Ok(()) };
         let kind = *pick(MailKind::ALL, c).unwrap();
         let to = (c % 3 == 0).then(|| "bea@example.com".parse().unwrap());
         let line = usize::from(c) % order.lines.len();
-        let command = match b % 9 {
+        let command = match b % 10 {
+            9 => return self.give_back_by_hand(index),
             0 => Command::Ship { carrier: "Correios".into(), number: "1".into(), at: None },
             1 => Command::EditRecipient(Recipient { name: Some(format!("Ana {}", c % 2)), ..Recipient::default() }),
             2 => Command::SendAgain { kind, to, asked: None },
@@ -852,6 +857,33 @@ impl World {
             _ => Command::GiveUp(VoidReason::InsufficientBalance),
         };
         self.give(index, vec![command])?;
+        Ok(())
+    }
+
+    /// A refund of an order that failed, and is owed.
+    fn failed_refund(&self, index: usize) -> Option<usize> {
+        let order = &self.orders[index];
+        (0..order.refunds.len())
+            .find(|place| order.refunds[*place].state == RefundState::Failed && order.is_owed(&order.refunds[*place]))
+    }
+
+    /// Somebody transfers what the provider refused, and notes that. They have looked it up there: it has not given it after all.
+    fn give_back_by_hand(&mut self, index: usize) -> Outcome {
+        let Some(place) = self.failed_refund(index) else { return Ok(()) };
+        let refund_id = self.orders[index].refund_id(place);
+        let payment = self.orders[index].refunds[place].payment;
+        let there = self.provider.get(&refund_id).is_some_and(|given| given.state != GivenState::Returned);
+        if there || self.left(index, payment) < self.orders[index].refunds[place].amount.amount {
+            return Ok(());
+        }
+        self.named += 1;
+        let reference = format!("SEPA {}", self.named);
+        if self.give(index, vec![Command::RefundedByHand { refund_id, reference: reference.clone() }])? {
+            let (amount, state) = (self.orders[index].refunds[place].amount.amount, GivenState::Given);
+            let given = Given { order: index, payment, amount, provider_id: reference.clone(), state };
+            self.provider.insert(reference, given);
+            self.meddled.insert(index);
+        }
         Ok(())
     }
 
@@ -980,9 +1012,8 @@ impl World {
 
     /// A manager looks after refunds that failed: has them tried again, or gives back by hand what is left.
     fn settle_by_hand(&mut self, index: usize) -> Outcome {
+        let Some(place) = self.failed_refund(index) else { return Ok(()) };
         let order = &self.orders[index];
-        let fails = |place: &usize| order.refunds[*place].state == RefundState::Failed && order.is_owed(&order.refunds[*place]);
-        let Some(place) = (0..order.refunds.len()).find(fails) else { return Ok(()) };
         let refund = &order.refunds[place];
         let (payment, left) = (refund.payment, self.left(index, refund.payment));
         // It may have been given after all, by somebody whose word was overtaken.

@@ -109,8 +109,8 @@ fn refunded(order: &Order, index: usize, there: &[&Value]) -> Held {
         (Provider::Stripe | Provider::Balance, RefundState::Succeeded) | (_, RefundState::Withdrawn) => {
             same!(made.len(), 0, "{id} of {} was made", order.num);
         }
-        // Somebody has to give it back by hand.
-        (Provider::Standard | Provider::Free, RefundState::Failed) => {}
+        // Somebody has given it back by hand.
+        (Provider::Standard, RefundState::Succeeded) => same!(made.len(), 0, "{id} of {} was made", order.num),
         (_, state) => return Err(format!("{id} of {} is {state:?}", order.num)),
     }
     Ok(())

@@ -70,13 +70,16 @@ async fn rest(site: &Site, told: &Told, brought: &Brought) -> (Audit, Outside, V
     (audit, outside, violations)
 }
 
-/// A manager has tried again what was given up, since somebody had refused it, and seen to what is disputed; answers whether there
+/// A manager has tried again what was given up, since somebody had refused it, given back what the provider cannot, and seen to what is
+/// disputed; answers whether there
 /// was anything.
 async fn look_at(site: &Site, books: &Books) -> bool {
     let mut any = false;
     for item in &books.orders {
         let order = order_in_image(item.clone()).expect("an order");
+        let transfer = json!({"refundId": refused(&order), "reference": "SEPA 1"});
         for (wanted, act, action, body) in [
+            (refused(&order).is_some(), "given back by hand", "refunds", transfer),
             (is_given_up(&order), "tried again", "retry", json!({})),
             (order.attention().contains(&Attention::Disputed), "noted", "notes", json!({"note": "sent the papers"})),
         ] {
@@ -96,6 +99,16 @@ fn is_given_up(order: &Order) -> bool {
     let failed = order.refunds.iter().filter(|refund| refund.state == RefundState::Failed && order.is_owed(refund));
     let mut at_stripe = failed.filter(|refund| order.payments[refund.payment].provider == Provider::Stripe);
     at_stripe.next().is_some() || order.mails.iter().any(|mail| matches!(mail.state, MailState::Failed(_)))
+}
+
+/// A refund that its provider cannot make.
+fn refused(order: &Order) -> Option<String> {
+    let owed = |index: &usize| {
+        let refund = &order.refunds[*index];
+        let by = order.payments[refund.payment].provider;
+        refund.state == RefundState::Failed && order.is_owed(refund) && by == Provider::Standard
+    };
+    (0..order.refunds.len()).find(owed).map(|index| order.refund_id(index))
 }
 
 /// What partners were promised is there, and nothing that nobody asked for.

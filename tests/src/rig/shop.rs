@@ -27,7 +27,7 @@ const LOOKS: u32 = 12;
 const PAUSE: Duration = Duration::from_millis(120);
 
 /// What shops and managers do.
-pub const ACTS: [&str; 39] = [
+pub const ACTS: [&str; 40] = [
     "ordered by card",
     "ordered by balance",
     "ordered for nothing",
@@ -67,6 +67,7 @@ pub const ACTS: [&str; 39] = [
     "sent a mail again",
     "tried again",
     "noted",
+    "given back by hand",
 ];
 
 /// A payment that a provider made and told of.

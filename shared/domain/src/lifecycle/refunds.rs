@@ -34,8 +34,7 @@ pub(super) fn ask(order: &Order, next: &mut Order, refund: usize, now: Timestamp
 pub(super) fn taken(next: &mut Order, refund: usize, provider_id: String, now: Timestamp) -> Result<(), Rejected> {
     let ours = next.refund_mut(refund)?;
     match ours.state {
-        // That one failed, and it is tried again since.
-        RefundState::Due(_) if ours.provider_id.as_ref() == Some(&provider_id) => return Err(Rejected::Done),
+        RefundState::Due(_) if ours.has_failed_as(&provider_id) => return Err(Rejected::Done),
         RefundState::Due(_) => ours.provider_id = Some(provider_id),
         // It was asked how it went, and does not know yet.
         RefundState::Requested(at) if at.plus_seconds(REFUND_PATIENCE) <= now => {}
@@ -49,13 +48,10 @@ pub(super) fn taken(next: &mut Order, refund: usize, provider_id: String, now: T
 
 pub(super) fn succeeded(next: &mut Order, refund: usize, provider_id: Option<String>, now: Timestamp) -> Result<(), Rejected> {
     let ours = next.refund_mut(refund)?;
+    if provider_id.as_ref().is_some_and(|id| ours.has_failed_as(id)) {
+        return Err(Rejected::Done);
+    }
     match ours.state {
-        // What failed at the provider stays failed there, whatever is told late; only another one can succeed.
-        RefundState::Due(_) | RefundState::Failed | RefundState::Withdrawn
-            if provider_id.is_some() && ours.provider_id == provider_id =>
-        {
-            return Err(Rejected::Done);
-        }
         RefundState::Due(_) | RefundState::Requested(_) | RefundState::Failed => {}
         // It counted as refused and was asked for anew; what comes out of the same payment is not owed twice.
         RefundState::Withdrawn if ours.asked_at.is_some() => {}
@@ -94,6 +90,9 @@ pub(super) fn refused(
     now: Timestamp,
 ) -> Result<(), Rejected> {
     let ours = next.refund_mut(refund)?;
+    if provider_id.as_ref().is_some_and(|id| ours.has_failed_as(id)) {
+        return Err(Rejected::Done);
+    }
     match ours.state {
         RefundState::Due(_) => ours.provider_id = provider_id,
         // The bank may send money back that the provider had given.
@@ -103,6 +102,7 @@ pub(super) fn refused(
         }
     }
     ours.state = RefundState::Failed;
+    ours.failed_ids.extend(ours.provider_id.clone());
     let note = format!("{}: {reason}", ours.amount);
     next.note(now, Event::RefundFailed, Some(note));
     next.call_manager(now);
@@ -118,7 +118,7 @@ pub(super) fn given_back_elsewhere(
     now: Timestamp,
 ) -> Result<(), Rejected> {
     let payment = order.payments.iter().position(|payment| payment.id == payment_id).ok_or(Rejected::NotAllowed)?;
-    if order.refunds.iter().any(|refund| refund.provider_id.as_ref() == Some(&provider_id)) {
+    if order.refunds.iter().any(|refund| refund.is_known_as(&provider_id)) {
         return Err(Rejected::Done);
     }
     // Somebody gave back by hand what the provider had refused here, or had not given yet. Should it give that as well after all,
@@ -156,8 +156,11 @@ pub(super) fn given_back_by_hand(next: &mut Order, refund_id: &str, reference: S
         | RefundState::Failed
         | RefundState::Withdrawn => return Err(Rejected::NotAllowed),
     }
-    // Somebody may have given a part back at the provider.
-    let left = next.not_given_back(refund.payment);
+    // Somebody may have given a part back at the provider, or it is doing so.
+    let left = next.left_to_ask_for(index);
+    if left <= 0 {
+        return Err(Rejected::NotAllowed);
+    }
     let refund = &mut next.refunds[index];
     refund.amount.amount = refund.amount.amount.min(left);
     let note = format!("{}, by hand: {reference}", refund.amount);
@@ -199,7 +202,7 @@ impl Order {
 
     /// The provider gave back what somebody had settled by hand meanwhile: nobody is owed it, and a manager hears of it.
     fn given_back_twice(&mut self, index: usize, provider_id: Option<String>, now: Timestamp) -> Result<(), Rejected> {
-        if self.refunds.iter().any(|refund| refund.provider_id == provider_id) {
+        if provider_id.as_ref().is_some_and(|id| self.refunds.iter().any(|refund| refund.is_known_as(id))) {
             return Err(Rejected::Done);
         }
         let (payment, amount) = (self.refunds[index].payment, self.refunds[index].amount);
@@ -226,8 +229,28 @@ impl Refund {
         matches!((self.state, self.asked_at), (RefundState::Due(until), Some(first)) if first.plus_seconds(REFUND_LEASE) == until)
     }
 
+    /// Whether the provider's id is one of its, also one that failed.
+    pub fn is_known_as(&self, provider_id: &str) -> bool {
+        self.provider_id.as_deref() == Some(provider_id) || self.has_failed_as(provider_id)
+    }
+
+    fn has_failed_as(&self, provider_id: &str) -> bool {
+        self.failed_ids.iter().any(|failed| failed == provider_id)
+    }
+
     pub(super) fn due(payment: usize, amount: Money, reason: ReturnReason, line: Option<usize>, now: Timestamp) -> Self {
         let state = RefundState::Due(now);
-        Self { payment, amount, reason, line, state, at: now, attempts: 0, asked_at: None, provider_id: None }
+        Self {
+            payment,
+            amount,
+            reason,
+            line,
+            state,
+            at: now,
+            attempts: 0,
+            asked_at: None,
+            provider_id: None,
+            failed_ids: Vec::new(),
+        }
     }
 }

@@ -103,6 +103,9 @@ pub struct Refund {
     /// The provider's own id of it.
     #[serde(rename = "i", default, skip_serializing_if = "Option::is_none")]
     pub provider_id: Option<String>,
+    /// The provider's ids of it that failed there. Whatever it tells of them late, they stay failed.
+    #[serde(rename = "x", default, skip_serializing_if = "Vec::is_empty")]
+    pub failed_ids: Vec<String>,
 }
 
 /// How far a refund is.
