@@ -1,7 +1,7 @@
 //! Orders that wait for a manager, one of each kind; what is to be sent stands with the orders.
 
 use super::desk::{ANA, BEN, CHIYO, DILEK, Desk, Whom, draft, needs, with};
-use crate::demo::api::By;
+use crate::demo::api::{Ask, By};
 use crate::demo::text;
 use crate::error::StackError;
 use serde_json::{Value, json};
@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 pub async fn put(desk: &Desk<'_>) -> Result<(), StackError> {
     provisioning_failed(desk).await?;
     money_owed(desk).await?;
+    paid_back_twice(desk).await?;
     cancellation_refused(desk).await?;
     disputed(desk).await?;
     mails(desk).await
@@ -44,6 +45,24 @@ async fn money_owed(desk: &Desk<'_>) -> Result<(), StackError> {
     desk.told("stripe", "pending").await?;
     desk.give_back(&order, None).await?;
     desk.until(&order, "taken on", |order| refund_is(order, "requested")).await.map(|_| ())
+}
+
+/// Money that Stripe refused to give back, that was transferred, and that somebody gave back at Stripe as well.
+async fn paid_back_twice(desk: &Desk<'_>) -> Result<(), StackError> {
+    let order = by_card(desk, CHIYO, "eu-5gb-30d").await?;
+    let payment = desk.pay(&order).await?;
+    desk.told("stripe", "refuse").await?;
+    desk.give_back(&order, None).await?;
+    let failed = desk.until(&order, "refused", |order| refund_is(order, "failed")).await?;
+    let transfer = json!({"refundId": failed["refunds"][0]["refundId"], "reference": "SEPA 4711"});
+    desk.ask(Ask::post(format!("/v1/orders/{}/refunds", text(&order, "orderNum")?), &transfer).by(By::Manager)).await?;
+    let refund = json!({
+        "id": format!("re_{}", crate::ids::uuid()), "object": "refund", "amount": order["price"]["amount"],
+        "currency": text(&order["price"], "currency")?.to_lowercase(), "payment_intent": payment, "status": "succeeded", "metadata": {},
+    });
+    let id = format!("evt_{}", crate::ids::uuid());
+    desk.stripe(&json!({"id": id, "object": "event", "type": "refund.updated", "data": {"object": refund}})).await?;
+    desk.until(&order, "given back twice", |order| needs(order, "paid_back_twice")).await.map(|_| ())
 }
 
 /// A card that the operator does not take back.
