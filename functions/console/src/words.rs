@@ -54,6 +54,7 @@ fn tone(name: &str) -> Tone {
         | "invalid"
         | "provisioning_failed"
         | "refund_failed"
+        | "paid_back_twice"
         | "cancellation_refused"
         | "cancellation_overtaken"
         | "disputed"

@@ -64,6 +64,8 @@
     if (form.method !== "post" || form.hasAttribute("hx-post")) return;
     if (form.dataset.sent) event.preventDefault();
     form.dataset.sent = "yes";
+    // Whoever stopped waiting may ask again: the key in the form makes it the same request.
+    setTimeout(() => delete form.dataset.sent, 5000);
   });
   addEventListener("pageshow", () => document.querySelectorAll("form[data-sent]").forEach((form) => delete form.dataset.sent));
   // Days are the viewer's own, where the clock may be changed between two of them: each says how far ahead of UTC it begins or ends.

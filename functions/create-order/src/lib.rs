@@ -42,7 +42,7 @@ impl App {
         if asked.principal.is_manager() && self.store.partner(partner_id).await?.is_none() {
             return Err(Problem::invalid_field("partnerId", "names no partner"));
         }
-        let plan = self.store.latest_plan(plan_id).await?.filter(|plan| plan.sold_by(partner_id));
+        let plan = self.store.plan_for(&asked.principal, plan_id).await?.filter(|plan| plan.sold_by(partner_id));
         let plan = plan.ok_or_else(|| Problem::plan_not_found(plan_id))?;
         if let Some(gift) = &draft.gift {
             eligible(&self.store, partner_id, &draft.email, gift, &plan).await?;

@@ -133,9 +133,9 @@ fn shipped_at(fields: &mut Fields) -> Result<Option<Timestamp>, Problem> {
 }
 
 fn given_back(fields: &mut Fields) -> Result<Command, Problem> {
-    let refund_id = fields.text("refundId", 32)?;
-    // Copied from somewhere, it comes with space around it.
-    Ok(Command::RefundedByHand { refund_id, reference: fields.text("reference", 64)?.trim().to_owned() })
+    // Copied from somewhere, they come with space around them.
+    let mut trimmed = |name, longest| fields.text(name, longest).map(|text| text.trim().to_owned());
+    Ok(Command::RefundedByHand { refund_id: trimmed("refundId", 32)?, reference: trimmed("reference", 64)? })
 }
 
 fn recipient(fields: &mut Fields) -> Result<Command, Problem> {

@@ -2,8 +2,8 @@
 
 use crate::Problem;
 use simdock_domain::{
-    AddOnError, Closed, Command, LineState, MAX_COUNT, MAX_DATA_ADD_ONS, MailKind, Order, PlaceError, RefundPolicy, Refundable,
-    Rejected, ServiceAsker, Subscription, Timestamp, Used, decide, decide_by,
+    AddOnError, Closed, Command, LineState, MAX_COUNT, MAX_DATA_ADD_ONS, MailKind, Order, PlaceError, RefundPolicy, RefundState,
+    Refundable, Rejected, ServiceAsker, Subscription, Timestamp, Used, decide, decide_by,
 };
 use simdock_store::{Kept, Store};
 
@@ -32,7 +32,9 @@ pub fn misfit(error: PlaceError, plan_id: &str) -> Problem {
 /// Why a manager's command did nothing.
 pub fn refused(rejected: Rejected, command: &Command, order: &Order) -> Problem {
     match rejected {
-        Rejected::Shipped => Problem::not_possible("shipped", "The cards were sent."),
+        Rejected::Shipped => {
+            Problem::not_possible("shipped", "The cards were sent. What was said of the parcel is changed with `corrects`.")
+        }
         Rejected::OtherParcel => Problem::shipment_conflict(),
         Rejected::BeforeOrder => Problem::invalid_field("shippedAt", "must not be before the order was made"),
         Rejected::NotDue => Problem::not_possible(
@@ -76,10 +78,20 @@ pub fn refused(rejected: Rejected, command: &Command, order: &Order) -> Problem 
                     }
                 },
             ),
-            Command::RefundedByHand { .. } => Problem::not_possible(
-                "nothing_to_settle",
-                "There is no such refund that the payment provider refused. What it may still give back is not given by hand.",
-            ),
+            Command::RefundedByHand { refund_id, .. } => {
+                let index = (0..order.refunds.len()).find(|index| order.refund_id(*index) == *refund_id);
+                let detail = match index.map(|index| &order.refunds[index]).map(|refund| (refund.state, &refund.provider_id)) {
+                    None => "There is no such refund that the payment provider refused.".to_owned(),
+                    Some((RefundState::Succeeded, Some(known))) => format!("It has been given back already, as {known}."),
+                    Some((RefundState::Due(_) | RefundState::Requested(_), _)) => {
+                        "The payment provider may still give it back, so that it is not given by hand.".to_owned()
+                    }
+                    Some((RefundState::Succeeded | RefundState::Failed | RefundState::Withdrawn, _)) => {
+                        "Nothing is owed under this refund any more.".to_owned()
+                    }
+                };
+                Problem::not_possible("nothing_to_settle", &detail)
+            }
             _ => Problem::not_possible(
                 "nothing_to_retry",
                 "Nothing was given up or put off. A card whose money is on its way back is ordered anew.",

@@ -140,7 +140,8 @@ impl ChangeRequest {
 
     /// The version that is sold now of a plan that the subscription's partner may sell.
     pub async fn plan(&self, store: &Store, plan_id: &str) -> Result<Arc<Plan>, Problem> {
-        let plan = store.latest_plan(plan_id).await?.filter(|plan| plan.sold_by(&self.subscription.partner_id));
+        let plan = store.plan_for(&self.asked.principal, plan_id).await?;
+        let plan = plan.filter(|plan| plan.sold_by(&self.subscription.partner_id));
         plan.ok_or_else(|| Problem::plan_not_found(plan_id))
     }
 

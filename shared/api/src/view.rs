@@ -526,11 +526,14 @@ fn gave_back(order: &Order, note: &str) -> &'static str {
 fn attention(attention: Attention) -> AttentionView {
     let detail = match attention {
         Attention::ProvisioningFailed => {
-            "What was ordered could not be provisioned: retry it or tell the subscriber, then write a note."
+            "What was ordered could not be provisioned: retry it while its money is here, else order it anew, then write a note."
         }
         Attention::MoneyOwed => "Money is owed back.",
         Attention::RefundFailed => {
             "The payment provider will not give money back: retry it, or give it back by other means and note that."
+        }
+        Attention::PaidBackTwice => {
+            "More was given back than was owed, as the history says: ask for it back, or let it be, then write a note."
         }
         Attention::CancellationRefused => {
             "A card was not taken back, as the history says: ask again or tell the subscriber, then write a note."

@@ -8,6 +8,7 @@ mod mail;
 mod money;
 mod status;
 
+pub(crate) use history::TOO_MUCH;
 pub use history::{Asked, Entry, Event};
 pub use mail::{Mail, MailKind, MailReport, MailState};
 pub use money::{Payment, Provider, Refund, RefundState, ReturnReason};

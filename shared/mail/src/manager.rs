@@ -150,13 +150,20 @@ fn to_do(order: &Order) -> Vec<String> {
                 )),
                 Some((MailReport::Delayed | MailReport::Complained, _)) | None => None,
             })),
+            Attention::PaidBackTwice => {
+                let too_much = order.unanswered(Event::Refunded).filter(|entry| entry.tells_of_too_much());
+                to_do.extend(too_much.filter_map(|entry| entry.note.as_ref()).map(|note| {
+                    format!("Money went back twice ({note}): ask the payer for it, or let it be, then write a note.")
+                }));
+            }
             Attention::MailComplaint => {
                 to_do.push("The recipient reported a mail as spam: agree on another way to reach them.".to_owned());
             }
         }
     }
     let elsewhere = order.refunds.iter().filter(|refund| refund.reason == ReturnReason::Elsewhere);
-    to_do.extend(elsewhere.filter(|refund| refund.state == RefundState::Succeeded).map(|refund| {
+    let ends = !order.attention().contains(&Attention::PaidBackTwice);
+    to_do.extend(elsewhere.filter(|refund| ends && refund.state == RefundState::Succeeded).map(|refund| {
         format!("{} was given back at the provider: cancel what it was paid for, if that is to end.", refund.amount)
     }));
     if order.revoking.is_some_and(|attempts| attempts.failed >= MAX_ATTEMPTS) {

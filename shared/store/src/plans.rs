@@ -3,7 +3,7 @@ use crate::item::{Item, from_item, number, number_of, text_of, to_item};
 use crate::stock::{built, put_new};
 use crate::together::at_most;
 use crate::write::{SendError, TransactError, Twice, send};
-use crate::{Conflict, Store, StoreError, keys};
+use crate::{Conflict, Principal, Store, StoreError, keys};
 use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
 use serde::{Deserialize, Serialize};
 use simdock_domain::{Action, Plan};
@@ -70,6 +70,18 @@ impl Store {
         };
         self.latest_plans.put(key, plan.clone(), now);
         Ok(plan)
+    }
+
+    /// The version of a plan that an order for whoever asks is made of. A manager has just seen what it costs, and changes it as well: for
+    /// managers it is the one that is sold now, and not a minute ago.
+    pub async fn plan_for(&self, principal: &Principal, id: &str) -> Result<Option<Arc<Plan>>, StoreError> {
+        if let Principal::Partner { .. } = principal {
+            return self.latest_plan(id).await;
+        }
+        match self.latest_version(id).await? {
+            Some(version) => Ok(Some(self.plan_version(id, version).await?)),
+            None => Ok(None),
+        }
     }
 
     /// The number of the version of a plan that is sold now.

@@ -164,34 +164,50 @@ async fn a_refund_that_was_asked_for_before_a_cancellation_is_paid_whichever_the
 }
 
 #[tokio::test]
-async fn a_refusal_that_comes_twice_leaves_the_line_free() {
+async fn a_refusal_that_comes_twice_leaves_the_line_as_the_first_did() {
     let proxy = Arc::new(OnceLock::new());
     let kept = Arc::clone(&proxy);
     let front = move |engine: &str| kept.get_or_init(|| Proxy::in_front_of(engine)).url().to_owned();
     let site = Site::with(Options { dynamodb_proxy: Some(Arc::new(front)), ..Options::default() }).await;
     let proxy = proxy.get().unwrap();
     let order = delivered(&site, &by_balance(PLAN)).await;
-    drained(&site).await;
-    for source in ["relay", "provision"] {
-        pause(&site, source, true).await;
-    }
-    site.refunding(&order, None).send().await.expect(202);
-    operator(&site, "refuse", 2).await;
-    let body = json!({"orderNum": num(&order), "job": "revoke"}).to_string();
-    let deliver = || site.stack.invoke("provision", json!({"Records": [{"messageId": "one", "body": body}]}));
-    // The first is about to keep the line for itself while the second comes to the end.
-    let mut keeping = proxy.hold("PutItem");
-    let second = async {
-        keeping.arrived().await;
-        deliver().await.unwrap();
-        assert!(events(&site.read(&order).await).contains(&"cancellation_refused"));
-        keeping.release();
+    let subscription = subscription_of(&order);
+    let refused_twice = async |order: &Value| {
+        drained(&site).await;
+        for source in ["relay", "provision"] {
+            pause(&site, source, true).await;
+        }
+        site.refunding(order, None).send().await.expect(202);
+        operator(&site, "refuse", 2).await;
+        let body = json!({"orderNum": num(order), "job": "revoke"}).to_string();
+        let deliver = || site.stack.invoke("provision", json!({"Records": [{"messageId": "one", "body": body}]}));
+        // The first is about to write when the second comes to the end.
+        let mut writing = proxy.hold("PutItem");
+        let second = async {
+            writing.arrived().await;
+            deliver().await.unwrap();
+            assert!(events(&site.read(order).await).contains(&"cancellation_refused"));
+            writing.release();
+        };
+        let (first, ()) = join(deliver(), second).await;
+        assert_eq!(first.unwrap()["batchItemFailures"], json!([]));
+        operator(&site, "ok", 1).await;
+        for source in ["relay", "provision"] {
+            pause(&site, source, false).await;
+        }
+        audit(&site).await;
+        read(&site, &subscription).await
     };
-    let (first, ()) = join(deliver(), second).await;
-    assert_eq!(first.unwrap()["batchItemFailures"], json!([]));
-    let line = read(&site, &subscription_of(&order)).await;
+    let line = refused_twice(&order).await;
     assert_eq!((&line["openChange"], &line["status"]), (&Value::Null, &json!("active")), "{line:#}");
-    assert_eq!(audit(&site).await.changing, 0);
+
+    let swap = changing(&site, &subscription, "sim-swap", &json!({})).send().await.expect(201);
+    let swap = site.settled(&swap).await;
+    let line = refused_twice(&swap).await;
+    assert_eq!(line["openChange"]["orderNum"], swap["orderNum"], "the new card can still be installed: {line:#}");
+    assert_eq!(tell(&site, card(&swap), json!({"type": "installed"})).await, "recorded");
+    drained(&site).await;
+    assert_eq!((&read(&site, &subscription).await["iccid"], audit(&site).await.changing), (&json!(card(&swap)), 0));
     site.stop().await;
 }
 

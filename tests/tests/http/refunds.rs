@@ -331,8 +331,39 @@ async fn a_provider_that_refuses_leaves_the_money_owed() {
         assert_eq!(note(&given, "refunded"), "14.50 EUR, by hand: SEPA 4711");
     }
     let other = site.post(&path).by(By::Manager).json(&by_hand("SEPA 4712")).send().await;
-    assert_eq!(other.problem(409, "not_possible", None)["reason"], "nothing_to_settle");
+    let told = other.problem(409, "not_possible", None);
+    assert_eq!(
+        (&told["reason"], &told["detail"]),
+        (&json!("nothing_to_settle"), &json!("It has been given back already, as SEPA 4711."))
+    );
+    let partners = site.read(&failed).await;
+    let who: Vec<&Value> =
+        list(&partners, "history").iter().filter(|entry| entry["event"] == "refunded").map(|it| &it["by"]).collect();
+    assert_eq!(who, ["manager"], "partners see no names");
     drained(&site).await;
+    site.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_provider_gives_back_after_somebody_did_is_for_a_person() {
+    let site = Site::start().await;
+    stripe(&site, "refuse", 1).await;
+    let order = refunded(&site).await;
+    let failed = until(&site, &order, &["failed"]).await;
+    let path = format!("/v1/orders/{}/refunds", num(&order));
+    let by_transfer = json!({"refundId": failed["refunds"][0]["refundId"], "reference": "SEPA 4711"});
+    site.post(&path).by(By::Manager).json(&by_transfer).send().await.expect(200);
+    let event = by_hand("refund.updated", "re_dashboard", &order["payments"][0]["paymentId"], 1450);
+    assert_eq!(site.stripe(&event).await, "recorded");
+    let twice = site.read(&order).await;
+    assert_eq!((attention(&twice), statuses(&twice)), (vec!["paid_back_twice"], vec!["succeeded", "succeeded"]));
+    assert_eq!(list(&twice, "history").last().unwrap()["note"], "14.50 EUR, at the provider, although it had been given back");
+    managers_know(&site, &order, "ask the payer for it").await;
+    // It is on record, so that it is no damage, and somebody has seen it once there is a note.
+    drained(&site).await;
+    crate::acts::audit(&site).await;
+    let noted = site.post(format!("/v1/orders/{}/notes", num(&order))).by(By::Manager).json(&json!({"note": "they keep it"}));
+    assert_eq!(attention(&noted.send().await.expect(200)), Vec::<&str>::new());
     site.stop().await;
 }
 

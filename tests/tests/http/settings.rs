@@ -172,6 +172,15 @@ async fn of_two_managers_who_change_one_plan_one_is_told() {
     answers.sort_unstable();
     assert_eq!(answers, [201, 409, 409]);
     assert_eq!(site.read(&order).await["price"], order["price"], "an order keeps the version that it was sold with");
+    // A manager has seen the new price, and orders at it; partners may get the one before for another minute.
+    let now = site.get("/v1/plans/eu-5gb-30d").by(By::Manager).send().await.expect(200);
+    let mut by_manager = draft("eu-5gb-30d");
+    by_manager["partnerId"] = PARTNER.into();
+    let made = site.ordering(&by_manager).by(By::Manager).send().await.expect(201);
+    assert_eq!((&made["price"], &made["planVersion"]), (&now["price"], &now["version"]));
+    assert_eq!(site.order(&draft("eu-5gb-30d")).await["price"], order["price"]);
+    site.advance("PT1M").await;
+    assert_eq!(site.order(&draft("eu-5gb-30d")).await["price"], now["price"]);
     site.stop().await;
 }
 

@@ -719,6 +719,24 @@ async fn a_swap_that_has_a_price_is_paid_first_and_paid_back_when_it_comes_to_no
 }
 
 #[tokio::test]
+async fn a_swap_that_was_free_when_it_was_asked_for_stays_so() {
+    let site = Site::start().await;
+    let (_, subscription, first) = line(&site, PLAN).await;
+    used(&site, &first).await;
+    let next = json!({"planId": "sandbox-5gb-30d", "payment": "balance"});
+    let more = changing(&site, &subscription, "top-ups", &next).send().await.expect(201);
+    site.settled(&more).await;
+    let ask = |key: &'static str| changing(&site, &subscription, "sim-swap", &json!({})).header("Idempotency-Key", key);
+    let swap = ask("free").send().await.expect(201);
+    // The plan that runs by now has a price for swaps.
+    assert_eq!(tell(&site, &first, json!({"type": "used_up"})).await, "recorded");
+    let again = ask("free").send().await;
+    assert_eq!((again.header("idempotency-replayed"), &again.expect(200)["orderNum"]), (Some("true"), &swap["orderNum"]));
+    ask("another").send().await.problem(400, "missing_field", Some("payment"));
+    site.stop().await;
+}
+
+#[tokio::test]
 async fn a_swap_that_is_paid_after_another_one_stops_the_card_that_is_there_then() {
     let site = Site::start().await;
     let (_, subscription, first) = line(&site, "sandbox-5gb-30d").await;

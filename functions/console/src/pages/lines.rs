@@ -10,7 +10,7 @@ use crate::api::Refusal;
 use crate::forms::{Attempt, Fields};
 use crate::frame::{Section, order_link, order_path, sim_link, subscriber_link};
 use crate::http::encoded;
-use crate::model::{Action, AddOn, Line, Order, Page, Plan, PlanRun};
+use crate::model::{Action, Line, Order, Page, Plan, PlanRun};
 use crate::words::{Time, data, none, state, text, time, words};
 use futures_util::future::{try_join, try_join4};
 use lambda_http::{Body, Response};
@@ -26,7 +26,7 @@ pub async fn show(desk: &Desk<'_>, id: &str, attempt: Option<Attempt<'_>>) -> Re
     let (line, actions) = try_join(line, actions(desk, id)).await?;
     let main = super::order::read(desk, &line.order_num);
     let offer = Offered::to(desk, &line, attempt);
-    let (main, offer, add_ons, orders) = try_join4(main, offer, add_ons(desk, &line), orders(desk, &line)).await?;
+    let (main, offer, sold, orders) = try_join4(main, offer, sold(desk, &line), orders(desk, &line)).await?;
     let title = main.line_name.clone().unwrap_or_else(|| main.display.clone());
     let content = html! {
         div.head {
@@ -44,7 +44,7 @@ pub async fn show(desk: &Desk<'_>, id: &str, attempt: Option<Attempt<'_>>) -> Re
             div {
                 section aria-labelledby="acts" {
                     h2 #acts { "Actions" }
-                    (acts(desk, &line, &main, &actions, &offer, &add_ons, attempt))
+                    (acts(desk, &line, &main, &actions, &offer, sold.as_ref(), attempt))
                 }
                 @if !line.service_history.is_empty() { (history("Suspensions", &line.service_history)) }
             }
@@ -212,10 +212,10 @@ fn takes_add_ons(runs: &[PlanRun]) -> Option<&PlanRun> {
     first("running").or_else(|| first("waiting"))
 }
 
-/// What can be added to a line without another plan: what its plan had in the version that was sold.
-async fn add_ons(desk: &Desk<'_>, line: &Line) -> Result<Vec<AddOn>, Refusal> {
-    let Some(run) = takes_add_ons(&line.plans) else { return Ok(Vec::new()) };
-    Ok(plans::read(desk, &run.plan_id, &run.plan_version.to_string()).await?.add_ons)
+/// The plan that says what can be added to a line without another one, and what a swap costs: in the version that was sold.
+async fn sold(desk: &Desk<'_>, line: &Line) -> Result<Option<Plan>, Refusal> {
+    let Some(run) = takes_add_ons(&line.plans).or(line.plans.last()) else { return Ok(None) };
+    plans::read(desk, &run.plan_id, &run.plan_version.to_string()).await.map(Some)
 }
 
 /// Where a new line with a plan is ordered for the same subscriber.
@@ -236,7 +236,7 @@ fn acts(
     main: &Order,
     actions: &[Action],
     offer: &Offered,
-    add_ons: &[AddOn],
+    sold: Option<&Plan>,
     attempt: Option<Attempt<'_>>,
 ) -> Markup {
     let allowed = |name: &str| actions.iter().find(|action| action.action == name);
@@ -256,6 +256,7 @@ fn acts(
         }
     };
     let names = Fields::address_names("postalAddress");
+    let add_ons = sold.filter(|_| takes_add_ons(&line.plans).is_some()).map_or(&[][..], |plan| &plan.add_ons);
     html! {
         div.acts {
             (act("add-plan", "top_up", "Add plan", "Add plan", &|fields| html! {
@@ -303,7 +304,13 @@ fn acts(
                 (fields.choice("formFactor", "New card", [("esim".to_owned(), words("esim")), ("physical".to_owned(), words("physical"))]))
                 (fields.choice("payment", "Payment", payments()))
                 details open[fields.is_at("postalAddress") || fields.typed("formFactor") == Some("physical")] { summary { "Postal address, for a card that is sent" } (fields.address("postalAddress", &names, main.subscriber.postal_address.as_ref(), "needed for a SIM card")) }
-                p.hint { "The card works until the new one is installed." }
+                p.hint {
+                    @match sold.and_then(|plan| plan.swap_price).filter(|price| price.amount > 0) {
+                        Some(price) => { "It costs " strong { (price) } ". " }
+                        None => { "It costs nothing. " }
+                    }
+                    "The card works until the new one is installed."
+                }
             }))
             (act("suspend", "suspend", "Suspend", "Suspend", &|_| html! { p.hint { "The card is kept out of the network until it is resumed." } }))
             (act("resume", "resume", "Resume", "Resume", &|_| html! {}))

@@ -1,13 +1,14 @@
 //! An order: all that is known of it, and what can be done with it.
 
 use super::order_refund::Outcome;
+use super::settings::plans;
 use super::{order_acts, order_cards};
 use crate::Desk;
 use crate::api::Refusal;
 use crate::forms::Attempt;
 use crate::frame::{Section, line_link, order_link, order_path, sim_link, subscriber_link};
 use crate::http::page;
-use crate::model::{Action, Address, Entry, Order, Page, ProfileName};
+use crate::model::{Action, Address, Entry, Order, Page, Plan, ProfileName};
 use crate::words::{Time, none, state, text, time, void, words};
 use futures_util::future::try_join;
 use lambda_http::http::StatusCode;
@@ -38,6 +39,18 @@ async fn actions(desk: &Desk<'_>, num: &str) -> Result<Vec<Action>, Refusal> {
     Ok(call.send::<Page<Action>>().await?.items)
 }
 
+/// The plan that a renewal brings, if there can be one: that of the main order, as it is sold now.
+async fn renewed(desk: &Desk<'_>, order: &Order, actions: &[Action]) -> Result<Option<Plan>, Refusal> {
+    if !actions.iter().any(|action| action.action == "renew" && action.allowed) {
+        return Ok(None);
+    }
+    let plan_id = match &order.main_order_num {
+        Some(main) => read(desk, main).await?.plan_id,
+        None => order.plan_id.clone(),
+    };
+    plans::read(desk, &plan_id, "").await.map(Some)
+}
+
 /// The page with the codes of the cards: from now on somebody knows them, and the API notes it.
 pub async fn show_codes(desk: &Desk<'_>, num: &str) -> Result<Response<Body>, Refusal> {
     let order: Order = desk.api.call("GET /v1/orders/{orderNum}").path("orderNum", num).send().await?;
@@ -54,6 +67,7 @@ async fn whole(
     attempt: Option<Attempt<'_>>,
     refund: Option<&Outcome>,
 ) -> Result<Response<Body>, Refusal> {
+    let renewal = renewed(desk, order, actions).await?;
     let codes = order.cards.iter().any(|card| card.code.is_some());
     let under_way = !codes && (order.fulfilment == "fulfilling" || matches!(order.status, 6 | 7) || awaits_mail(order));
     let path = order_path(&order.order_num);
@@ -75,7 +89,7 @@ async fn whole(
             div {
                 section aria-labelledby="acts" {
                     h2 #acts { "Actions" }
-                    (order_acts::show(desk, order, actions, attempt, refund))
+                    (order_acts::show(desk, order, actions, attempt, refund, renewal.as_ref()))
                 }
                 (history("History", &order.history))
             }

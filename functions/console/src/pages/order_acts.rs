@@ -8,8 +8,8 @@ use crate::api::Refusal;
 use crate::forms::{Attempt, Fields, before};
 use crate::frame::{order_path, sim_link};
 use crate::http::{encoded, set};
-use crate::model::{Action, Card, Order};
-use crate::words::void;
+use crate::model::{Action, Card, Order, Plan};
+use crate::words::{void, words};
 use lambda_http::{Body, Response};
 use maud::{Markup, html};
 use serde_json::{Map, Value};
@@ -31,6 +31,10 @@ const ACTIONS: [(&str, &str); 13] = [
     ("note", "Write a note"),
 ];
 
+/// What a note ends, by the API's words.
+const ENDED_BY_NOTES: [&str; 5] =
+    ["provisioning_failed", "paid_back_twice", "cancellation_refused", "disputed", "mail_complaint"];
+
 /// The actions: a form for each that is allowed now, the reason for each that is not.
 pub fn show(
     desk: &Desk<'_>,
@@ -38,6 +42,7 @@ pub fn show(
     actions: &[Action],
     attempt: Option<Attempt<'_>>,
     refund: Option<&Outcome>,
+    renewal: Option<&Plan>,
 ) -> Markup {
     let known = |name: &str| actions.iter().find(|action| action.action == name);
     // What can be done stands first.
@@ -56,7 +61,7 @@ pub fn show(
                     } @else if action.allowed || fields.was_refused() {
                         details.act open[fields.was_refused()] {
                             summary { (title) }
-                            (fields.form(desk, &format!("{}/{name}", order_path(&order.order_num)), &inputs(name, &fields, order, action), title))
+                            (fields.form(desk, &format!("{}/{name}", order_path(&order.order_num)), &inputs(name, &fields, order, action, renewal), title))
                         }
                     } @else {
                         div.act.off {
@@ -106,7 +111,7 @@ fn on_lines(title: &str, form: &str, cards: &[Card], lines: &[String]) -> Markup
     }
 }
 
-fn inputs(name: &str, fields: &Fields<'_>, order: &Order, action: &Action) -> Markup {
+fn inputs(name: &str, fields: &Fields<'_>, order: &Order, action: &Action, renewal: Option<&Plan>) -> Markup {
     let is_open = |card: &&Card| card.subscription_id.as_ref().is_some_and(|id| action.subscription_ids.contains(id));
     let renewable = order.cards.iter().filter(is_open);
     let names = Fields::address_names("postalAddress");
@@ -138,6 +143,9 @@ fn inputs(name: &str, fields: &Fields<'_>, order: &Order, action: &Action) -> Ma
                     }
                 }))
                 (fields.text("reason", "Reason").required().hint("the partner reads it"))
+                @if order.needs_attention.iter().any(|it| it.code == "disputed") {
+                    p.hint { strong { "The payer disputes a payment: " } "their bank may take the money back as well." }
+                }
                 p.hint { "If orders that were made for the same line end with it, they are shown before anything is done." }
             }
             "resend_qr" => {
@@ -166,6 +174,9 @@ fn inputs(name: &str, fields: &Fields<'_>, order: &Order, action: &Action) -> Ma
                     (fields.choice("iccid", "Card", renewable.map(|card| (card.iccid.clone(), card.iccid.clone()))))
                 }
                 (fields.choice("payment", "Payment", payments()))
+                @if let Some(plan) = renewal {
+                    p.hint { (plan.display) ", version " (plan.version) ", costs " strong { (plan.price) } "." }
+                }
             }
             "settle_refund" => {
                 @let refused = order.refunds.iter().filter(|refund| refund.status == "failed" && refund.reason != "elsewhere");
@@ -176,7 +187,13 @@ fn inputs(name: &str, fields: &Fields<'_>, order: &Order, action: &Action) -> Ma
                 (fields.text("reference", "Reference").required().hint("such as the bank transfer’s; the partner reads it"))
                 p.hint { "For what the payment provider refused and somebody gave back by other means: it is not asked for again." }
             }
-            "note" => (fields.text("note", "Note").required().width("long")),
+            "note" => {
+                (fields.text("note", "Note").required().width("long"))
+                @let ended: Vec<String> = order.needs_attention.iter().filter(|it| ENDED_BY_NOTES.contains(&&*it.code)).map(|it| words(&it.code)).collect();
+                @if !ended.is_empty() {
+                    p.hint { "With a note the order counts as looked after, and waits for nobody any more because of: " strong { (ended.join(", ")) } "." }
+                }
+            }
             _ => p.hint { "What was given up or put off is tried again now." },
         }
     }

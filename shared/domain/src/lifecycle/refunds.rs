@@ -1,7 +1,7 @@
 //! Money that goes back.
 
 use super::{MAX_ATTEMPTS, REFUND_LEASE, REFUND_PATIENCE, Rejected, backoff, cut};
-use crate::order::{Event, Order, Refund, RefundState, ReturnReason};
+use crate::order::{Event, Order, Refund, RefundState, ReturnReason, TOO_MUCH};
 use crate::{Money, Timestamp};
 
 pub(super) fn ask(order: &Order, next: &mut Order, refund: usize, now: Timestamp) -> Result<(), Rejected> {
@@ -135,9 +135,15 @@ pub(super) fn given_back_elsewhere(
     if index == order.refunds.len() {
         next.refunds.push(Refund::due(payment, amount, ReturnReason::Elsewhere, None, now));
     }
+    let left = next.not_given_back(payment);
     next.refunds[index].state = RefundState::Succeeded;
     next.refunds[index].provider_id = Some(provider_id);
-    let settles = if next.counts(&next.refunds[index]) { "" } else { "; not what was paid in, so that it settles nothing" };
+    let counts = next.counts(&next.refunds[index]);
+    let settles = match counts {
+        true if amount.amount > left => TOO_MUCH,
+        true => "",
+        false => "; not what was paid in, so that it settles nothing",
+    };
     next.note(now, Event::Refunded, Some(format!("{amount}, at the provider{settles}")));
     next.call_manager(now);
     Ok(())
@@ -209,7 +215,7 @@ impl Order {
         let mut again = Refund::due(payment, amount, ReturnReason::Elsewhere, None, now);
         (again.state, again.provider_id) = (RefundState::Succeeded, provider_id);
         self.refunds.push(again);
-        self.note(now, Event::Refunded, Some(format!("{amount}, although it had been given back")));
+        self.note(now, Event::Refunded, Some(format!("{amount}{TOO_MUCH}")));
         self.call_manager(now);
         Ok(())
     }

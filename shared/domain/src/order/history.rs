@@ -38,6 +38,9 @@ pub struct Asked {
     pub fingerprint: String,
 }
 
+/// How an entry ends that tells of money which went back although nobody was owed it any more.
+pub(crate) const TOO_MUCH: &str = ", although it had been given back";
+
 impl Entry {
     /// Something that nobody of the managers did.
     pub fn new(at: Timestamp, event: Event, note: Option<String>) -> Self {
@@ -48,6 +51,11 @@ impl Entry {
     pub fn tells_of(&self, kind: MailKind) -> bool {
         let rest = self.note.as_deref().and_then(|note| note.strip_prefix(kind.name()));
         self.event == Event::MailSent && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
+    }
+
+    /// Whether it says that more went back than was owed, which stands behind the sum.
+    pub fn tells_of_too_much(&self) -> bool {
+        self.event == Event::Refunded && self.note.as_ref().is_some_and(|note| note.ends_with(TOO_MUCH))
     }
 
     /// Whether a manager did it, also where the partner could have.

@@ -46,6 +46,8 @@ pub enum Attention {
     MoneyOwed,
     /// Money is owed back that the provider will not give back.
     RefundFailed,
+    /// More went back than was owed, and nobody has written a note since.
+    PaidBackTwice,
     /// The carrier did not let cards be cancelled, and nobody has written a note since.
     CancellationRefused,
     /// A payment is disputed, and nobody has written a note since.
@@ -100,6 +102,7 @@ wire_names!(Attention {
     MailFailed => "mail_failed",
     MailUndelivered => "mail_undelivered",
     MailComplaint => "mail_complaint",
+    PaidBackTwice => "paid_back_twice",
     ToShip => "to_ship",
 });
 
@@ -207,6 +210,9 @@ impl Order {
         }
         if self.refunds.iter().any(|refund| refund.state == RefundState::Failed && self.is_owed(refund)) {
             all.push(Attention::RefundFailed);
+        }
+        if self.unanswered(Event::Refunded).any(Entry::tells_of_too_much) {
+            all.push(Attention::PaidBackTwice);
         }
         let kept = [Event::CancellationRefused, Event::CancellationOvertaken];
         if kept.into_iter().any(|event| self.unanswered(event).next().is_some()) {

@@ -88,10 +88,11 @@ enum Harm {
     KeyThatNobodyMade,
     RanBeforeItBegan,
     RefundAskedForAgain,
+    GivenByHandAndForgotten,
 }
 
 impl Harm {
-    const ALL: [Self; 77] = [
+    const ALL: [Self; 78] = [
         Self::StockedCardDeleted,
         Self::SoldCardDeleted,
         Self::WorkingCardDeleted,
@@ -169,6 +170,7 @@ impl Harm {
         Self::KeyThatNobodyMade,
         Self::RanBeforeItBegan,
         Self::RefundAskedForAgain,
+        Self::GivenByHandAndForgotten,
     ];
 }
 
@@ -595,6 +597,14 @@ impl Patient {
                 let amount = wrong.refunds[0].amount.to_string();
                 let given = json!({ "M": { "t": { "N": "1" }, "e": { "S": "rs" }, "n": { "S": amount } } });
                 self.set_order(wrong, "SET hi = list_append(hi, :v)", json!({ ":v": { "L": [given] } })).await;
+                vec![order(Rule::OwedBack, wrong)]
+            }
+            Harm::GivenByHandAndForgotten => {
+                let amount = wrong.refunds[0].amount.to_string();
+                let entry =
+                    |event: &str, note: String| json!({ "M": { "t": { "N": "1" }, "e": { "S": event }, "n": { "S": note } } });
+                let given = [entry("rx", format!("{amount}: account closed")), entry("rs", format!("{amount}, by hand: SEPA 1"))];
+                self.set_order(wrong, "SET hi = list_append(hi, :v)", json!({ ":v": { "L": given } })).await;
                 vec![order(Rule::OwedBack, wrong)]
             }
             Harm::RanBeforeItBegan => {

@@ -251,7 +251,10 @@ async fn ask(desk: &Desk<'_>, id: Option<&str>) -> Result<Response<Body>, Refusa
         return Err(Refusal::about("planId", "The plan needs an id."));
     }
     let plan: Plan = desk.api.call("PUT /v1/plans/{planId}").path("planId", plan_id).json(body).send().await?;
-    let said = format!("Version {} is sold from now on.", plan.version);
+    let mut said = format!("Version {} is sold from now on.", plan.version);
+    if plan.version > 1 {
+        said.push_str(" What partners order themselves may be of the version before for up to a minute.");
+    }
     Ok(desk.done(&home, &said))
 }
 
