@@ -473,10 +473,9 @@ fn history(order: &Order, for_manager: bool) -> Vec<EntryView> {
         at: entry.at.to_string(),
         event: entry.event.name(),
         by: match entry.event {
-            Event::Created | Event::CancellationRequested if entry.is_by_manager() => "manager",
+            Event::Created | Event::CancellationRequested | Event::Refunded if entry.is_by_manager() => "manager",
             Event::Created | Event::CancellationRequested => "partner",
             Event::Paid => order.paid_by().map_or("payment_provider", |payment| paid_through(order.payments[payment].provider)),
-            Event::Refunded if entry.is_by_manager() => "manager",
             Event::Refunded | Event::RefundFailed => gave_back(order, entry.note.as_deref().unwrap_or_default()),
             Event::PaymentReturned | Event::Disputed => "payment_provider",
             Event::Voided | Event::Renewed | Event::CancellationOvertaken => "system",

@@ -122,6 +122,8 @@ fn a_card_is_swapped_suspended_and_resumed() {
         let resumed = async || (desk.site.subscription(&line).await["status"] == "active").then_some(());
         crate::api::eventually("the resumption", resumed).await;
         desk.open(&format!("/console/lines/{line}")).await;
+        browser.unfold("swap").await;
+        browser.shows("It costs 2.50 EUR.").await;
         browser.send("swap", &[]).await;
         browser.shows("SIM swap").await;
         let swap = json!({"orderNum": browser.url().await.rsplit('/').next().unwrap()});

@@ -112,6 +112,30 @@ fn money_that_was_given_back_by_hand_is_noted() {
 }
 
 #[test]
+fn a_dispute_is_said_where_money_goes_back_and_a_note_that_ends_it_says_so() {
+    at_the_desk(async |desk| {
+        let browser = &desk.browser;
+        let order = desk.site.settled(&desk.site.paid(&crate::api::draft("eu-5gb-30d")).await).await;
+        let dispute = json!({
+            "id": "dp_1", "object": "dispute", "amount": 1450, "currency": "eur", "reason": "fraudulent", "metadata": {},
+            "payment_intent": order["payments"][0]["paymentId"],
+        });
+        let event =
+            json!({"id": "evt_dispute", "object": "event", "type": "charge.dispute.created", "data": {"object": dispute}});
+        assert_eq!(desk.site.stripe(&event).await, "recorded");
+        desk.open_order(num(&order)).await;
+        browser.unfold("refund").await;
+        browser.shows("their bank may take the money back as well").await;
+        browser.unfold("note").await;
+        browser.shows("waits for nobody any more because of: Disputed.").await;
+        browser.send("note", &[("note", "sent the papers")]).await;
+        browser.shows("The note was kept.").await;
+        browser.unfold("note").await;
+        assert!(!browser.text().await.contains("waits for nobody any more"));
+    });
+}
+
+#[test]
 fn codes_are_shown_on_demand_and_mailed_again() {
     at_the_desk(async |desk| {
         let browser = &desk.browser;
@@ -131,6 +155,8 @@ fn codes_are_shown_on_demand_and_mailed_again() {
         browser.shows("The mail is on its way.").await;
         let mails = async || (desk.site.mails(&order, "qr").await.len() == 1).then_some(());
         crate::api::eventually("the mail", mails).await;
+        browser.unfold("renew").await;
+        browser.shows("version 1, costs 14.50 EUR.").await;
         browser.send("renew", &[("payment", "balance")]).await;
         browser.shows("Renewal").await;
         let renewed = desk.site.until(&order, "renewed", |order| order["renewOrderNum"] != serde_json::json!([])).await;

@@ -23,14 +23,14 @@ pub async fn read(desk: &Desk<'_>, num: &str) -> Result<Order, Refusal> {
 
 /// The page.
 pub async fn show(desk: &Desk<'_>, num: &str, attempt: Option<Attempt<'_>>) -> Result<Response<Body>, Refusal> {
-    let (order, actions) = try_join(read(desk, num), actions(desk, num)).await?;
-    whole(desk, &order, &actions, attempt, None).await
+    let ((order, plan), actions) = try_join(with_plan(desk, num), actions(desk, num)).await?;
+    whole(desk, &order, &plan, &actions, attempt, None).await
 }
 
 /// The page with what would come of a refund, to be confirmed.
 pub async fn show_refund(desk: &Desk<'_>, num: &str, outcome: &Outcome) -> Result<Response<Body>, Refusal> {
-    let (order, actions) = try_join(read(desk, num), actions(desk, num)).await?;
-    whole(desk, &order, &actions, None, Some(outcome)).await
+    let ((order, plan), actions) = try_join(with_plan(desk, num), actions(desk, num)).await?;
+    whole(desk, &order, &plan, &actions, None, Some(outcome)).await
 }
 
 /// What can be done with it now.
@@ -39,16 +39,18 @@ async fn actions(desk: &Desk<'_>, num: &str) -> Result<Vec<Action>, Refusal> {
     Ok(call.send::<Page<Action>>().await?.items)
 }
 
-/// The plan that a renewal brings, if there can be one: that of the main order, as it is sold now.
-async fn renewed(desk: &Desk<'_>, order: &Order, actions: &[Action]) -> Result<Option<Plan>, Refusal> {
-    if !actions.iter().any(|action| action.action == "renew" && action.allowed) {
-        return Ok(None);
+/// An order with the plan that a renewal of it brings: that of the main order, as it is sold now.
+async fn with_plan(desk: &Desk<'_>, num: &str) -> Result<(Order, Plan), Refusal> {
+    let order = read(desk, num).await?;
+    let plan = renewed(desk, &order).await?;
+    Ok((order, plan))
+}
+
+async fn renewed(desk: &Desk<'_>, order: &Order) -> Result<Plan, Refusal> {
+    match &order.main_order_num {
+        Some(main) => plans::read(desk, &read(desk, main).await?.plan_id, "").await,
+        None => plans::read(desk, &order.plan_id, "").await,
     }
-    let plan_id = match &order.main_order_num {
-        Some(main) => read(desk, main).await?.plan_id,
-        None => order.plan_id.clone(),
-    };
-    plans::read(desk, &plan_id, "").await.map(Some)
 }
 
 /// The page with the codes of the cards: from now on somebody knows them, and the API notes it.
@@ -57,17 +59,18 @@ pub async fn show_codes(desk: &Desk<'_>, num: &str) -> Result<Response<Body>, Re
     if desk.visit.partial {
         return Ok(page(StatusCode::OK, order_cards::show(desk, &order)));
     }
-    whole(desk, &order, &actions(desk, num).await?, None, None).await
+    let (plan, actions) = try_join(renewed(desk, &order), actions(desk, num)).await?;
+    whole(desk, &order, &plan, &actions, None, None).await
 }
 
 async fn whole(
     desk: &Desk<'_>,
     order: &Order,
+    plan: &Plan,
     actions: &[Action],
     attempt: Option<Attempt<'_>>,
     refund: Option<&Outcome>,
 ) -> Result<Response<Body>, Refusal> {
-    let renewal = renewed(desk, order, actions).await?;
     let codes = order.cards.iter().any(|card| card.code.is_some());
     let under_way = !codes && (order.fulfilment == "fulfilling" || matches!(order.status, 6 | 7) || awaits_mail(order));
     let path = order_path(&order.order_num);
@@ -89,7 +92,7 @@ async fn whole(
             div {
                 section aria-labelledby="acts" {
                     h2 #acts { "Actions" }
-                    (order_acts::show(desk, order, actions, attempt, refund, renewal.as_ref()))
+                    (order_acts::show(desk, order, actions, attempt, refund, plan))
                 }
                 (history("History", &order.history))
             }

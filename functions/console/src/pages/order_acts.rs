@@ -42,7 +42,7 @@ pub fn show(
     actions: &[Action],
     attempt: Option<Attempt<'_>>,
     refund: Option<&Outcome>,
-    renewal: Option<&Plan>,
+    plan: &Plan,
 ) -> Markup {
     let known = |name: &str| actions.iter().find(|action| action.action == name);
     // What can be done stands first.
@@ -61,7 +61,7 @@ pub fn show(
                     } @else if action.allowed || fields.was_refused() {
                         details.act open[fields.was_refused()] {
                             summary { (title) }
-                            (fields.form(desk, &format!("{}/{name}", order_path(&order.order_num)), &inputs(name, &fields, order, action, renewal), title))
+                            (fields.form(desk, &format!("{}/{name}", order_path(&order.order_num)), &inputs(name, &fields, order, action, plan), title))
                         }
                     } @else {
                         div.act.off {
@@ -111,7 +111,7 @@ fn on_lines(title: &str, form: &str, cards: &[Card], lines: &[String]) -> Markup
     }
 }
 
-fn inputs(name: &str, fields: &Fields<'_>, order: &Order, action: &Action, renewal: Option<&Plan>) -> Markup {
+fn inputs(name: &str, fields: &Fields<'_>, order: &Order, action: &Action, plan: &Plan) -> Markup {
     let is_open = |card: &&Card| card.subscription_id.as_ref().is_some_and(|id| action.subscription_ids.contains(id));
     let renewable = order.cards.iter().filter(is_open);
     let names = Fields::address_names("postalAddress");
@@ -174,9 +174,7 @@ fn inputs(name: &str, fields: &Fields<'_>, order: &Order, action: &Action, renew
                     (fields.choice("iccid", "Card", renewable.map(|card| (card.iccid.clone(), card.iccid.clone()))))
                 }
                 (fields.choice("payment", "Payment", payments()))
-                @if let Some(plan) = renewal {
-                    p.hint { (plan.display) ", version " (plan.version) ", costs " strong { (plan.price) } "." }
-                }
+                p.hint { (plan.display) ", version " (plan.version) ", costs " strong { (plan.price) } "." }
             }
             "settle_refund" => {
                 @let refused = order.refunds.iter().filter(|refund| refund.status == "failed" && refund.reason != "elsewhere");
