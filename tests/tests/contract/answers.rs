@@ -399,6 +399,9 @@ async fn what_the_provider_says(site: &Site) {
     let path = format!("/v1/orders/{}/refunds", num(&order));
     let settled = site.post(path).by(By::Manager).json(&by_hand).send().await.expect(200);
     assert_eq!((&settled["refunds"][0]["amount"]["amount"], &settled["owed"]), (&json!(950), &json!([])));
+    let twice = told("refund.created", refund("re_3", 100, "succeeded", json!({}))).await;
+    assert!(list(&twice, "needsAttention").iter().any(|attention| attention["code"] == "paid_back_twice"));
+    eventually("counted", async || (attention(site).await["codes"]["paid_back_twice"] == 1).then_some(())).await;
     let disputed = json!({"id": "dp_1", "object": "dispute", "reason": "fraudulent", "metadata": {}});
     assert!(happened(&told("charge.dispute.created", disputed).await, "disputed"));
     hold(site, "settle-refund", false).await;
