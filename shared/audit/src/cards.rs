@@ -54,10 +54,10 @@ impl Check<'_> {
                     past || (subscription.iccid == sim.iccid && subscription.ended.is_some())
                 });
             }
+            // One that turns out on a phone is kept back when its turn comes.
             SimState::Returning => {
                 let marked = self.books.is_there(&Place::returned(&sim.pool, &sim.iccid));
                 self.hold(Rule::Returning, marked, || "it is to go back on sale, and nobody knows".to_owned());
-                self.never_shown(sim);
                 self.named(sim);
             }
             SimState::SetAside => self.named(sim),
@@ -138,12 +138,8 @@ impl Check<'_> {
         if self.can_tell(Rule::Leaked, &Place::counter(pool)) {
             self.hold(Rule::Leaked, !self.is_drawn(pool, slot), || format!("its ticket {slot} is drawn, and nobody bought it"));
         }
-        self.never_shown(sim);
-    }
-
-    fn never_shown(&mut self, sim: &Sim) {
-        self.hold(Rule::Disclosed, sim.disclosed_at.is_none(), || format!("it is {:?}, and its code was shown", sim.state));
-        self.hold(Rule::Disclosed, sim.profile == Profile::default(), || format!("it is {:?}, and was on a phone", sim.state));
+        self.hold(Rule::Disclosed, sim.disclosed_at.is_none(), || "it is for sale, and its code was shown".to_owned());
+        self.hold(Rule::Disclosed, sim.profile == Profile::default(), || "it is for sale, and was on a phone".to_owned());
     }
 
     /// A slot that can still be drawn holds a card that stands there.
