@@ -198,12 +198,12 @@ async fn what_happens_is_measured() {
     let measured = eventually("a value of each metric", async || {
         let measured = measured();
         let has = |name: &str, of: &Value| measured.iter().any(|(known, line)| known == name && line["orderNum"] == *of);
-        let last = has(Metric::PaymentToMail.name(), &lost["orderNum"]);
+        let timed = has(Metric::PaymentToMail.name(), &lost["orderNum"]);
         let gone =
             measured.iter().any(|(_, line)| line["orderNum"] == order["orderNum"] && line["Status"] == "partial_unsubscribed");
         let opened = measured.iter().filter(|(name, _)| name == Metric::RefundsOpened.name()).count() == 2;
         let each = wanted.iter().all(|name| measured.iter().any(|(known, _)| known == name));
-        (last && gone && opened && each).then_some(measured)
+        (timed && gone && opened && each).then_some(measured)
     })
     .await;
     drop(running);
