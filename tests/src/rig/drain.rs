@@ -71,8 +71,7 @@ async fn rest(site: &Site, told: &Told, brought: &Brought) -> (Audit, Outside, V
 }
 
 /// A manager has tried again what was given up, since somebody had refused it, given back what the provider cannot, and seen to what is
-/// disputed; answers whether there
-/// was anything.
+/// disputed; answers whether there was anything.
 async fn look_at(site: &Site, books: &Books) -> bool {
     let mut any = false;
     for item in &books.orders {
