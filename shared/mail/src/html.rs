@@ -16,16 +16,20 @@ impl Html {
 
     /// Writes a value as text of an element or as text between the double quotes of an attribute, on one line.
     pub(crate) fn value(&mut self, value: &str) -> &mut Self {
-        for character in one_line(value).chars() {
-            match character {
-                '&' => self.0.push_str("&amp;"),
-                '<' => self.0.push_str("&lt;"),
-                '>' => self.0.push_str("&gt;"),
-                '"' => self.0.push_str("&quot;"),
-                '\'' => self.0.push_str("&#39;"),
-                other => self.0.push(other),
-            }
+        let value = one_line(value);
+        let mut rest = &*value;
+        while let Some(place) = rest.find(['&', '<', '>', '"', '\'']) {
+            self.0.push_str(&rest[..place]);
+            self.0.push_str(match rest.as_bytes()[place] {
+                b'&' => "&amp;",
+                b'<' => "&lt;",
+                b'>' => "&gt;",
+                b'"' => "&quot;",
+                _ => "&#39;",
+            });
+            rest = &rest[place + 1..];
         }
+        self.0.push_str(rest);
         self
     }
 

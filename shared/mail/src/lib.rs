@@ -22,6 +22,8 @@ mod qr;
 mod qr_mail;
 mod shipment;
 
+use std::borrow::Cow;
+
 pub use crate::confirmation::{ConfirmationMail, Confirmed, confirmation_mail};
 pub use crate::envelope::{Envelope, Sender};
 pub use crate::error::MailError;
@@ -34,17 +36,20 @@ pub use crate::shipment::{ShipmentMail, shipment_mail};
 
 /// The value on one line: runs of control characters and line separators become one space. Characters that turn the
 /// direction of text around, by which a value could rearrange what stands next to it, are left out.
-fn one_line(value: &str) -> String {
+fn one_line(value: &str) -> Cow<'_, str> {
+    let is_kept =
+        |character: char| !character.is_control() && !matches!(character, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    if value.chars().all(is_kept) {
+        return Cow::Borrowed(value);
+    }
     let mut line = String::with_capacity(value.len());
     for character in value.chars() {
         match character {
             '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {}
-            '\u{2028}' | '\u{2029}' if line.ends_with(' ') => {}
-            '\u{2028}' | '\u{2029}' => line.push(' '),
-            control if control.is_control() && line.ends_with(' ') => {}
-            control if control.is_control() => line.push(' '),
-            other => line.push(other),
+            kept if is_kept(kept) => line.push(kept),
+            _ if line.ends_with(' ') => {}
+            _ => line.push(' '),
         }
     }
-    line
+    Cow::Owned(line)
 }

@@ -77,8 +77,12 @@ impl Part {
     /// Text in UTF-8, in whichever of the two encodings is shorter. `text` has its lines ended by `\n`.
     pub(crate) fn text(subtype: &str, text: &str) -> Self {
         let quoted = quoted_printable(text);
-        let packed = base64_lines(text.replace('\n', "\r\n").as_bytes());
-        let (encoding, body) = if quoted.len() <= packed.len() { ("quoted-printable", quoted) } else { ("base64", packed) };
+        let packed_len = base64_lines_len(text.len() + text.bytes().filter(|byte| *byte == b'\n').count());
+        let (encoding, body) = if quoted.len() <= packed_len {
+            ("quoted-printable", quoted)
+        } else {
+            ("base64", base64_lines(text.replace('\n', "\r\n").as_bytes()))
+        };
         Self {
             headers: format!("Content-Type: text/{subtype}; charset=utf-8\r\nContent-Transfer-Encoding: {encoding}\r\n"),
             body,
@@ -144,9 +148,23 @@ fn encoded_words(header: &'static str, text: &str) -> Result<String, MailError> 
     Ok(encoded.join("\r\n "))
 }
 
+/// How many bytes one line of base64 holds.
+const PACKED_LINE: usize = MAX_LINE / 4 * 3;
+
 fn base64_lines(bytes: &[u8]) -> String {
-    let lines: Vec<String> = bytes.chunks(MAX_LINE / 4 * 3).map(|chunk| BASE64_STANDARD.encode(chunk)).collect();
-    lines.join("\r\n")
+    let mut lines = String::with_capacity(base64_lines_len(bytes.len()));
+    for (index, chunk) in bytes.chunks(PACKED_LINE).enumerate() {
+        if index > 0 {
+            lines.push_str("\r\n");
+        }
+        BASE64_STANDARD.encode_string(chunk, &mut lines);
+    }
+    lines
+}
+
+/// How long that is of so many bytes.
+fn base64_lines_len(bytes: usize) -> usize {
+    bytes.div_ceil(3) * 4 + bytes.div_ceil(PACKED_LINE).saturating_sub(1) * 2
 }
 
 fn quoted_printable(text: &str) -> String {
@@ -156,25 +174,31 @@ fn quoted_printable(text: &str) -> String {
         if index > 0 {
             encoded.push_str("\r\n");
         }
-        let mut column = 0;
-        for (position, byte) in line.bytes().enumerate() {
-            // A space at the end of a line could be lost on the way.
-            let is_last = position + 1 == line.len();
-            let literal = matches!(byte, b'!'..=b'<' | b'>'..=b'~') || (byte == b' ' && !is_last);
-            let width = if literal { 1 } else { 3 };
-            let needed = if is_last { width } else { width + 1 };
-            if column + needed > MAX_LINE {
+        let bytes = line.as_bytes();
+        // A space at the end of a line could be lost on the way.
+        let is_literal =
+            |place: usize| matches!(bytes[place], b'!'..=b'<' | b'>'..=b'~') || (bytes[place] == b' ' && place + 1 < bytes.len());
+        let (mut place, mut column) = (0, 0);
+        while place < bytes.len() {
+            let room = (MAX_LINE - column).min(bytes.len() - place);
+            let run = (place..place + room).take_while(|place| is_literal(*place)).count();
+            // Where the line goes on, the last column is for the sign that it does.
+            let goes_on = place + run < bytes.len();
+            let fits = if goes_on { run.min(MAX_LINE - 1 - column) } else { run };
+            let quoted = if place + 1 < bytes.len() { 4 } else { 3 };
+            if fits > 0 {
+                encoded.push_str(&line[place..place + fits]);
+                place += fits;
+                column += fits;
+            } else if run > 0 || column + quoted > MAX_LINE {
                 encoded.push_str("=\r\n");
                 column = 0;
-            }
-            if literal {
-                encoded.push(char::from(byte));
             } else {
-                encoded.push('=');
-                encoded.push(char::from(HEX[usize::from(byte >> 4)]));
-                encoded.push(char::from(HEX[usize::from(byte & 0xf)]));
+                let byte = usize::from(bytes[place]);
+                encoded.extend(['=', char::from(HEX[byte >> 4]), char::from(HEX[byte & 0xf])]);
+                place += 1;
+                column += 3;
             }
-            column += width;
         }
     }
     encoded
@@ -205,6 +229,32 @@ mod tests {
         for text in ["ü".repeat(100), "a ".repeat(100), format!("{}=", "a".repeat(75)), format!("{} ", "a".repeat(74))] {
             let encoded = quoted_printable(&text);
             assert!(encoded.split("\r\n").all(|line| line.len() <= MAX_LINE && !line.ends_with(' ')), "{encoded}");
+        }
+    }
+
+    #[test]
+    fn lines_are_as_long_as_they_may_be() {
+        // What RFC 2045 section 6.7 asks for, byte by byte.
+        let by_byte = |line: &str| {
+            let (mut lines, last) = (vec![String::new()], line.len().saturating_sub(1));
+            for (place, byte) in line.bytes().enumerate() {
+                let literal = matches!(byte, b'!'..=b'<' | b'>'..=b'~') || (byte == b' ' && place < last);
+                let piece = if literal { char::from(byte).to_string() } else { format!("={byte:02X}") };
+                let full = if place < last { MAX_LINE - 1 } else { MAX_LINE };
+                if lines.last().is_some_and(|line| line.len() + piece.len() > full) {
+                    lines.last_mut().unwrap().push('=');
+                    lines.push(String::new());
+                }
+                lines.last_mut().unwrap().push_str(&piece);
+            }
+            lines.join("\r\n")
+        };
+        for plain in 0..160 {
+            for end in ["", " ", "=", "ü", " x", "= ", "=x", "ü x", "==", "  ", "東京", "= = = ="] {
+                let line = format!("{}{end}{}{end}", "a".repeat(plain), "b ".repeat(plain % 7));
+                assert_eq!(quoted_printable(&line), by_byte(&line), "{line}");
+                assert_eq!(base64_lines(line.as_bytes()).len(), base64_lines_len(line.len()));
+            }
         }
     }
 

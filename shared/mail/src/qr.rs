@@ -1,8 +1,11 @@
 //! QR codes, as PNG for mails and as SVG for pages.
 
-use png::{BitDepth, ColorType, Compression, Encoder, Filter};
+use flate2::Compression;
+use flate2::write::ZlibEncoder;
+use png::{BitDepth, ColorType, Encoder, chunk};
 use qrcode::Color;
-use std::fmt::Write;
+use std::fmt::Write as _;
+use std::io::Write as _;
 
 use crate::MailError;
 use crate::modules::Modules;
@@ -65,39 +68,41 @@ pub(crate) fn draw(text: &str) -> Result<QrImage, MailError> {
     let (modules, scale) = size(&code);
     let pixels = modules * scale;
 
-    let row_bytes = pixels.div_ceil(8);
-    let mut bitmap = Vec::with_capacity(row_bytes * pixels);
-    let blank = vec![0xff_u8; row_bytes];
+    // Each row begins with the number of its filter, and that is none.
+    let blank = [vec![0], vec![0xff_u8; pixels.div_ceil(8)]].concat();
     let border = blank.repeat(QUIET_ZONE * scale);
-    bitmap.extend_from_slice(&border);
+    let mut rows = Vec::with_capacity(blank.len() * pixels);
+    rows.extend_from_slice(&border);
     for modules in code.rows() {
         let mut row = blank.clone();
         for (index, _) in modules.iter().enumerate().filter(|(_, color)| **color == Color::Dark) {
             let left = (QUIET_ZONE + index) * scale;
             for pixel in left..left + scale {
-                row[pixel / 8] &= !(0x80 >> (pixel % 8));
+                row[1 + pixel / 8] &= !(0x80 >> (pixel % 8));
             }
         }
-        bitmap.extend_from_slice(&row.repeat(scale));
+        rows.extend_from_slice(&row.repeat(scale));
     }
-    bitmap.extend_from_slice(&border);
+    rows.extend_from_slice(&border);
 
-    let png = encode(pixels, &bitmap).map_err(|_| MailError::QrCode)?;
+    let png = encode(pixels, &rows).map_err(|_| MailError::QrCode)?;
     Ok(QrImage { png, pixels })
 }
 
-fn encode(pixels: usize, bitmap: &[u8]) -> Result<Vec<u8>, png::EncodingError> {
+/// The image of these rows. They are compressed here, since the encoder does it row by row, which takes three times as long. Rows
+/// that repeat each other are found by the compression itself: it makes less of what a filter leaves of them.
+fn encode(pixels: usize, rows: &[u8]) -> Result<Vec<u8>, png::EncodingError> {
     let side = u32::try_from(pixels).map_err(|_| png::EncodingError::LimitsExceeded)?;
+    let mut compressed = ZlibEncoder::new(Vec::new(), Compression::default());
+    compressed.write_all(rows)?;
     let mut png = Vec::new();
     let mut encoder = Encoder::new(&mut png, side, side);
     encoder.set_color(ColorType::Grayscale);
     encoder.set_depth(BitDepth::One);
-    encoder.set_compression(Compression::Balanced);
-    // Rows that repeat each other are found by the compression itself: it makes less of what a filter leaves of them, in more time.
-    encoder.set_filter(Filter::NoFilter);
     let mut writer = encoder.write_header()?;
-    writer.write_image_data(bitmap)?;
-    writer.finish()?;
+    writer.write_chunk(chunk::IDAT, &compressed.finish()?)?;
+    // Dropped, it writes the end.
+    drop(writer);
     Ok(png)
 }
 
