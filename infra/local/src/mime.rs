@@ -24,7 +24,8 @@ impl Part {
 
     /// Reads a message's headers only.
     pub fn head(raw: &[u8]) -> Self {
-        Self { headers: headers(split(&text(raw)).0), body: Vec::new(), parts: Vec::new() }
+        let end = raw.windows(4).position(|bytes| bytes == b"\r\n\r\n").map_or(raw.len(), |place| place + 4);
+        Self { headers: headers(split(&text(&raw[..end])).0), body: Vec::new(), parts: Vec::new() }
     }
 
     fn parse_at(text: &str, depth: usize) -> Self {

@@ -202,7 +202,9 @@ impl Mailbox {
             tags: request.email_tags.iter().map(|tag| (tag.name.clone(), tag.value.clone())).collect(),
             at_ms,
         };
-        self.state.write(vec![Change::put("mail-content", &id, &data)?, Change::put("mail", &id, &mail)?]).await?;
+        // What base64 is made of means nothing in JSON.
+        let content = Change::Put("mail-content".to_owned(), id.clone(), format!("\"{data}\""));
+        self.state.write(vec![content, Change::put("mail", &id, &mail)?]).await?;
         for recipient in &mail.to {
             if let Some(fate) = fate(recipient) {
                 let event = self.event(&mail, recipient, &fate, request.configuration_set_name.as_deref());

@@ -6,6 +6,7 @@ use crate::error::{Context, StackError};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::Mutex;
@@ -21,7 +22,15 @@ const STATE: &str = "the stack's own data";
 
 /// The stack's memory.
 #[derive(Clone)]
-pub struct State(Arc<Mutex<Connection>>);
+pub struct State(Arc<Mutex<Place>>);
+
+/// Where it is kept.
+enum Place {
+    /// In a file.
+    File(Connection),
+    /// In this process, by kind and id.
+    Memory(BTreeMap<(String, String), String>),
+}
 
 /// One change of the state.
 pub enum Change {
@@ -46,41 +55,67 @@ impl Change {
 impl State {
     /// What the file holds; nothing yet, and for this process only, without one.
     pub fn open(file: Option<&Path>) -> Result<Self, StackError> {
-        let open = || -> rusqlite::Result<Connection> {
-            let connection = file.map_or_else(Connection::open_in_memory, Connection::open)?;
+        let open = |file: &Path| -> rusqlite::Result<Place> {
+            let connection = Connection::open(file)?;
             connection.execute_batch(SCHEMA)?;
-            Ok(connection)
+            Ok(Place::File(connection))
         };
-        Ok(Self(Arc::new(Mutex::new(open().context("the stack's own data cannot be opened")?))))
+        let place = file.map_or_else(|| Ok(Place::Memory(BTreeMap::new())), open);
+        Ok(Self(Arc::new(Mutex::new(place.context("the stack's own data cannot be opened")?))))
     }
 
     /// Makes changes, all or none. They are in the file when this returns.
     pub async fn write(&self, changes: Vec<Change>) -> Result<(), StackError> {
-        // Whoever looks into an empty queue has nothing to write, and one change is a transaction of its own.
-        if changes.len() < 2 {
-            let connection = self.0.lock().await;
-            return changes.into_iter().try_for_each(|change| apply(&connection, change)).context(STATE);
+        match &mut *self.0.lock().await {
+            // Whoever looks into an empty queue has nothing to write, and one change is a transaction of its own.
+            Place::File(connection) if changes.len() < 2 => {
+                changes.into_iter().try_for_each(|change| apply(connection, change)).context(STATE)
+            }
+            Place::File(connection) => {
+                let transaction = connection.transaction().context(STATE)?;
+                changes.into_iter().try_for_each(|change| apply(&transaction, change)).context(STATE)?;
+                transaction.commit().context(STATE)
+            }
+            Place::Memory(values) => {
+                for change in changes {
+                    match change {
+                        Change::Put(kind, id, json) => values.insert((kind, id), json),
+                        Change::Delete(kind, id) => values.remove(&(kind, id)),
+                    };
+                }
+                Ok(())
+            }
         }
-        let mut connection = self.0.lock().await;
-        let transaction = connection.transaction().context(STATE)?;
-        changes.into_iter().try_for_each(|change| apply(&transaction, change)).context(STATE)?;
-        transaction.commit().context(STATE)
     }
 
     /// One value.
     pub async fn get<T: DeserializeOwned>(&self, kind: &str, id: &str) -> Result<Option<T>, StackError> {
-        let connection = self.0.lock().await;
-        let mut select = connection.prepare_cached("SELECT json FROM state WHERE kind = ? AND id = ?").context(STATE)?;
-        let found: Option<String> = select.query_row([kind, id], |row| row.get(0)).optional().context(STATE)?;
+        let found: Option<String> = match &*self.0.lock().await {
+            Place::File(connection) => {
+                let mut select = connection.prepare_cached("SELECT json FROM state WHERE kind = ? AND id = ?").context(STATE)?;
+                select.query_row([kind, id], |row| row.get(0)).optional().context(STATE)?
+            }
+            Place::Memory(values) => values.get(&(kind.to_owned(), id.to_owned())).cloned(),
+        };
         found.map(|json| serde_json::from_str(&json).context(STATE)).transpose()
     }
 
     /// Every value of a kind with its id, by id.
     pub async fn all<T: DeserializeOwned>(&self, kind: &str) -> Result<Vec<(String, T)>, StackError> {
-        let connection = self.0.lock().await;
-        let mut select = connection.prepare_cached("SELECT id, json FROM state WHERE kind = ? ORDER BY id").context(STATE)?;
-        let rows = select.query_map([kind], |row| Ok((row.get(0)?, row.get::<_, String>(1)?))).context(STATE)?;
-        rows.map(|row| row.context(STATE).and_then(|(id, json)| Ok((id, serde_json::from_str(&json).context(STATE)?)))).collect()
+        let found: Vec<(String, String)> = match &*self.0.lock().await {
+            Place::File(connection) => {
+                let mut select =
+                    connection.prepare_cached("SELECT id, json FROM state WHERE kind = ? ORDER BY id").context(STATE)?;
+                let rows = select.query_map([kind], |row| Ok((row.get(0)?, row.get(1)?))).context(STATE)?;
+                rows.collect::<rusqlite::Result<_>>().context(STATE)?
+            }
+            Place::Memory(values) => {
+                let from_the_first = values.range((kind.to_owned(), String::new())..);
+                let of_that_kind = from_the_first.take_while(|((other, _), _)| other == kind);
+                of_that_kind.map(|((_, id), json)| (id.clone(), json.clone())).collect()
+            }
+        };
+        found.into_iter().map(|(id, json)| Ok((id, serde_json::from_str(&json).context(STATE)?))).collect()
     }
 }
 
