@@ -89,8 +89,8 @@ pub(crate) fn draw(text: &str) -> Result<QrImage, MailError> {
     Ok(QrImage { png, pixels })
 }
 
-/// The image of these rows. They are compressed here, since the encoder does it row by row, which takes three times as long. Rows
-/// that repeat each other are found by the compression itself: it makes less of what a filter leaves of them.
+/// The image of these rows. They are compressed here and at once: the encoder goes row by row, with two steps of the compression for
+/// each of them. Rows that repeat each other are found by the compression itself: it makes less of what a filter leaves of them.
 fn encode(pixels: usize, rows: &[u8]) -> Result<Vec<u8>, png::EncodingError> {
     let side = u32::try_from(pixels).map_err(|_| png::EncodingError::LimitsExceeded)?;
     let mut compressed = ZlibEncoder::new(Vec::new(), Compression::default());
