@@ -16,6 +16,8 @@ const BASE: u32 = 1_000;
 const FACTORS: [u32; 3] = [1, 10, 100];
 /// How many orders are created, paid and swept each time.
 const SAMPLES: u32 = 50;
+/// How often they are, at each size; the middle times count.
+const ROUNDS: u32 = 3;
 /// How many cards one import brings.
 const IMPORT: u32 = 5_000;
 /// How many items one request writes.
@@ -26,29 +28,37 @@ pub type Grown = [f64; 3];
 
 /// Measures, by figure: milliseconds, requests to `DynamoDB` and write units, of tables and indexes, for an order.
 pub async fn measure(progress: impl Fn(&str)) -> BTreeMap<&'static str, Grown> {
-    let options = Options { paused: SOURCES.map(str::to_owned).to_vec(), ..Options::default() };
-    let site = Site::start(Meter::start(Duration::ZERO), options).await;
-    let mut grown: BTreeMap<&'static str, Grown> = BTreeMap::new();
-    let mut there = 0;
-    for (place, factor) in FACTORS.into_iter().enumerate() {
+    let mut sites = Vec::new();
+    for factor in FACTORS {
         let wanted = BASE * factor;
         progress(&format!("growing to {wanted} orders and cards"));
-        fill(&site, there, wanted).await;
-        there = wanted;
-        for (name, figure) in sample(&site).await {
-            grown.entry(name).or_default()[place] = figure;
+        let options = Options { paused: SOURCES.map(str::to_owned).to_vec(), ..Options::default() };
+        let site = Site::start(Meter::start(Duration::ZERO), options).await;
+        fill(&site, wanted).await;
+        sites.push((site, Samples::default()));
+    }
+    // In turns, so that whatever else the machine does falls on all of them.
+    for _ in 0..ROUNDS {
+        for (site, samples) in &mut sites {
+            sample(site, samples).await;
         }
     }
-    site.stack.stop().await;
+    let mut grown: BTreeMap<&'static str, Grown> = BTreeMap::new();
+    for (place, (site, samples)) in sites.into_iter().enumerate() {
+        for (name, figure) in samples.figures() {
+            grown.entry(name).or_default()[place] = figure;
+        }
+        site.stack.stop().await;
+    }
     grown
 }
 
-/// Puts orders and cards in until there are so many more.
-async fn fill(site: &Site, from: u32, to: u32) {
+/// Puts so many orders and cards in.
+async fn fill(site: &Site, count: u32) {
     let store = Store::new(&site.stack.config()).await.expect("a store");
-    let mut first = from;
-    while first < to {
-        let end = to.min(first + IMPORT);
+    let mut first = 0;
+    while first < count {
+        let end = count.min(first + IMPORT);
         stock(&store, cards(&pool(), first..end)).await;
         first = end;
     }
@@ -64,8 +74,8 @@ async fn fill(site: &Site, from: u32, to: u32) {
     };
     let item = ask("GetItem", json!({ "TableName": table, "Key": { "orderNum": { "S": num(&order) } } })).await["Item"].take();
     assert_eq!(item["dueAt"], Value::Null, "an order that is done is due");
-    for first in (from..to).step_by(BATCH as usize) {
-        let puts = (first..to.min(first + BATCH)).map(|number| {
+    for first in (0..count).step_by(BATCH as usize) {
+        let puts = (first..count.min(first + BATCH)).map(|number| {
             let copied = OrderNum::derive("bench", "copy", &number.to_string());
             let mut item = item.clone();
             for (name, value) in [
@@ -83,7 +93,7 @@ async fn fill(site: &Site, from: u32, to: u32) {
     }
 }
 
-async fn sample(site: &Site) -> Vec<(&'static str, f64)> {
+async fn sample(site: &Site, samples: &mut Samples) {
     let shop = &site.shop;
     // What lies about goes first, caches are filled, and neither is part of it.
     for _ in 0..3 {
@@ -91,20 +101,18 @@ async fn sample(site: &Site) -> Vec<(&'static str, f64)> {
     }
     let first = shop.order(1).await;
     shop.pay(&first).await;
-    let mut created = Sample::default();
     let mut orders = Vec::new();
     for _ in 0..SAMPLES {
         let begun = Instant::now();
         let (order, calls) = site.metered(&["create-order"], shop.order(1)).await;
-        created.add(begun, &calls);
+        samples.created.add(begun, &calls);
         orders.push(order);
     }
-    let mut paid = Sample::default();
     for order in &orders {
         let event = payment(order);
         let begun = Instant::now();
         let (result, calls) = site.metered(&["payment-webhook"], shop.webhook(&event)).await;
-        paid.add(begun, &calls);
+        samples.paid.add(begun, &calls);
         assert_eq!(result, "paid");
     }
     orders.push(first);
@@ -115,28 +123,41 @@ async fn sample(site: &Site) -> Vec<(&'static str, f64)> {
         shop.order(1).await;
     }
     shop.local("clock", &json!({ "advance": "PT31M" })).await;
-    let mut swept = Sample::default();
     let begun = Instant::now();
     let calls = sweep(site).await;
-    swept.add(begun, &calls);
-    let each = f64::from(SAMPLES);
-    vec![
-        ("createMs", created.ms()),
-        ("createCalls", created.calls / each),
-        ("createWcu", created.writes / each),
-        ("payMs", paid.ms()),
-        ("payCalls", paid.calls / each),
-        ("payWcu", paid.writes / each),
-        ("sweepMs", swept.ms() / each),
-        ("sweepCalls", swept.calls / each),
-        ("sweepWcu", swept.writes / each),
-    ]
+    samples.swept.add(begun, &calls);
 }
 
 async fn sweep(site: &Site) -> Vec<Call> {
     let (swept, calls) = site.metered(&["sweep"], site.stack.invoke("sweep", json!({}))).await;
     swept.expect("a sweep");
     calls
+}
+
+/// What was measured at one size; of the sweep, each time for all of its orders together.
+#[derive(Default)]
+struct Samples {
+    created: Sample,
+    paid: Sample,
+    swept: Sample,
+}
+
+impl Samples {
+    /// The figures for an order.
+    fn figures(mut self) -> [(&'static str, f64); 9] {
+        let orders = f64::from(ROUNDS * SAMPLES);
+        [
+            ("createMs", self.created.ms()),
+            ("createCalls", self.created.calls / orders),
+            ("createWcu", self.created.writes / orders),
+            ("payMs", self.paid.ms()),
+            ("payCalls", self.paid.calls / orders),
+            ("payWcu", self.paid.writes / orders),
+            ("sweepMs", self.swept.ms() / f64::from(SAMPLES)),
+            ("sweepCalls", self.swept.calls / orders),
+            ("sweepWcu", self.swept.writes / orders),
+        ]
+    }
 }
 
 #[derive(Default)]
