@@ -6,11 +6,9 @@ use lambda_http::{Body, Request, Response};
 use simdock_api::{
     CreditView, Fields, PartnerView, Problem, idempotency_key, json, json_object, optional_idempotency_key, partner_id, replayed,
 };
-use simdock_domain::{Asked, Money, short_hash};
+use simdock_domain::{Asked, MOST_MONEY, Money, short_hash};
 use simdock_store::{Credit, Credited, Partner, PartnerChange, PartnerChanged, PartnerMade, Principal};
 
-/// The most that a credit or an alarm level can be, in minor units: far from where sums overflow.
-const MOST_MONEY: i64 = 1_000_000_000_000;
 /// The most complimentary orders that a partner can be granted.
 const MOST_GIFTS: u32 = 1_000_000;
 /// The most alarm levels in one request.

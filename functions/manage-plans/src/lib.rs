@@ -6,7 +6,7 @@ use simdock_api::{
     Fields, PlanDetailsView, Problem, authenticate, handle, json, json_object, manager, path_parameter, query_parameters,
 };
 use simdock_domain::{
-    AddOn, AddOnKind, FlowType, FormFactor, Known, MOST_DATA, MOST_DAYS, MOST_NAMED, MOST_PRICE, MOST_REFUND_DAYS, Plan,
+    AddOn, AddOnKind, FlowType, FormFactor, Known, MOST_DATA, MOST_DAYS, MOST_MONEY, MOST_NAMED, MOST_REFUND_DAYS, Plan,
     ProfileCost, RefundPolicy, SimType,
 };
 use simdock_runtime::{Config, ConfigError};
@@ -89,7 +89,7 @@ fn plan(plan_id: String, mut fields: Fields) -> Result<Plan, Problem> {
         plan_id,
         version: based_on + 1,
         display: fields.text("display", 100)?,
-        price: fields.object("price")?.money(0, MOST_PRICE)?,
+        price: fields.object("price")?.money(0, MOST_MONEY)?,
         data_mb: fields.optional_whole("dataMb", 1, MOST_DATA)?.map(u64::from),
         days: fields.whole("days", 1, MOST_DAYS)?,
         flow_type: flow_type(&mut fields)?,
@@ -101,7 +101,7 @@ fn plan(plan_id: String, mut fields: Fields) -> Result<Plan, Problem> {
         countries: texts(&mut fields, "countries", 249, 2)?,
         add_ons: list(&mut fields, "addOns", add_on)?,
         pauses_when_suspended: fields.flag("pausesWhenSuspended", false)?,
-        swap_price: fields.optional_object("swapPrice")?.map(|price| price.money(0, MOST_PRICE)).transpose()?,
+        swap_price: fields.optional_object("swapPrice")?.map(|price| price.money(0, MOST_MONEY)).transpose()?,
         complimentary_with: texts(&mut fields, "complimentaryWith", MOST_NAMED, LONGEST_ID)?,
         partners: texts(&mut fields, "partners", MOST_NAMED, 64)?,
     };
@@ -141,7 +141,7 @@ fn profile(mut fields: Fields) -> Result<ProfileCost, Problem> {
     let profile = ProfileCost {
         operator: fields.text("operator", 32)?,
         imsi_profile: fields.text("imsiProfile", 32)?,
-        cost: fields.amount("cost", 0, MOST_PRICE)?,
+        cost: fields.amount("cost", 0, MOST_MONEY)?,
     };
     fields.finish()?;
     Ok(profile)
@@ -154,7 +154,7 @@ fn add_on(mut fields: Fields) -> Result<AddOn, Problem> {
         display: fields.text("display", 100)?,
         kind: AddOnKind::try_from(fields.text("kind", 64)?)
             .map_err(|_| Problem::invalid_field(kind, "must be data or voice_ and a type, such as voice_local"))?,
-        price: fields.object("price")?.money(0, MOST_PRICE)?,
+        price: fields.object("price")?.money(0, MOST_MONEY)?,
         amount: fields.whole("amount", 0, u32::MAX)?,
     };
     fields.finish()?;

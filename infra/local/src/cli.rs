@@ -6,7 +6,7 @@ use crate::demo::{demo, demo_all, samples_once};
 use crate::doctor::{Patient, doctor};
 use crate::error::{Context, StackError};
 use crate::stack::{DEFAULT_PORT, Options, Stack};
-use simdock_domain::{Money, PoolId};
+use simdock_domain::{MOST_MONEY, Money, PoolId};
 use simdock_store::Principal;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -129,6 +129,13 @@ fn parse_task(mut arguments: impl Iterator<Item = String>) -> Result<Command, St
     }
     let mut take = |flag: &str| flags.remove(flag).ok_or_else(|| StackError::new(format!("simdock {name} needs {flag}")));
     let stage = take("--stage")?;
+    let money = |flag: &str, least: i64, amount: &str, currency: String| {
+        let amount: i64 = amount.parse().context(flag)?;
+        if !(least..=MOST_MONEY).contains(&amount) {
+            return Err(StackError::new(format!("{flag} must be {least} to {MOST_MONEY} minor units")));
+        }
+        Ok(Money { amount, currency: currency.parse().context("--currency")? })
+    };
     let task = match name.as_str() {
         "load" => Task::Load(take("FILE")?.into()),
         "key" => match take("--manager") {
@@ -145,19 +152,13 @@ fn parse_task(mut arguments: impl Iterator<Item = String>) -> Result<Command, St
                 },
                 Err(_) => Task::BalanceAlarm {
                     partner_id: take("--partner")?,
-                    level: Money {
-                        amount: level.parse().context("--level")?,
-                        currency: take("--currency")?.parse().context("--currency")?,
-                    },
+                    level: money("--level", 0, &level, take("--currency")?)?,
                 },
             }
         }
         _ => Task::Credit {
             partner_id: take("--partner")?,
-            amount: Money {
-                amount: take("--amount")?.parse().context("--amount")?,
-                currency: take("--currency")?.parse().context("--currency")?,
-            },
+            amount: money("--amount", -MOST_MONEY, &take("--amount")?, take("--currency")?)?,
             reference: take("--reference")?,
         },
     };
@@ -428,6 +429,9 @@ mod tests {
             ("key --stage dev --manager kim --partner p", "--partner"),
             ("credit --stage dev --partner p --amount ten --currency EUR --reference r", "--amount"),
             ("credit --stage dev --partner p --amount 10 --currency EURO --reference r", "--currency"),
+            ("credit --stage dev --partner p --amount 1000000000001 --currency EUR --reference r", "1000000000000"),
+            ("credit --stage dev --partner p --amount -9223372036854775808 --currency EUR --reference r", "--amount"),
+            ("alarm --stage dev --partner p --level -5 --currency EUR", "--level"),
         ] {
             let problem = of(line).unwrap_err().to_string();
             assert!(problem.contains(named), "{problem}");

@@ -56,7 +56,7 @@ pub use crate::lifecycle::{
     outstanding, uncalled,
 };
 pub use crate::lpa::{ActivationCode, ActivationCodeError};
-pub use crate::money::{Currency, CurrencyError, Money};
+pub use crate::money::{Currency, CurrencyError, MOST_MONEY, Money};
 pub use crate::msisdn::{Msisdn, MsisdnError};
 use crate::order::is_zero;
 pub use crate::order::{
@@ -66,7 +66,7 @@ pub use crate::order::{
 };
 pub use crate::order_num::{OrderNum, OrderNumError, short_hash};
 pub use crate::place::{ChangeDraft, Draft, PAY_WINDOW, PlaceError, SubscriptionChange};
-pub use crate::plan_rules::{Known, MOST_DATA, MOST_DAYS, MOST_NAMED, MOST_PRICE, MOST_REFUND_DAYS, PlanFault};
+pub use crate::plan_rules::{Known, MOST_DATA, MOST_DAYS, MOST_NAMED, MOST_REFUND_DAYS, PlanFault};
 pub use crate::profile::{Profile, ProfileState, Via};
 pub use crate::refundable::{NotRefundable, Refundable, Used};
 pub use crate::subscription::{

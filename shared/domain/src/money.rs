@@ -6,6 +6,10 @@ use std::str::FromStr;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+/// The most that anything about a plan costs, and the most that a balance is credited with at once or watched by, in minor units:
+/// fifty of the one, and years of the other, are far from where sums overflow.
+pub const MOST_MONEY: i64 = 1_000_000_000_000;
+
 /// The active codes of ISO 4217 that have a minor unit, by its exponent. Codes without one (metals, `XDR`, `XXX` and
 /// their kind) cannot price anything.
 const ACTIVE: [(u32, &str); 4] = [

@@ -1,10 +1,8 @@
 //! What a plan has to be like before it is sold. A version never changes, so that all of it is looked at before it is written.
 
-use crate::{AddOn, AddOnKind, Currency, FormFactor, Money, Plan, PoolId, ProfileCost, RefundPolicy, is_country};
+use crate::{AddOn, AddOnKind, Currency, FormFactor, MOST_MONEY, Money, Plan, PoolId, ProfileCost, RefundPolicy, is_country};
 use std::collections::BTreeSet;
 
-/// The most that anything about a plan costs, in minor units: fifty of them, with add-ons, are far from where sums overflow.
-pub const MOST_PRICE: i64 = 1_000_000_000_000;
 /// The most profiles, add-ons, partners or plans that a plan names of each.
 pub const MOST_NAMED: usize = 50;
 /// The longest that a plan runs, in days.
@@ -127,7 +125,7 @@ fn in_currency(price: Money, currency: Currency, field: &str) -> Checked {
 }
 
 fn amount(amount: i64, field: impl Into<String>) -> Checked {
-    hold((0..=MOST_PRICE).contains(&amount), field, format!("must be a whole number of minor units from 0 to {MOST_PRICE}"))
+    hold((0..=MOST_MONEY).contains(&amount), field, format!("must be a whole number of minor units from 0 to {MOST_MONEY}"))
 }
 
 fn days(days: u32, most: u32, field: &str) -> Checked {
@@ -222,7 +220,7 @@ mod tests {
             ("display", &|plan| plan.display = " ".into()),
             ("display", &|plan| plan.display = "a\nb".into()),
             ("price.amount", &|plan| plan.price.amount = -1),
-            ("price.amount", &|plan| plan.price.amount = MOST_PRICE + 1),
+            ("price.amount", &|plan| plan.price.amount = MOST_MONEY + 1),
             ("dataMb", &|plan| plan.data_mb = Some(0)),
             ("days", &|plan| plan.days = 0),
             ("days", &|plan| plan.days = 3651),

@@ -313,9 +313,9 @@ async fn two_hundred_buyers_of_fifty_cards_get_a_card_or_their_money() {
     let orders = join_all((0..200).map(async |number| world.order(&format!("buyer {number}"), 1).await)).await;
     let paid = within(
         80,
-        join_all(orders.iter().map(async |order| {
-            simdock_tests::eventually(async || store.receive_payment(&order.num, &receipt(order)).await).await
-        })),
+        join_all(
+            orders.iter().map(async |order| eventually(async || store.receive_payment(&order.num, &receipt(order)).await).await),
+        ),
     )
     .await;
     let orders: Vec<Order> = paid.into_iter().map(recorded).collect();
@@ -337,9 +337,9 @@ async fn buyers_of_several_cards_share_what_there_is() {
     let orders = join_all((0..30).map(async |number| world.order(&format!("buyer {number}"), 1 + number % 5).await)).await;
     let paid = within(
         60,
-        join_all(orders.iter().map(async |order| {
-            simdock_tests::eventually(async || store.receive_payment(&order.num, &receipt(order)).await).await
-        })),
+        join_all(
+            orders.iter().map(async |order| eventually(async || store.receive_payment(&order.num, &receipt(order)).await).await),
+        ),
     )
     .await;
     let sold: Vec<Iccid> = paid.into_iter().map(recorded).flat_map(|order| iccids(&order)).collect();

@@ -320,6 +320,11 @@ fn record(place: &Place, item: Item) -> Result<Record, StoreError> {
             let balance = Money { amount: signed(&item, "balance")?, currency };
             Record::Balance { partner_id: name.to_owned(), balance }
         }
+        (Table::Partners, keys::WATCHED, _) => {
+            currency(&item)?;
+            signed(&item, "alarmLevel")?;
+            Record::Other
+        }
         (Table::Partners, "ledger", reference) => {
             let amount = Money { amount: signed(&item, "amount")?, currency: currency(&item)? };
             Record::Entry { partner_id: name.to_owned(), reference: reference.to_owned(), amount }

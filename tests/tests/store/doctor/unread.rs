@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use simdock_audit::Rule;
 use simdock_domain::Order;
 use simdock_local::examine;
-use simdock_tests::{PARTNER, iccid, pool, receipt};
+use simdock_store::{ADMINISTRATOR, PartnerChange};
+use simdock_tests::{PARTNER, eur, iccid, pool, receipt};
 use std::collections::BTreeSet;
 
 /// An item that somebody made unreadable: its table, its key, an attribute, and how findings name it.
@@ -28,6 +29,8 @@ impl Patient {
         for item in [running, chunk] {
             self.world.engine.put("PoolsTable", item).await;
         }
+        let watch = PartnerChange { alarm_levels: vec![eur(5_000)], ..PartnerChange::default() };
+        self.world.store.change_partner(PARTNER, &watch, ADMINISTRATOR).await.expect("an alarm level");
         let single = |table: &'static str, name: &'static str, of: &str, key: &str, attribute| Unread {
             table,
             key: json!({ name: { "S": key } }),
@@ -69,6 +72,7 @@ impl Patient {
             partners(&format!("payment#stripe#{}", receipt(&self.sold).payment_id), "payment", "orderNum"),
             partners(&manager, "key", "role"),
             partners("managers", "counter", "lasting"),
+            partners("watched", &format!("{PARTNER}#EUR"), "alarmLevel"),
             plans("plans", &self.sold.plan_id, "version"),
             plans(&format!("plan#{}", self.sold.plan_id), "v000001", "profiles"),
             plans(&format!("operator#{}", pool().operator), "operator", "provisioning"),

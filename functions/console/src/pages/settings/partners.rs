@@ -14,7 +14,7 @@ use futures_util::future::try_join3;
 use lambda_http::{Body, Response};
 use maud::{Markup, html};
 use serde_json::{Map, json};
-use simdock_domain::{Currency, MOST_PRICE, Money};
+use simdock_domain::{Currency, MOST_MONEY, Money};
 
 /// The fields of forms that hold an amount and its currency, by their paths in the body.
 const CREDIT: (&str, &str) = ("amount.amount", "amount.currency");
@@ -380,7 +380,7 @@ pub fn parse_currency(form: &Form, field: &str) -> Result<Currency, Refusal> {
 
 /// What an amount of this currency has to be.
 pub fn no_amount(currency: Currency) -> String {
-    let most = Money { amount: MOST_PRICE, currency };
+    let most = Money { amount: MOST_MONEY, currency };
     format!("must be a number from 0 to {most}, with no more decimals than {currency} has")
 }
 
@@ -394,7 +394,7 @@ pub fn parse_amount(text: &str, currency: Currency) -> Option<Money> {
         return None;
     }
     let amount: i64 = format!("{whole}{part:0<digits$}").parse().ok()?;
-    (amount <= MOST_PRICE).then_some(Money { amount, currency })
+    (amount <= MOST_MONEY).then_some(Money { amount, currency })
 }
 
 #[cfg(test)]
@@ -408,7 +408,7 @@ mod tests {
             ("250", "EUR", Some(25_000)),
             ("250.5", "EUR", Some(25_050)),
             ("0,05", "EUR", Some(5)),
-            ("10000000000.00", "EUR", Some(MOST_PRICE)),
+            ("10000000000.00", "EUR", Some(MOST_MONEY)),
             ("10000000000.01", "EUR", None),
             ("-1.00", "EUR", None),
             ("1200", "JPY", Some(1200)),
