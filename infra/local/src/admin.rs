@@ -127,7 +127,11 @@ pub async fn administer(stage: &str, task: Task) -> Result<(), StackError> {
             let reference = format!("credit#{reference}");
             let before = match store.credit(&Credit::new(&partner_id, amount, &reference)).await.context("credit")? {
                 Credited::Now => "",
-                Credited::Before(_) => " (this reference was credited before)",
+                Credited::Before(entry) if entry.amount == amount => " (this reference was credited before)",
+                Credited::Before(entry) => {
+                    let moved = entry.amount;
+                    return Err(StackError::new(format!("this reference was used before, for {moved}; nothing was credited")));
+                }
                 Credited::TooLow => return Err(StackError::new("that is more than the balance has")),
             };
             let balance = store.balance(&partner_id, amount.currency).await.context("balance")?;

@@ -184,7 +184,7 @@ async fn at_stage(stack: &Stack, arguments: &[&str]) -> (Option<i32>, String) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_is_made_for_a_partner_that_does_not_exist() {
+async fn nothing_is_made_for_a_partner_that_does_not_exist_and_nothing_credited_twice() {
     let stack = Stack::start(Options { paused: vec!["sweep".to_owned()], ..Options::default() }).await.unwrap();
     for arguments in [
         &["key", "--partner", "demo"][..],
@@ -199,6 +199,15 @@ async fn nothing_is_made_for_a_partner_that_does_not_exist() {
     let (status, said) = at_stage(&stack, &["key", "--partner", "demo-travel"]).await;
     assert_eq!(status, Some(0), "{said}");
     assert!(said.contains("sdk_partner_"), "{said}");
+    for (reference, amount, status, answer) in [
+        ("r", "100", 0, "The balance of demo-travel is 10001.00 EUR.\n"),
+        ("r", "100", 0, "The balance of demo-travel is 10001.00 EUR (this reference was credited before).\n"),
+        ("r", "-100", 1, "simdock: this reference was used before, for 1.00 EUR; nothing was credited\n"),
+    ] {
+        let credit = ["credit", "--partner", "demo-travel", "--amount", amount, "--currency", "EUR", "--reference", reference];
+        let (ended, said) = at_stage(&stack, &credit).await;
+        assert_eq!((ended, said.as_str()), (Some(status), answer));
+    }
     let (status, said) = at_stage(&stack, &["doctor"]).await;
     assert_eq!(status, Some(0), "{said}");
     stack.stop().await;
