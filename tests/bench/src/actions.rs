@@ -46,9 +46,11 @@ async fn play(site: &Site) -> Vec<Action> {
 
     let (sold, calls) = site.metered(&["create-order"], shop.order(1)).await;
     add("create", &calls);
+    site.a_second_later().await;
     add("sell1", &site.metered(&["payment-webhook"], shop.pay(&sold)).await.1);
     let order = shop.order_of(ASKED, 1).await;
     let event = payment(&order);
+    site.a_second_later().await;
     let (result, calls) = site.metered(&["payment-webhook"], shop.webhook(&event)).await;
     assert_eq!(result, "paid");
     add("pay1", &calls);
@@ -63,6 +65,7 @@ async fn play(site: &Site) -> Vec<Action> {
     assert_eq!((&after["fulfilment"], &after["emails"][1]["status"]), (&json!("completed"), &json!("sent")), "{after:#}");
 
     let ten = shop.order_of(ASKED, 10).await;
+    site.a_second_later().await;
     add("pay10", &site.metered(&["payment-webhook"], shop.pay(&ten)).await.1);
 
     add("refund", &refund(site, &order).await);
@@ -82,6 +85,7 @@ async fn play(site: &Site) -> Vec<Action> {
 async fn refund(site: &Site, order: &Value) -> Vec<Call> {
     let steps = async {
         let path = format!("/v1/orders/{}/refund", num(order));
+        site.a_second_later().await;
         site.shop.post(&path, &json!({ "reason": "The journey was called off" })).await;
         site.work("provision", order, json!({ "job": "revoke" })).await;
         site.work("settle-refund", order, json!({ "job": "refund" })).await;
@@ -95,6 +99,7 @@ async fn refund(site: &Site, order: &Value) -> Vec<Call> {
 /// An order that changes a subscription, created and paid by card. It works at once, since its operator has not to be asked.
 async fn change(site: &Site, path: String, body: Value) {
     let order = site.shop.post(&path, &body).await;
+    site.a_second_later().await;
     site.shop.pay(&order).await;
     let after = site.shop.read(&order).await;
     assert_eq!(after["fulfilment"], "completed", "{after:#}");
@@ -106,6 +111,7 @@ async fn swap(site: &Site, subscription: &str) -> Vec<Call> {
     let steps = async {
         let order = shop.post(&format!("/v1/subscriptions/{subscription}/sim-swap"), &json!({ "formFactor": "esim" })).await;
         let iccid = shop.read(&order).await["cards"][0]["iccid"].as_str().expect("a card").to_owned();
+        site.a_second_later().await;
         let installed = json!({ "type": "installed", "at": site.stack.clock().now().to_string(), "via": "ios_api" });
         let result = shop.post(&format!("/v1/sims/{iccid}/events"), &installed).await;
         assert_eq!(result["result"], "recorded");
