@@ -64,7 +64,7 @@
     if (form.method !== "post" || form.hasAttribute("hx-post")) return;
     if (form.dataset.sent) event.preventDefault();
     form.dataset.sent = "yes";
-    // Whoever stopped waiting may ask again: the key in the form makes it the same request.
+    // Whoever stopped waiting may ask again: what moves money or cards has a key in its form, which makes it the same request.
     setTimeout(() => delete form.dataset.sent, 5000);
   });
   addEventListener("pageshow", () => document.querySelectorAll("form[data-sent]").forEach((form) => delete form.dataset.sent));
