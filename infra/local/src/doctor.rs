@@ -9,7 +9,7 @@ mod repair;
 pub use patient::{Patient, doctor};
 pub use repair::{Repaired, repair};
 
-use crate::error::{Context, StackError};
+use crate::error::{Context, StackError, visible};
 use simdock_audit::{Books, Finding, Rule, Totals, Unjudged};
 use simdock_domain::{Order, PoolId, Timestamp};
 use simdock_store::{Inspected, Place, Record, Store, Table};
@@ -267,12 +267,13 @@ fn pool_of(record: &Record) -> Option<&PoolId> {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for finding in &self.found {
-            writeln!(f, "{finding}. To mend it: {}.", finding.rule.mend())?;
+            writeln!(f, "{}. To mend it: {}.", visible(&finding.to_string()), finding.rule.mend())?;
         }
         for ((unread, rule), (named, count)) in &self.unjudged {
             let named: Vec<String> = named.iter().map(ToString::to_string).collect();
             let more = if *count > NAMED { format!(" and {} more", count - NAMED) } else { String::new() };
-            writeln!(f, "Not known while {unread} cannot be read: {} of {}{more}.", rule.name(), named.join(", "))?;
+            let unknown = format!("{unread} cannot be read: {} of {}", rule.name(), named.join(", "));
+            writeln!(f, "Not known while {}{more}.", visible(&unknown))?;
         }
         let items = self.looked_at.iter().map(|(table, count)| format!("{count} of {}", table.name()));
         write!(f, "Looked at {}", items.collect::<Vec<_>>().join(", "))?;
@@ -284,5 +285,26 @@ impl fmt::Display for Report {
             0 => write!(f, ". Nothing is wrong."),
             some => write!(f, ". Wrong: {some}."),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_item_says_anything_for_the_doctor() {
+        let place = Place::gift("plän\u{1b}[31m", "s\nNothing is wrong.\u{85}");
+        let what = "there is no \u{7}\r\nRepaired".to_owned();
+        let mut report = Report {
+            found: vec![Finding { rule: Rule::Readable, place: place.clone(), what: what.clone() }],
+            ..Report::default()
+        };
+        report.cannot_tell(vec![Unjudged { rule: Rule::Gift, place: place.clone(), unread: place.clone() }]);
+        let repaired = Repaired { done: vec![place.to_string()], left: vec![what] };
+        let told = format!("{report}\n{repaired}{}\n", StackError::new(place.to_string()));
+        assert_eq!(told.lines().count(), 6, "{told}");
+        assert!(told.contains(r"plän\u{1b}[31m") && told.contains(r"there is no \u{7}\r\nRepaired"), "{told}");
+        assert!(told.chars().all(|character| character == '\n' || !character.is_control()), "{told:?}");
     }
 }

@@ -13,11 +13,18 @@ impl StackError {
 
 impl fmt::Display for StackError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&visible(&self.0))
     }
 }
 
 impl std::error::Error for StackError {}
+
+/// With control characters escaped: whoever could write an item could otherwise write what seems to be said of it.
+pub(crate) fn visible(said: &str) -> String {
+    let shown =
+        |character: char| if character.is_control() { character.escape_debug().to_string() } else { character.to_string() };
+    said.chars().map(shown).collect()
+}
 
 /// Says what was being done when something failed.
 pub(crate) trait Context<T> {

@@ -1,7 +1,7 @@
 //! What `simdock doctor --repair` mends by itself, and what it leaves to a person.
 
 use super::{Examination, Report, SECOND_LOOK, pool_of};
-use crate::error::{Context, StackError};
+use crate::error::{Context, StackError, visible};
 use lambda_http::Error;
 use simdock_audit::{Finding, Rule, Totals};
 use simdock_domain::{Command, Order, OrderNum, PoolId, decide};
@@ -14,8 +14,8 @@ use std::fmt;
 /// What was mended, and what was not.
 #[derive(Debug, Default)]
 pub struct Repaired {
-    done: Vec<String>,
-    left: Vec<String>,
+    pub(super) done: Vec<String>,
+    pub(super) left: Vec<String>,
 }
 
 /// What a person has to look at before anything that follows from it is mended.
@@ -251,10 +251,10 @@ async fn register_pool(store: &Store, place: &Place) -> Result<Option<String>, S
 impl fmt::Display for Repaired {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for done in &self.done {
-            writeln!(f, "Repaired: {done}.")?;
+            writeln!(f, "Repaired: {}.", visible(done))?;
         }
         for left in &self.left {
-            writeln!(f, "Left: {left}.")?;
+            writeln!(f, "Left: {}.", visible(left))?;
         }
         Ok(())
     }
