@@ -231,6 +231,7 @@ pub fn plan() -> Plan {
         swap_price: None,
         complimentary_with: Vec::new(),
         partners: Vec::new(),
+        withdrawn: false,
     }
 }
 

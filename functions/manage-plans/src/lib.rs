@@ -1,4 +1,4 @@
-//! `PUT /v1/plans/{planId}`: puts a plan's next version on sale, once all of it was looked at.
+//! `PUT /v1/plans/{planId}`: puts a plan's next version on sale, or withdraws the plan, once all of it was looked at.
 
 use lambda_http::http::StatusCode;
 use lambda_http::{Body, Request, Response};
@@ -104,6 +104,7 @@ fn plan(plan_id: String, mut fields: Fields) -> Result<Plan, Problem> {
         swap_price: fields.optional_object("swapPrice")?.map(|price| price.money(0, MOST_MONEY)).transpose()?,
         complimentary_with: texts(&mut fields, "complimentaryWith", MOST_NAMED, LONGEST_ID)?,
         partners: texts(&mut fields, "partners", MOST_NAMED, 64)?,
+        withdrawn: fields.flag("withdrawn", false)?,
     };
     fields.finish()?;
     Ok(plan)

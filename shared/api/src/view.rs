@@ -271,6 +271,7 @@ pub struct PlanView {
     apn: String,
     countries: Vec<String>,
     add_ons: Vec<simdock_domain::AddOn>,
+    withdrawn: bool,
 }
 
 /// The level of a pool as the API shows it.
@@ -907,6 +908,7 @@ impl From<&Plan> for PlanView {
             apn: plan.apn.clone(),
             countries: plan.countries.clone(),
             add_ons: plan.add_ons.clone(),
+            withdrawn: plan.withdrawn,
         }
     }
 }

@@ -50,6 +50,9 @@ pub struct Plan {
     /// The partners that may sell it; empty means all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub partners: Vec<String>,
+    /// Whether it is sold no more, by anybody: neither ordered nor added nor renewed. What was sold of it goes on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub withdrawn: bool,
 }
 
 /// Whether a plan can be renewed; the numbers are the wire's (`flowType` of the order seed).
@@ -170,7 +173,7 @@ wire_names!(SimType { Prepaid => "prepaid", Subscription => "subscription", Payg
 impl Plan {
     /// Whether this partner may sell the plan.
     pub fn sold_by(&self, partner_id: &str) -> bool {
-        self.partners.is_empty() || self.partners.iter().any(|partner| partner == partner_id)
+        !self.withdrawn && (self.partners.is_empty() || self.partners.iter().any(|partner| partner == partner_id))
     }
 
     /// The add-ons by id, once per time that it is named, within the limits of the order seed: at most 15 data add-ons and
@@ -365,6 +368,7 @@ mod tests {
             apn: "internet".into(),
             countries: vec!["ES".into()],
             pauses_when_suspended: false,
+            withdrawn: false,
             swap_price: None,
             complimentary_with: Vec::new(),
             add_ons: vec![
@@ -396,6 +400,18 @@ mod tests {
         assert_eq!(plan.pick_add_ons(&ids(&["nothing"])), Err(AddOnError::Unknown("nothing".into())));
         let two = plan.pick_add_ons(&ids(&["data-1gb", "voice-eu"])).unwrap();
         assert_eq!(plan.unit_price(&two), Some(eur(1600)));
+    }
+
+    #[test]
+    fn who_may_sell_a_plan_is_all_some_or_nobody() {
+        let sold_by = |partners: &[&str], withdrawn| {
+            let partners = partners.iter().map(ToString::to_string).collect();
+            let plan = Plan { partners, withdrawn, ..plan() };
+            ["acme", "other"].map(|partner| plan.sold_by(partner))
+        };
+        assert_eq!(sold_by(&[], false), [true, true]);
+        assert_eq!(sold_by(&["acme"], false), [true, false]);
+        assert_eq!((sold_by(&[], true), sold_by(&["acme"], true)), ([false, false], [false, false]));
     }
 
     #[test]

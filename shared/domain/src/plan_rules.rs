@@ -200,6 +200,7 @@ mod tests {
             swap_price: Some(eur(0)),
             complimentary_with: names(&["eu-1gb"]),
             partners: names(&["acme"]),
+            withdrawn: false,
         }
     }
 

@@ -166,6 +166,7 @@ async fn plans_are_listed_that_can_be_sold_paid_for_and_added() {
     let site = Site::start().await;
     for (id, changes) in [
         ("not-theirs", json!({"partners": ["other-travel"]})),
+        ("withdrawn", json!({"withdrawn": true})),
         ("in-dollars", json!({"price": {"amount": 700, "currency": "USD"}})),
         ("for-nothing", json!({"price": {"amount": 0, "currency": "USD"}})),
         // The same number of a profile, of another operator.
@@ -180,7 +181,7 @@ async fn plans_are_listed_that_can_be_sold_paid_for_and_added() {
         let plans = site.get(format!("/v1/plans?{query}")).by(by).send().await.expect(200);
         list(&plans, "items").iter().map(|plan| plan["planId"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
-    let all = ["not-theirs", "in-dollars", "for-nothing", "other-operator", "sandbox-5gb-30d", "eu-5gb-30d"];
+    let all = ["withdrawn", "not-theirs", "in-dollars", "for-nothing", "other-operator", "sandbox-5gb-30d", "eu-5gb-30d"];
     let has = async |query: &str, by: By<'_>, expected: &[&str]| {
         let listed = listed(query, by).await;
         let found: Vec<&str> = all.into_iter().filter(|plan| listed.iter().any(|found| found == plan)).collect();
@@ -188,11 +189,11 @@ async fn plans_are_listed_that_can_be_sold_paid_for_and_added() {
         expected.sort_by_key(|plan| all.iter().position(|known| known == plan));
         assert_eq!(found, expected, "{query} {by:?}");
     };
-    let mine = &all[1..];
+    let (theirs, mine) = (&all[1..], &all[2..]);
     has("", By::Manager, &all).await;
     has("", By::Partner, mine).await;
     has("partnerId=demo-travel", By::Manager, mine).await;
-    has("partnerId=other-travel", By::Manager, &all).await;
+    has("partnerId=other-travel", By::Manager, theirs).await;
     let paid = ["for-nothing", "other-operator", "sandbox-5gb-30d", "eu-5gb-30d"];
     has("partnerId=demo-travel&payment=balance", By::Manager, &paid).await;
     has("payment=balance", By::Partner, &paid).await;
