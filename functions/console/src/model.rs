@@ -260,6 +260,7 @@ pub struct Plan {
     pub add_ons: Vec<AddOn>,
     #[serde(default)]
     pub sim_type: Option<String>,
+    pub withdrawn: bool,
     /// Of a plan in full only, like all that follows.
     #[serde(default)]
     pub profiles: Vec<Profile>,

@@ -49,6 +49,7 @@ fn no_page_waits_for_more_requests_than_it_has_to() {
             ("subscribers/line?email=calls%40example.com".to_owned(), 2),
             (format!("lines/{line}"), 7),
             ("settings/plans".to_owned(), 2),
+            ("settings/plans/eu-5gb-30d".to_owned(), 3),
             ("settings/partners".to_owned(), 3),
             ("settings/partners/demo-travel".to_owned(), 3),
             ("settings/audit".to_owned(), 4),

@@ -93,6 +93,18 @@ fn a_balance_is_credited_and_a_plan_changed() {
         browser.press("#plan button").await;
         browser.shows("Version 2 is sold from now on.").await;
         browser.shows("10.90 EUR").await;
+        assert!(browser.has("a[href='/console/inventory/meridian.7.esim']").await, "its stock is a step away");
+        assert!(!browser.has(".alerts").await, "it is in stock");
+        browser.find("details.panel summary").await.click().await.unwrap();
+        browser.find("#plan input[name=withdrawn]").await.click().await.unwrap();
+        browser.press("#plan button").await;
+        browser.shows("It is withdrawn, with version 3.").await;
+        browser.shows("nobody: it is withdrawn").await;
+        desk.open("/console/orders/new").await;
+        assert!(
+            !browser.has("option[value=nordic-2gb-14d]").await && browser.has("option[value=eu-5gb-30d]").await,
+            "it is not offered"
+        );
         desk.open("/console/settings/plans/nordic-2gb-14d?version=1").await;
         browser.shows("9.90 EUR").await;
         // An id that is taken is refused where it was typed.
@@ -111,6 +123,15 @@ fn a_balance_is_credited_and_a_plan_changed() {
         browser.press("#plan button[type=submit]").await;
         browser.shows("There is a plan with this id already.").await;
         assert_eq!(browser.focus().await.0, "planId");
+        // Of what nobody could be given, the page says so.
+        for (name, value) in [("planId", "nordic-new"), ("profiles", "meridian nordic1 1.00\nmeridian nordic2 1.10")] {
+            browser.fill("#plan", name, value).await;
+        }
+        browser.press("#plan button[type=submit]").await;
+        browser.shows("Version 1 is sold from now on.").await;
+        browser.shows("eSIM: none in stock on any of its profiles. Import cards").await;
+        browser.shows("none came in yet").await;
+        browser.picture("plan-without-stock-1280").await;
         desk.open("/console/settings/partners").await;
         browser.find("details.panel summary").await.click().await.unwrap();
         browser.fill("#new-partner", "partnerId", "new-travel").await;

@@ -27,6 +27,7 @@ impl Offer {
     /// partner is named, every plan is offered; so it is beside what is wrong with one that is not there.
     pub async fn of(desk: &Desk<'_>, form: &Form, partner: &str, payment: &str) -> Result<Self, Refusal> {
         let plans = || desk.api.call("GET /v1/plans");
+        let on_sale = |plans: Page<Plan>| plans.items.into_iter().filter(|plan| !plan.withdrawn).collect::<Vec<_>>();
         let known = match partner {
             "" if form.has(who::NAME) => Err(Refusal::about(who::NAME, format!("{} is required.", who::NAME))),
             "" => Ok(String::new()),
@@ -35,17 +36,17 @@ impl Offer {
         let partner = match known {
             Ok(partner) => partner,
             Err(wrong) if wrong.field.as_deref() == Some(who::NAME) => {
-                let plans: Page<Plan> = plans().send().await?;
-                return Ok(Self { partner: partner.to_owned(), plans: plans.items, unpaid: Vec::new(), wrong: Some(wrong) });
+                let plans = on_sale(plans().send().await?);
+                return Ok(Self { partner: partner.to_owned(), plans, unpaid: Vec::new(), wrong: Some(wrong) });
             }
             Err(refusal) => return Err(refusal),
         };
-        let sold: Page<Plan> = plans().query(who::NAME, &partner).send().await?;
+        let sold = on_sale(plans().query(who::NAME, &partner).send().await?);
         if partner.is_empty() || !matches!(payment, "" | "balance") {
-            return Ok(Self { partner, plans: sold.items, unpaid: Vec::new(), wrong: None });
+            return Ok(Self { partner, plans: sold, unpaid: Vec::new(), wrong: None });
         }
         let paid: Page<Plan> = plans().query(who::NAME, &partner).query("payment", "balance").send().await?;
-        Ok(Self { partner, unpaid: without(sold.items, &paid.items), plans: paid.items, wrong: None })
+        Ok(Self { partner, unpaid: without(sold, &paid.items), plans: paid.items, wrong: None })
     }
 
     /// The same, of those plans alone that come on such cards.

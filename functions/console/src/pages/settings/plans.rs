@@ -7,10 +7,11 @@ use crate::api::Refusal;
 use crate::forms::{Attempt, Fields};
 use crate::frame::Section;
 use crate::http::{Form, encoded};
-use crate::model::{Page, Plan};
+use crate::model::{Level, Page, Plan, Profile};
 use crate::pages::order::fact;
 use crate::pages::who;
-use crate::words::{data, none, words};
+use crate::words::{data, none, state, words};
+use futures_util::future::try_join;
 use lambda_http::{Body, Response};
 use maud::{Markup, html};
 use serde_json::{Map, Value, json};
@@ -32,7 +33,7 @@ pub async fn list(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
                 tbody {
                     @for plan in &plans.items {
                         tr {
-                            th scope="row" { a href={ "/console/settings/plans/" (encoded(&plan.plan_id)) } { (plan.plan_id) } }
+                            th scope="row" { a href={ "/console/settings/plans/" (encoded(&plan.plan_id)) } { (plan.plan_id) } @if plan.withdrawn { " " (state("withdrawn")) } }
                             td { (plan.display) }
                             td.n { (plan.version) }
                             td.n { (plan.price) }
@@ -62,12 +63,15 @@ pub async fn read(desk: &Desk<'_>, id: &str, version: &str) -> Result<Plan, Refu
 
 /// A plan.
 pub async fn show(desk: &Desk<'_>, id: &str, attempt: Option<Attempt<'_>>) -> Result<Response<Body>, Refusal> {
-    let plan = read(desk, id, desk.visit.query.text("version")).await?;
+    let plan = read(desk, id, desk.visit.query.text("version"));
+    let levels = desk.api.call("GET /v1/inventory").send::<Page<Level>>();
+    let (plan, levels) = try_join(plan, levels).await?;
     let newest = plan.versions.iter().max().is_none_or(|newest| *newest == plan.version);
     let content = html! {
         div.head { p.crumb { a href="/console/settings/plans" { "Plans" } } h1 { (plan.display) } }
+        @if newest && !plan.withdrawn { (sold_out(&plan, &levels.items)) }
         (facts(&plan))
-        (costs(&plan))
+        (costs(&plan, &levels.items))
         @if newest {
             details.panel open[attempt.is_some()] {
                 summary { "Change it: a new version" }
@@ -115,7 +119,7 @@ fn facts(plan: &Plan) -> Markup {
                 (fact("APN", html! { (plan.apn) }))
                 (fact("SIM swap", html! { @match plan.swap_price { Some(price) => (price), None => "free" } }))
                 (fact("While suspended", html! { @if plan.pauses_when_suspended { "time stands still" } @else { "time goes on" } }))
-                (fact("Sold by", html! { @if plan.partners.is_empty() { "all partners" } @else { (plan.partners.join(", ")) } }))
+                (fact("Sold by", html! { @if plan.withdrawn { "nobody: it is withdrawn" } @else if plan.partners.is_empty() { "all partners" } @else { (plan.partners.join(", ")) } }))
                 @if !plan.complimentary_with.is_empty() { (fact("Complimentary with", html! { (plan.complimentary_with.join(", ")) })) }
                 (fact("Countries", html! { (plan.countries.join(" ")) }))
             }
@@ -123,17 +127,48 @@ fn facts(plan: &Plan) -> Markup {
     }
 }
 
-fn costs(plan: &Plan) -> Markup {
+/// The pool that a plan is sold from; none if no card came in for it.
+fn pool<'a>(levels: &'a [Level], profile: &Profile, form_factor: &str) -> Option<&'a Level> {
+    let of_profile = |level: &&Level| (&level.operator, &level.imsi_profile) == (&profile.operator, &profile.imsi_profile);
+    levels.iter().filter(of_profile).find(|level| level.form_factor == form_factor)
+}
+
+/// As what the plan is on sale and cannot be had.
+fn sold_out(plan: &Plan, levels: &[Level]) -> Markup {
+    let in_stock =
+        |form: &str| plan.profiles.iter().filter_map(|profile| pool(levels, profile, form)).any(|level| level.available > 0);
+    let mut without = plan.form_factors.iter().filter(|form| !in_stock(form)).peekable();
+    html! {
+        @if without.peek().is_some() {
+            ul.alerts aria-label="To do" {
+                @for form in without {
+                    li { (words(form)) ": none in stock on any of its profiles. " a href="/console/inventory/import" { "Import cards" } }
+                }
+            }
+        }
+    }
+}
+
+fn costs(plan: &Plan, levels: &[Level]) -> Markup {
     let money = |amount| Money { amount, currency: plan.price.currency };
     html! {
         section aria-labelledby="costs" {
-            h2 #costs { "Profiles and costs" }
+            h2 #costs { "Profiles, costs and stock" }
             div.scroll role="group" aria-labelledby="costs" tabindex="0" {
                 table {
-                    thead { tr { th scope="col" { "Operator" } th scope="col" { "IMSI profile" } th.n scope="col" { "Cost" } th.n scope="col" { "Margin" } } }
+                    thead { tr { th scope="col" { "Operator" } th scope="col" { "IMSI profile" } th.n scope="col" { "Cost" } th.n scope="col" { "Margin" }
+                        @for form in &plan.form_factors { th.n scope="col" { (words(form)) " in stock" } } } }
                     tbody {
                         @for profile in &plan.profiles {
-                            tr { th scope="row" { (profile.operator) } td { (profile.imsi_profile) } td.n { (money(profile.cost)) } td.n { (money(plan.price.amount - profile.cost)) } }
+                            tr {
+                                th scope="row" { (profile.operator) } td { (profile.imsi_profile) } td.n { (money(profile.cost)) } td.n { (money(plan.price.amount - profile.cost)) }
+                                @for form in &plan.form_factors {
+                                    td.n { @match pool(levels, profile, form) {
+                                        Some(level) => { a href={ "/console/inventory/" (encoded(&level.pool_id)) } { (level.available) } }
+                                        None => { "0" span.sub { "none came in yet" } }
+                                    } }
+                                }
+                            }
                         }
                     }
                 }
@@ -172,7 +207,7 @@ fn form(desk: &Desk<'_>, plan: Option<&Plan>, attempt: Option<Attempt<'_>>) -> M
         names.iter().map(|(value, label)| ((*value).to_owned(), (*label).to_owned())).collect::<Vec<_>>()
     };
     let profiles = text(|plan| {
-        let line = |profile: &crate::model::Profile| {
+        let line = |profile: &Profile| {
             format!(
                 "{} {} {}",
                 profile.operator,
@@ -217,6 +252,11 @@ fn form(desk: &Desk<'_>, plan: Option<&Plan>, attempt: Option<Attempt<'_>>) -> M
         (fields.boxes("pausesWhenSuspended", "While a card is suspended", &html! {
             (tick("pausesWhenSuspended", "true", "The plan’s time stands still", plan.is_some_and(|plan| plan.pauses_when_suspended)))
         }))
+        @if plan.is_some() {
+            (fields.boxes("withdrawn", "Withdraw", &html! {
+                (tick("withdrawn", "true", "Nobody orders, adds or renews it any more; what was sold goes on", plan.is_some_and(|plan| plan.withdrawn)))
+            }))
+        }
         div.fields {
             (fields.area("countries", "Countries").value(&text(|plan| plan.countries.join(" "))).required().hint("two letters each, with spaces"))
             (fields.area("profiles", "Profiles").value(&profiles).required().hint("a line each: operator, IMSI profile, cost"))
@@ -251,7 +291,11 @@ async fn ask(desk: &Desk<'_>, id: Option<&str>) -> Result<Response<Body>, Refusa
         return Err(Refusal::about("planId", "The plan needs an id."));
     }
     let plan: Plan = desk.api.call("PUT /v1/plans/{planId}").path("planId", plan_id).json(body).send().await?;
-    let mut said = format!("Version {} is sold from now on.", plan.version);
+    let mut said = if plan.withdrawn {
+        format!("It is withdrawn, with version {}.", plan.version)
+    } else {
+        format!("Version {} is sold from now on.", plan.version)
+    };
     if plan.version > 1 {
         said.push_str(" What partners order themselves may be of the version before for up to a minute.");
     }
@@ -311,6 +355,7 @@ fn body(form: &Form) -> Result<Map<String, Value>, Refusal> {
     }
     body.insert("formFactors".to_owned(), form.all("formFactors").collect::<Vec<_>>().into());
     body.insert("pausesWhenSuspended".to_owned(), form.ticked("pausesWhenSuspended")?.into());
+    body.insert("withdrawn".to_owned(), form.ticked("withdrawn")?.into());
     let countries = form.text("countries").to_uppercase();
     let countries = words_of(&countries);
     let is_code = |code: &&&str| code.len() == 2 && code.bytes().all(|byte| byte.is_ascii_alphabetic());
