@@ -98,6 +98,7 @@ async fn refund(site: &Site, order: &Value) -> Vec<Call> {
 
 /// An order that changes a subscription, created and paid by card. It works at once, since its operator has not to be asked.
 async fn change(site: &Site, path: String, body: Value) {
+    site.a_second_later().await;
     let order = site.shop.post(&path, &body).await;
     site.a_second_later().await;
     site.shop.pay(&order).await;
@@ -109,6 +110,7 @@ async fn change(site: &Site, path: String, body: Value) {
 async fn swap(site: &Site, subscription: &str) -> Vec<Call> {
     let shop = &site.shop;
     let steps = async {
+        site.a_second_later().await;
         let order = shop.post(&format!("/v1/subscriptions/{subscription}/sim-swap"), &json!({ "formFactor": "esim" })).await;
         let iccid = shop.read(&order).await["cards"][0]["iccid"].as_str().expect("a card").to_owned();
         site.a_second_later().await;
