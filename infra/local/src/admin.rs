@@ -6,7 +6,7 @@ use serde::Deserialize;
 use simdock_domain::{Money, Plan, PoolId};
 use simdock_runtime::{Clock, Config};
 use simdock_store::{
-    ADMINISTRATOR, Credit, Credited, Operator, Partner, PartnerChange, PartnerChanged, PoolChanged, Principal, Store,
+    ADMINISTRATOR, Credit, Credited, LedgerEntry, Operator, Partner, PartnerChange, PartnerChanged, PoolChanged, Principal, Store,
 };
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -101,7 +101,7 @@ pub async fn administer(stage: &str, task: Task) -> Result<(), StackError> {
             let text = std::fs::read_to_string(&path).context(format!("the catalogue {}", path.display()))?;
             let catalogue = Catalogue::parse(&text)?;
             let refused = catalogue.load(&store).await?;
-            println!("{} plans are on sale.", catalogue.plans.len() - refused.len());
+            println!("{} plans are in.", catalogue.plans.len() - refused.len());
             match refused.as_slice() {
                 [] => Ok(()),
                 some => {
@@ -128,9 +128,8 @@ pub async fn administer(stage: &str, task: Task) -> Result<(), StackError> {
             let before = match store.credit(&Credit::new(&partner_id, amount, &reference)).await.context("credit")? {
                 Credited::Now => "",
                 Credited::Before(entry) if entry.amount == amount => " (this reference was credited before)",
-                Credited::Before(entry) => {
-                    let moved = entry.amount;
-                    return Err(StackError::new(format!("this reference was used before, for {moved}; nothing was credited")));
+                Credited::Before(LedgerEntry { amount, .. }) => {
+                    return Err(StackError::new(format!("this reference was used before, for {amount}; nothing was credited")));
                 }
                 Credited::TooLow => return Err(StackError::new("that is more than the balance has")),
             };

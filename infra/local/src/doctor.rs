@@ -287,24 +287,3 @@ impl fmt::Display for Report {
         }
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_item_says_anything_for_the_doctor() {
-        let place = Place::gift("plän\u{1b}[31m", "s\nNothing is wrong.\u{85}");
-        let what = "there is no \u{7}\r\nRepaired".to_owned();
-        let mut report = Report {
-            found: vec![Finding { rule: Rule::Readable, place: place.clone(), what: what.clone() }],
-            ..Report::default()
-        };
-        report.cannot_tell(vec![Unjudged { rule: Rule::Gift, place: place.clone(), unread: place.clone() }]);
-        let repaired = Repaired { done: vec![place.to_string()], left: vec![what] };
-        let told = format!("{report}\n{repaired}{}\n", StackError::new(place.to_string()));
-        assert_eq!(told.lines().count(), 6, "{told}");
-        assert!(told.contains(r"plän\u{1b}[31m") && told.contains(r"there is no \u{7}\r\nRepaired"), "{told}");
-        assert!(told.chars().all(|character| character == '\n' || !character.is_control()), "{told:?}");
-    }
-}

@@ -19,10 +19,13 @@ impl fmt::Display for StackError {
 
 impl std::error::Error for StackError {}
 
-/// With control characters escaped: whoever could write an item could otherwise write what seems to be said of it.
+/// With all escaped that has no look of its own, control characters and changes of direction above all: whoever could write an item
+/// could otherwise write what seems to be said of it.
 pub(crate) fn visible(said: &str) -> String {
-    let shown =
-        |character: char| if character.is_control() { character.escape_debug().to_string() } else { character.to_string() };
+    let shown = |character: char| match character {
+        '"' | '\'' | '\\' => character.to_string(),
+        _ => character.escape_debug().to_string(),
+    };
     said.chars().map(shown).collect()
 }
 

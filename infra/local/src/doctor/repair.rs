@@ -14,8 +14,8 @@ use std::fmt;
 /// What was mended, and what was not.
 #[derive(Debug, Default)]
 pub struct Repaired {
-    pub(super) done: Vec<String>,
-    pub(super) left: Vec<String>,
+    done: Vec<String>,
+    left: Vec<String>,
 }
 
 /// What a person has to look at before anything that follows from it is mended.
@@ -257,5 +257,28 @@ impl fmt::Display for Repaired {
             writeln!(f, "Left: {}.", visible(left))?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use simdock_audit::Unjudged;
+
+    #[test]
+    fn no_item_says_anything_for_the_doctor() {
+        let place = Place::gift("plän\u{1b}[31m", "s\nNothing is wrong.\u{85}\u{202e}");
+        let what = "there is no \u{7}\r\nRepaired".to_owned();
+        let mut report = Report {
+            found: vec![Finding { rule: Rule::Readable, place: place.clone(), what: what.clone() }],
+            ..Report::default()
+        };
+        report.cannot_tell(vec![Unjudged { rule: Rule::Gift, place: place.clone(), unread: place.clone() }]);
+        let repaired = Repaired { done: vec![place.to_string()], left: vec![what] };
+        let told = format!("{report}\n{repaired}{}\n", StackError::new(place.to_string()));
+        assert_eq!(told.lines().count(), 6, "{told}");
+        assert!(told.contains(r"plän\u{1b}[31m") && told.contains(r"there is no \u{7}\r\nRepaired"), "{told}");
+        let plain = |character: char| character == '\n' || !(character.is_control() || character == '\u{202e}');
+        assert!(told.chars().all(plain), "{told:?}");
     }
 }
