@@ -159,11 +159,6 @@ impl Call<'_> {
             _ => Refusal { detail: of_lines(&refusal.detail), ..refusal },
         };
         Err(match refusal.code.as_str() {
-            // A manager sells none: the partner does, if one is named.
-            "plan_not_found" => Refusal {
-                detail: refusal.detail.replace("you can sell", "this partner can sell"),
-                ..refusal
-            },
             // What is in the way of a gift stands at its field, and so does an id that is taken.
             "not_eligible" => {
                 let field = match &*reason {

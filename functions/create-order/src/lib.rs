@@ -43,7 +43,7 @@ impl App {
             return Err(Problem::invalid_field("partnerId", "names no partner"));
         }
         let plan = self.store.plan_for(&asked.principal, plan_id).await?.filter(|plan| plan.sold_by(partner_id));
-        let plan = plan.ok_or_else(|| Problem::plan_not_found(plan_id))?;
+        let plan = plan.ok_or_else(|| Problem::plan_not_found(&asked.principal, plan_id))?;
         if let Some(gift) = &draft.gift {
             eligible(&self.store, partner_id, &draft.email, gift, &plan).await?;
         }

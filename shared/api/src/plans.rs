@@ -17,7 +17,7 @@ pub struct PlanQuery {
     pub by_balance: bool,
 }
 
-/// The plans as asked for, decided as an order of each would be; with those that were withdrawn where nobody is named who would sell them.
+/// The plans as asked for, decided as an order of each would be. Without a partner all, withdrawn ones too.
 pub async fn plans_for(store: &Store, principal: &Principal, query: &PlanQuery) -> Result<Vec<Arc<Plan>>, Problem> {
     let mut plans = store.plans().await?;
     let partner = query.subscription.as_ref().map(|subscription| &subscription.partner_id).or(query.partner_id.as_ref());

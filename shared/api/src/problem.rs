@@ -2,7 +2,7 @@ use lambda_http::http::{StatusCode, header};
 use lambda_http::{Body, Response};
 use serde_json::{Map, Value, json};
 use simdock_domain::{Closed, NotRefundable};
-use simdock_store::StoreError;
+use simdock_store::{Principal, StoreError};
 
 /// A refusal, as RFC 9457 wants it told. `code` is what programs go by and never changes; `detail` is for people.
 #[derive(Debug)]
@@ -113,8 +113,10 @@ impl Problem {
     }
 
     /// There is no such plan for this partner.
-    pub fn plan_not_found(plan_id: &str) -> Self {
-        let detail = format!("There is no plan “{plan_id}” that you can sell.");
+    pub fn plan_not_found(principal: &Principal, plan_id: &str) -> Self {
+        // A manager sells none: the partner does.
+        let who = if principal.is_manager() { "this partner" } else { "you" };
+        let detail = format!("There is no plan “{plan_id}” that {who} can sell.");
         Self::new(StatusCode::NOT_FOUND, "plan_not_found", "Plan not found", detail).about("planId")
     }
 

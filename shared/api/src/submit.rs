@@ -138,11 +138,11 @@ impl ChangeRequest {
         Order::change(self.asked.num.clone(), draft, &self.subscription, &self.main, plan, self.asked.fingerprint.clone(), now)
     }
 
-    /// The version that is sold now of a plan that the subscription's partner may sell.
+    /// The latest version of a plan that the subscription's partner may sell.
     pub async fn plan(&self, store: &Store, plan_id: &str) -> Result<Arc<Plan>, Problem> {
         let plan = store.plan_for(&self.asked.principal, plan_id).await?;
         let plan = plan.filter(|plan| plan.sold_by(&self.subscription.partner_id));
-        plan.ok_or_else(|| Problem::plan_not_found(plan_id))
+        plan.ok_or_else(|| Problem::plan_not_found(&self.asked.principal, plan_id))
     }
 
     /// The version of the plan that runs, or else of the newest on the subscription.

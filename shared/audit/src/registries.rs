@@ -84,7 +84,7 @@ impl Check<'_> {
         };
         self.hold(Rule::Catalogue, plan.version <= latest, || format!("the plan's latest version is {latest}"));
         if plan.version == latest {
-            self.hold(Rule::Catalogue, !plan.profiles.is_empty(), || "it is on sale, and no card carries it".to_owned());
+            self.hold(Rule::Catalogue, !plan.profiles.is_empty(), || "no card carries it".to_owned());
             let operators: BTreeSet<&str> = plan.profiles.iter().map(|profile| profile.operator.as_str()).collect();
             for operator in operators {
                 self.operator(operator);

@@ -50,7 +50,8 @@ pub struct Plan {
     /// The partners that may sell it; empty means all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub partners: Vec<String>,
-    /// Whether it is sold no more, by anybody: neither ordered nor added nor renewed. What was sold of it goes on.
+    /// Whether it is sold no more, by anybody: neither ordered nor added nor renewed. What was sold of it goes on, with its add-ons and
+    /// SIM swaps.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub withdrawn: bool,
 }

@@ -58,7 +58,7 @@ impl Store {
         known.ok_or_else(|| StoreError::Broken(format!("plan {id} has no version {version}")))
     }
 
-    /// The version of a plan that is sold now, as it was at most a minute ago.
+    /// The latest version of a plan, as it was at most a minute ago.
     pub async fn latest_plan(&self, id: &str) -> Result<Option<Arc<Plan>>, StoreError> {
         let (key, now) = (id.to_owned(), self.clock.now());
         if let Some(known) = self.latest_plans.get(&key, now) {
@@ -73,7 +73,7 @@ impl Store {
     }
 
     /// The version of a plan that an order for whoever asks is made of. A manager has just seen what it costs, and changes it as well: for
-    /// managers it is the one that is sold now, and not a minute ago.
+    /// managers it is the latest now, and not a minute ago.
     pub async fn plan_for(&self, principal: &Principal, id: &str) -> Result<Option<Arc<Plan>>, StoreError> {
         if let Principal::Partner { .. } = principal {
             return self.latest_plan(id).await;
@@ -84,19 +84,19 @@ impl Store {
         }
     }
 
-    /// The number of the version of a plan that is sold now.
+    /// The number of the latest version of a plan.
     pub async fn latest_version(&self, id: &str) -> Result<Option<u32>, StoreError> {
         self.plan_item(keys::plan_entry(id)).await?.as_ref().map(version).transpose()
     }
 
-    /// Every plan, in the version that is sold now.
+    /// Every plan in its latest version.
     pub async fn plans(&self) -> Result<Vec<Arc<Plan>>, StoreError> {
         let entries = self.query_all(&self.tables.plans, keys::PLANS, None).await?;
         let plan = async |entry: &Item| self.plan_version(text_of(entry, "sk")?, version(entry)?).await;
         at_most(AT_ONCE, entries.iter().map(plan).collect()).await
     }
 
-    /// Puts the next version of a plan on sale. The version must follow the last one by one; writing the same version with the
+    /// Puts the next version of a plan on sale, or withdraws the plan with it. The version must follow the last one by one; writing the same version with the
     /// same content again changes nothing.
     pub async fn put_plan(&self, plan: &Plan, by: &str) -> Result<Result<(), Conflict>, StoreError> {
         let mut item = to_item(plan)?;
@@ -113,7 +113,8 @@ impl Store {
                 TransactWriteItem::builder().put(built(put.build())?).build()
             }
         };
-        let details = Some(format!("version {}, {}", plan.version, plan.price));
+        let withdrawn = if plan.withdrawn { ", withdrawn" } else { "" };
+        let details = Some(format!("version {}, {}{withdrawn}", plan.version, plan.price));
         let act = Act { by, action: Action::PlanPut, target: &plan.plan_id, details };
         let items = vec![put_new(table, item)?, latest, self.audit_put(&act)?];
         match self.transact(items).await {

@@ -98,8 +98,10 @@ fn a_balance_is_credited_and_a_plan_changed() {
         browser.find("details.panel summary").await.click().await.unwrap();
         browser.find("#plan input[name=withdrawn]").await.click().await.unwrap();
         browser.press("#plan button").await;
-        browser.shows("It is withdrawn, with version 3.").await;
-        browser.shows("nobody: it is withdrawn").await;
+        browser.shows("Version 3 withdraws it: it is not sold any more.").await;
+        browser.picture("plan-withdrawn-1280").await;
+        desk.open("/console/settings/audit").await;
+        browser.shows("Plan withdrawn").await;
         desk.open("/console/orders/new").await;
         assert!(
             !browser.has("option[value=nordic-2gb-14d]").await && browser.has("option[value=eu-5gb-30d]").await,

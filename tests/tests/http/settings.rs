@@ -198,8 +198,6 @@ async fn a_request_finds_its_order_though_the_plan_is_not_sold_to_it_any_more() 
     let order = ask("before").await.expect(201);
     for (name, value, status, code, field) in [
         ("formFactors", json!(["physical"]), 400, "invalid_field", Some("formFactor")),
-        ("withdrawn", json!(true), 404, "plan_not_found", Some("planId")),
-        ("withdrawn", json!(false), 400, "invalid_field", Some("formFactor")),
         ("partners", json!(["other-travel"]), 404, "plan_not_found", Some("planId")),
     ] {
         body[name] = value;

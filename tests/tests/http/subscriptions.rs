@@ -6,6 +6,7 @@ use crate::acts::{
     used,
 };
 use crate::api::{By, PARTNER, Site, draft, eventually, list, num, unique};
+use hyper::Method;
 use serde_json::{Value, json};
 use simdock_domain::Timestamp;
 use simdock_store::SimState;
@@ -117,6 +118,67 @@ async fn a_renewal_of_a_renewal_hangs_on_the_main_order_and_may_be_another_plan(
     assert_eq!(plan_statuses(&after), ["over", "over", "over", "over", "running"]);
     assert_eq!(after["plans"][4]["startDate"], late["payments"][0]["receivedAt"]);
     assert_eq!((&late["status"], list(&site.read(&order).await, "renewOrderNum").len()), (&json!(0), 4));
+    audit(&site).await;
+    site.stop().await;
+}
+
+#[tokio::test]
+async fn a_withdrawn_plan_is_sold_to_nobody_and_what_was_sold_goes_on() {
+    const OLD: &str = "sandbox-5gb-30d";
+    const GIFT: &str = "sandbox-gift-1gb-7d";
+    let site = Site::start().await;
+    let (order, subscription, _) = line(&site, OLD).await;
+    let unpaid = site.order(&draft(OLD)).await;
+    let put = async |plan: &str, withdrawn: bool| {
+        let mut body = site.get(format!("/v1/plans/{plan}")).by(By::Manager).send().await.expect(200);
+        let before = body["version"].take();
+        for derived in ["planId", "version", "versions", "imsiProfiles"] {
+            body.as_object_mut().unwrap().remove(derived);
+        }
+        (body["basedOn"], body["withdrawn"]) = (before, withdrawn.into());
+        let shown = site.call(Method::PUT, format!("/v1/plans/{plan}")).by(By::Manager).json(&body).send().await.expect(201);
+        assert_eq!(shown["withdrawn"], withdrawn);
+        let log = site.get("/v1/audit").by(By::Manager).send().await.expect(200);
+        assert_eq!(log["items"][0]["details"].as_str().unwrap().ends_with(", withdrawn"), withdrawn, "{log}");
+        // What partners order goes by what a function has read within the last minute.
+        site.advance("PT1M").await;
+    };
+    put(OLD, true).await;
+    put(GIFT, true).await;
+
+    let plan = json!({"planId": OLD, "payment": "card"});
+    let gift = json!({"planId": GIFT, "payment": "complimentary", "eligibleSubscriptionId": subscription});
+    let by_manager = |changes: &Value| {
+        let mut body = draft(OLD);
+        body["partnerId"] = PARTNER.into();
+        body.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        body
+    };
+    let mut by_partner = by_manager(&gift);
+    by_partner.as_object_mut().unwrap().remove("partnerId");
+    for (sold, who) in [
+        (site.ordering(&draft(OLD)), "you"),
+        (site.ordering(&by_partner), "you"),
+        (site.ordering(&by_manager(&plan)).by(By::Manager), "this partner"),
+        (site.ordering(&by_manager(&gift)).by(By::Manager), "this partner"),
+        (renewing(&site, &order, &json!({"payment": "card"})), "you"),
+        (changing(&site, &subscription, "top-ups", &plan), "you"),
+        (changing(&site, &subscription, "top-ups", &plan).by(By::Manager), "this partner"),
+    ] {
+        let refused = sold.send().await.problem(404, "plan_not_found", Some("planId"));
+        assert!(refused["detail"].as_str().unwrap().ends_with(&format!("that {who} can sell.")), "{refused}");
+    }
+
+    assert_eq!(site.pay(&unpaid).await, "paid", "it was ordered before");
+    let more = json!({"addOnIds": ["data-1gb"], "payment": "balance"});
+    completed(&site, &changing(&site, &subscription, "top-ups", &more).send().await.expect(201)).await;
+    let other = json!({"payment": "balance", "planId": PLAN});
+    completed(&site, &renewing(&site, &order, &other).send().await.expect(201)).await;
+    let swap = changing(&site, &subscription, "sim-swap", &json!({"payment": "balance"})).send().await.expect(201);
+    site.settled(&swap).await;
+
+    put(OLD, false).await;
+    site.ordering(&draft(OLD)).send().await.expect(201);
     audit(&site).await;
     site.stop().await;
 }

@@ -53,10 +53,12 @@ async fn read(desk: &Desk<'_>) -> Result<Page<Audit>, Refusal> {
     call.send().await
 }
 
-/// What was done: money that was credited and is taken back goes by the same name at the API, with a minus before it.
+/// What was done. Money that was credited and is taken back goes by the same name at the API, with a minus before it; so does a plan that
+/// was put on sale and is withdrawn, with that word at the end.
 fn what(entry: &Audit) -> String {
     match (&*entry.action, &entry.details) {
         ("balance_credited", Some(details)) if details.starts_with('-') => "Balance taken back".to_owned(),
+        ("plan_put", Some(details)) if details.ends_with("withdrawn") => "Plan withdrawn".to_owned(),
         (action, _) => words(action),
     }
 }

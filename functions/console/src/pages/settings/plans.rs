@@ -11,7 +11,7 @@ use crate::model::{Level, Page, Plan, Profile};
 use crate::pages::order::fact;
 use crate::pages::who;
 use crate::words::{data, none, state, words};
-use futures_util::future::try_join;
+use futures_util::future::join;
 use lambda_http::{Body, Response};
 use maud::{Markup, html};
 use serde_json::{Map, Value, json};
@@ -20,7 +20,7 @@ use simdock_domain::Money;
 /// The field for the partners that sell a plan.
 const SELLERS: &str = "partners";
 
-/// All plans as they are sold now.
+/// All plans, each in its latest version.
 pub async fn list(desk: &Desk<'_>) -> Result<Response<Body>, Refusal> {
     let plans: Page<Plan> = desk.api.call("GET /v1/plans").send().await?;
     let content = html! {
@@ -56,7 +56,7 @@ fn volume(plan: &Plan) -> String {
     plan.data_mb.map_or_else(|| "unlimited".to_owned(), data)
 }
 
-/// A plan in a version; in the one that is sold now, if none is named.
+/// A plan in a version; in the latest, if none is named.
 pub async fn read(desk: &Desk<'_>, id: &str, version: &str) -> Result<Plan, Refusal> {
     desk.api.call("GET /v1/plans/{planId}").path("planId", id).query("version", version).send().await
 }
@@ -65,16 +65,18 @@ pub async fn read(desk: &Desk<'_>, id: &str, version: &str) -> Result<Plan, Refu
 pub async fn show(desk: &Desk<'_>, id: &str, attempt: Option<Attempt<'_>>) -> Result<Response<Body>, Refusal> {
     let plan = read(desk, id, desk.visit.query.text("version"));
     let levels = desk.api.call("GET /v1/inventory").send::<Page<Level>>();
-    let (plan, levels) = try_join(plan, levels).await?;
+    let (plan, levels) = join(plan, levels).await;
+    // Without them the plan can still be read, changed and withdrawn.
+    let (plan, levels) = (plan?, levels.map(|page| page.items).ok());
     let newest = plan.versions.iter().max().is_none_or(|newest| *newest == plan.version);
     let content = html! {
         div.head { p.crumb { a href="/console/settings/plans" { "Plans" } } h1 { (plan.display) } }
-        @if newest && !plan.withdrawn { (sold_out(&plan, &levels.items)) }
+        @if let Some(levels) = levels.as_ref().filter(|_| newest && !plan.withdrawn) { (sold_out(&plan, levels)) }
         (facts(&plan))
-        (costs(&plan, &levels.items))
+        (costs(&plan, levels.as_deref()))
         @if newest {
             details.panel open[attempt.is_some()] {
-                summary { "Change it: a new version" }
+                summary { "Change or withdraw it: a new version" }
                 p.hint { "What was sold stays as it was. New orders are made of the new version." }
                 (form(desk, Some(&plan), attempt))
             }
@@ -119,7 +121,7 @@ fn facts(plan: &Plan) -> Markup {
                 (fact("APN", html! { (plan.apn) }))
                 (fact("SIM swap", html! { @match plan.swap_price { Some(price) => (price), None => "free" } }))
                 (fact("While suspended", html! { @if plan.pauses_when_suspended { "time stands still" } @else { "time goes on" } }))
-                (fact("Sold by", html! { @if plan.withdrawn { "nobody: it is withdrawn" } @else if plan.partners.is_empty() { "all partners" } @else { (plan.partners.join(", ")) } }))
+                (fact("Sold by", html! { @if plan.withdrawn { (state("withdrawn")) " " } @if plan.partners.is_empty() { "all partners" } @else { (plan.partners.join(", ")) } }))
                 @if !plan.complimentary_with.is_empty() { (fact("Complimentary with", html! { (plan.complimentary_with.join(", ")) })) }
                 (fact("Countries", html! { (plan.countries.join(" ")) }))
             }
@@ -133,7 +135,7 @@ fn pool<'a>(levels: &'a [Level], profile: &Profile, form_factor: &str) -> Option
     levels.iter().filter(of_profile).find(|level| level.form_factor == form_factor)
 }
 
-/// As what the plan is on sale and cannot be had.
+/// The form factors in which a plan is on sale and none is in stock.
 fn sold_out(plan: &Plan, levels: &[Level]) -> Markup {
     let in_stock =
         |form: &str| plan.profiles.iter().filter_map(|profile| pool(levels, profile, form)).any(|level| level.available > 0);
@@ -149,7 +151,7 @@ fn sold_out(plan: &Plan, levels: &[Level]) -> Markup {
     }
 }
 
-fn costs(plan: &Plan, levels: &[Level]) -> Markup {
+fn costs(plan: &Plan, levels: Option<&[Level]>) -> Markup {
     let money = |amount| Money { amount, currency: plan.price.currency };
     html! {
         section aria-labelledby="costs" {
@@ -163,9 +165,10 @@ fn costs(plan: &Plan, levels: &[Level]) -> Markup {
                             tr {
                                 th scope="row" { (profile.operator) } td { (profile.imsi_profile) } td.n { (money(profile.cost)) } td.n { (money(plan.price.amount - profile.cost)) }
                                 @for form in &plan.form_factors {
-                                    td.n { @match pool(levels, profile, form) {
-                                        Some(level) => { a href={ "/console/inventory/" (encoded(&level.pool_id)) } { (level.available) } }
-                                        None => { "0" span.sub { "none came in yet" } }
+                                    td.n { @match levels.map(|levels| pool(levels, profile, form)) {
+                                        Some(Some(level)) => { a href={ "/console/inventory/" (encoded(&level.pool_id)) } { (level.available) } }
+                                        Some(None) => { "0" span.sub { "none came in yet" } }
+                                        None => { "not known now" }
                                     } }
                                 }
                             }
@@ -254,8 +257,9 @@ fn form(desk: &Desk<'_>, plan: Option<&Plan>, attempt: Option<Attempt<'_>>) -> M
         }))
         @if plan.is_some() {
             (fields.boxes("withdrawn", "Withdraw", &html! {
-                (tick("withdrawn", "true", "Nobody orders, adds or renews it any more; what was sold goes on", plan.is_some_and(|plan| plan.withdrawn)))
+                (tick("withdrawn", "true", "It is withdrawn", plan.is_some_and(|plan| plan.withdrawn)))
             }))
+            p.hint { "Nobody orders, adds or renews a plan that is withdrawn. What was sold of it goes on." }
         }
         div.fields {
             (fields.area("countries", "Countries").value(&text(|plan| plan.countries.join(" "))).required().hint("two letters each, with spaces"))
@@ -292,7 +296,7 @@ async fn ask(desk: &Desk<'_>, id: Option<&str>) -> Result<Response<Body>, Refusa
     }
     let plan: Plan = desk.api.call("PUT /v1/plans/{planId}").path("planId", plan_id).json(body).send().await?;
     let mut said = if plan.withdrawn {
-        format!("It is withdrawn, with version {}.", plan.version)
+        format!("Version {} withdraws it: it is not sold any more.", plan.version)
     } else {
         format!("Version {} is sold from now on.", plan.version)
     };
