@@ -96,8 +96,8 @@ impl Store {
         at_most(AT_ONCE, entries.iter().map(plan).collect()).await
     }
 
-    /// Puts the next version of a plan on sale, or withdraws the plan with it. The version must follow the last one by one; writing the same version with the
-    /// same content again changes nothing.
+    /// Puts the next version of a plan on sale, or withdraws the plan with it. The version must follow the last one by one; writing the
+    /// same version with the same content again changes nothing.
     pub async fn put_plan(&self, plan: &Plan, by: &str) -> Result<Result<(), Conflict>, StoreError> {
         let mut item = to_item(plan)?;
         item.extend(keys::plan_version(&plan.plan_id, plan.version));

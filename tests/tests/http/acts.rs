@@ -17,6 +17,16 @@ pub const EID: &str = "89049032007108882600137544319616";
 /// Another one.
 pub const OTHER_EID: &str = "89001012012341234012345678901224";
 
+/// The body of a plan's next version in which nothing is changed.
+pub async fn next_version(site: &Site, plan: &str) -> Value {
+    let mut body = site.get(format!("/v1/plans/{plan}")).by(By::Manager).send().await.expect(200);
+    body["basedOn"] = body["version"].take();
+    for derived in ["planId", "version", "versions", "imsiProfiles"] {
+        body.as_object_mut().expect("a plan").remove(derived);
+    }
+    body
+}
+
 /// Asks for something that spends, as the partner and with a key of its own.
 pub fn asking<'a>(site: &'a Site, path: &str, body: &Value) -> Call<'a> {
     site.post(path).by(By::Partner).header("Idempotency-Key", format!("key-{}", unique())).json(body)

@@ -1,5 +1,6 @@
 //! Managers at once, and keys over time.
 
+use crate::acts::next_version;
 use crate::api::{By, PARTNER, Site, draft, list, num, unique};
 use futures_util::future::join_all;
 use hyper::Method;
@@ -156,13 +157,8 @@ async fn a_session_at_the_desk_ends_with_its_key_and_after_eight_hours() {
 #[tokio::test]
 async fn of_two_managers_who_change_one_plan_one_is_told() {
     let site = Site::still().await;
-    let shown = site.get("/v1/plans/eu-5gb-30d").by(By::Manager).send().await.expect(200);
+    let body = next_version(&site, "eu-5gb-30d").await;
     let order = site.order(&draft("eu-5gb-30d")).await;
-    let mut body = shown.clone();
-    for derived in ["planId", "version", "versions", "imsiProfiles"] {
-        body.as_object_mut().unwrap().remove(derived);
-    }
-    body["basedOn"] = shown["version"].clone();
     let put = async |price: i64| {
         let mut body = body.clone();
         body["price"]["amount"] = price.into();
@@ -187,12 +183,7 @@ async fn of_two_managers_who_change_one_plan_one_is_told() {
 #[tokio::test]
 async fn a_request_finds_its_order_though_the_plan_is_not_sold_to_it_any_more() {
     let site = Site::still().await;
-    let shown = site.get("/v1/plans/eu-5gb-30d").by(By::Manager).send().await.expect(200);
-    let mut body = shown.clone();
-    for derived in ["planId", "version", "versions", "imsiProfiles"] {
-        body.as_object_mut().unwrap().remove(derived);
-    }
-    body["basedOn"] = shown["version"].clone();
+    let mut body = next_version(&site, "eu-5gb-30d").await;
     let asked = draft("eu-5gb-30d");
     let ask = |key: &str| site.ordering(&asked).header("Idempotency-Key", key).send();
     let order = ask("before").await.expect(201);

@@ -2,8 +2,8 @@
 
 use crate::acts::{
     EID, OTHER_EID, PLAN, POOL, asking, at_operator, audit, by_balance, card, changing, delivered, done, drained, events,
-    mail_kinds, note, operator, paid_back, pause, plan_statuses, read, renewing, sim, sim_is, subscription_of, tell, told, until,
-    used,
+    mail_kinds, next_version, note, operator, paid_back, pause, plan_statuses, read, renewing, sim, sim_is, subscription_of,
+    tell, told, until, used,
 };
 use crate::api::{By, PARTNER, Site, draft, eventually, list, num, unique};
 use hyper::Method;
@@ -130,12 +130,8 @@ async fn a_withdrawn_plan_is_sold_to_nobody_and_what_was_sold_goes_on() {
     let (order, subscription, _) = line(&site, OLD).await;
     let unpaid = site.order(&draft(OLD)).await;
     let put = async |plan: &str, withdrawn: bool| {
-        let mut body = site.get(format!("/v1/plans/{plan}")).by(By::Manager).send().await.expect(200);
-        let before = body["version"].take();
-        for derived in ["planId", "version", "versions", "imsiProfiles"] {
-            body.as_object_mut().unwrap().remove(derived);
-        }
-        (body["basedOn"], body["withdrawn"]) = (before, withdrawn.into());
+        let mut body = next_version(&site, plan).await;
+        body["withdrawn"] = withdrawn.into();
         let shown = site.call(Method::PUT, format!("/v1/plans/{plan}")).by(By::Manager).json(&body).send().await.expect(201);
         assert_eq!(shown["withdrawn"], withdrawn);
         let log = site.get("/v1/audit").by(By::Manager).send().await.expect(200);
